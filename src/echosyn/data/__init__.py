@@ -1,0 +1,1 @@
+"""Disk <-> arrays: dataset folders, videos, latents, the phantom. Knows no network."""

@@ -1,0 +1,46 @@
+"""One row of ``FileList.csv``: what is known about one video."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Split = Literal["TRAIN", "VAL", "TEST"]
+SPLITS: tuple[Split, ...] = ("TRAIN", "VAL", "TEST")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One video of a dataset. Unknown numbers are ``None`` and stay empty on disk, never 0."""
+
+    name: str
+    """File name without folder and extension, as EchoNet-Dynamic writes it."""
+    ef: float | None = None
+    """Ejection fraction in percent, 0..100."""
+    esv: float | None = None
+    """End-systolic volume in ml."""
+    edv: float | None = None
+    """End-diastolic volume in ml."""
+    height: int | None = None
+    width: int | None = None
+    fps: float | None = None
+    num_frames: int | None = None
+    split: Split = "TRAIN"
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Further columns, kept as text and written after the standard ones."""
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """One row of ``VolumeTracings.csv``: a chord of the left ventricle, in pixels of the video.
+
+    Per traced frame the first row is the long axis, the following ones the short-axis chords from one end of it to the
+    other (EchoNet-Dynamic's convention: 1 + 20 rows, at end-diastole and at end-systole).
+    """
+
+    name: str
+    """File name *with* extension, as EchoNet-Dynamic writes it."""
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    frame: int

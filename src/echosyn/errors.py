@@ -1,0 +1,25 @@
+"""The errors a user can cause. Each message says what, where, what was expected and the cure."""
+
+
+class EchosynError(Exception):
+    """A mistake in what the user gave us; shown as one message, without a traceback, exit code 2."""
+
+
+class DataError(EchosynError):
+    """A dataset, latents or other data folder is not what it should be."""
+
+
+class VideoError(DataError):
+    """A video file cannot be read or written as asked."""
+
+
+class ConfigError(EchosynError):
+    """A setting is unknown, has the wrong type or is out of range."""
+
+
+class ModelError(EchosynError):
+    """A model folder is missing, of the wrong kind, or does not fit the other models."""
+
+
+class MissingExtraError(EchosynError):
+    """An optional package is needed and not installed."""

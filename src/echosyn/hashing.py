@@ -1,0 +1,25 @@
+"""Content hashes: what a result was made from, independent of where it lay."""
+
+import hashlib
+from pathlib import Path
+
+PROVENANCE = "provenance.json"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over names and contents of all files below ``folder``; its own provenance record does not count."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != PROVENANCE):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def content_hash(path: Path) -> str:
+    """`file_hash` of a file or `folder_hash` of a folder."""
+    return folder_hash(path) if path.is_dir() else file_hash(path)

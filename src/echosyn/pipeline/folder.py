@@ -1,0 +1,105 @@
+"""A step's output folder: written under a temporary name, renamed when whole, resumable, and it says what it was made from."""
+
+import errno
+import json
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from echosyn import __version__
+from echosyn.errors import DataError, EchosynError
+from echosyn.hashing import PROVENANCE, content_hash
+
+PARTIAL = ".partial"
+
+
+def provenance(command: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """What a step was made from: command, resolved settings, versions, content hashes of every input folder."""
+    return {
+        "command": command,
+        "settings": json.loads(json.dumps(dict(settings), default=str)),
+        "inputs": {name: content_hash(path) for name, path in inputs.items()},
+        "versions": {"echosyn": __version__, "python": platform.python_version()}
+        | {package: _version(package) for package in ("torch", "diffusers", "av", "numpy")},
+    }
+
+
+@contextmanager
+def new_folder(
+    out: Path, command: str, settings: Mapping[str, Any] | None = None, inputs: Mapping[str, Path] | None = None
+) -> Iterator[Path]:
+    """Yield ``OUT.partial`` to write into and rename it to ``OUT`` when the block ends well.
+
+    A leftover ``.partial`` of the very same call (equal provenance) is handed back with what it holds, so the step can
+    skip finished items; a leftover of another call is thrown away. A user's mistake removes the partial folder; a crash,
+    a kill or a full disk leaves it for the next try. The provenance record can be extended in the block with `note`.
+
+    Raises:
+        DataError: ``out`` exists already, or the disk is full.
+    """
+    refuse_existing(out)
+    record = provenance(command, settings or {}, inputs or {})
+    partial = out.with_name(out.name + PARTIAL)
+    if partial.exists() and _read(partial / PROVENANCE).get("call") != record:
+        shutil.rmtree(partial)
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        if not (partial / PROVENANCE).exists():
+            write_json(partial / PROVENANCE, {"call": record})
+        yield partial
+        partial.rename(out)
+    except EchosynError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"{out}: the disk is full; free some space and run the same command again: it continues with the finished "
+            f"items kept in {partial.name}, or remove that folder"
+        ) from error
+
+
+def note(folder: Path, **facts: Any) -> None:
+    """Add facts that are known only after the work (counts, rates, warnings) to a folder's provenance record."""
+    path = folder / PROVENANCE
+    write_json(path, _read(path) | facts)
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """The provenance record of a folder, empty if it has none."""
+    return _read(folder / PROVENANCE)
+
+
+def refuse_existing(out: Path) -> None:
+    """Raise `DataError` if a step's output is already there."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: exists already; expected a new folder: choose another name or remove it")
+    if out.exists():
+        out.rmdir()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON through a temporary file, so that a reader never sees half of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return record
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,46 @@
+"""Between pixels (uint8) and what a VAE sees (about [-1, 1]). A model folder says which convention its weights use."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from echosyn.errors import ModelError
+
+Name = Literal["published", "symmetric"]
+
+
+@dataclass(frozen=True)
+class PixelConvention:
+    """``to_model(x) = x / scale - 1`` and its inverse, clamped to 0..255."""
+
+    name: Name
+    scale: float
+    rounds: bool
+    """Round to the nearest grey level on the way back; the published code truncates."""
+
+    def to_model(self, pixels: Tensor) -> Tensor:
+        """Uint8 of any shape -> float32 of the same shape."""
+        if pixels.dtype != torch.uint8:
+            raise TypeError(f"expected uint8 pixels, got {pixels.dtype}")
+        return pixels.float() / self.scale - 1.0
+
+    def to_pixels(self, values: Tensor) -> Tensor:
+        """Float of any shape -> uint8 of the same shape."""
+        scaled = (values.float() + 1.0) * self.scale
+        return (scaled.round() if self.rounds else scaled).clamp(0, 255).to(torch.uint8)
+
+
+CONVENTIONS: dict[str, PixelConvention] = {
+    "published": PixelConvention("published", 128.0, rounds=False),
+    "symmetric": PixelConvention("symmetric", 127.5, rounds=True),
+}
+"""``published`` belongs to the weights of EchoNet-Synthetic; ``symmetric`` is exactly invertible and ours."""
+
+
+def convention(name: str) -> PixelConvention:
+    """Look a convention up by name; an unknown one is a `ModelError`."""
+    if name not in CONVENTIONS:
+        raise ModelError(f"pixel convention {name!r} is unknown, expected one of {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
