@@ -28,6 +28,11 @@ class Record:
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further columns, kept as text and written after the standard ones."""
 
+    @property
+    def patient(self) -> str:
+        """Whose video this is: the column ``PatientId`` where there is one, else one patient a video."""
+        return self.extra.get("PatientId") or self.name
+
 
 @dataclass(frozen=True)
 class Tracing:

@@ -1,1 +1,1 @@
-""""""
+"""Objectives, windows, guidance, samplers and pipelines: formulas and sampling; knows no disk."""

@@ -1,1 +1,1 @@
-""""""
+"""Features and arrays in, numbers out. Knows no disk and no network."""

@@ -1,1 +1,1 @@
-""""""
+"""One loop, five stages."""

@@ -1,0 +1,77 @@
+"""A latents folder: a dataset folder whose videos are scaled latents, one safetensors file each, readable in part.
+
+``FileList.csv`` is that of the videos, ``Latents/NAME.safetensors`` holds ``latents`` ``(T, C, h, w)`` float32 and
+``latents.json`` which VAE made them.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, from_numpy
+
+from echosyn.data.clips import Indices
+from echosyn.data.records import Record
+from echosyn.errors import DataError
+
+INFO = "latents.json"
+KEY = "latents"
+
+
+def path(folder: Path, record: Record) -> Path:
+    """Where the latents of a video are."""
+    return folder / "Latents" / f"{record.name}.safetensors"
+
+
+def write(folder: Path, record: Record, latents: Tensor) -> None:
+    """Write the latents ``(T, C, h, w)`` of one video, whole or not at all."""
+    target = path(folder, record)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    save_file({KEY: latents.contiguous()}, temporary)
+    temporary.replace(target)
+
+
+def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None = None) -> Tensor:
+    """Latents ``(T, C, h, w)`` of the given frames, or of all; only the span between the first and last is read.
+
+    Raises:
+        DataError: the file is missing, damaged or shorter than asked.
+    """
+    source = path(folder, record)
+    try:
+        with safe_open(source, framework="np") as file:
+            stored = file.get_slice(KEY)
+            if indices is None:
+                return from_numpy(stored[:])
+            wanted = np.asarray(indices, dtype=np.int64)
+            count = stored.get_shape()[0]
+            if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= count:
+                raise DataError(f"{source}: frames asked for are outside 0..{count - 1}; encode the dataset again")
+            first = int(wanted.min())
+            return from_numpy(stored[first : int(wanted.max()) + 1][wanted - first])
+    except FileNotFoundError as error:
+        raise DataError(f"{source}: missing; expected one file a video of FileList.csv, encode the dataset again") from error
+    except SafetensorError as error:
+        raise DataError(f"{source}: not readable as latents ({error}); encode the dataset again") from error
+
+
+def write_info(folder: Path, **facts: object) -> None:
+    """Write what made the latents: ``vae`` (hash of its weights), ``pixels``, ``posterior``, ``shape`` of a frame."""
+    (folder / INFO).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+
+def info(folder: Path) -> dict[str, object]:
+    """What made the latents; a folder without it is not a latents folder."""
+    try:
+        facts: dict[str, object] = json.loads((folder / INFO).read_text())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder}: not a latents folder (no {INFO}); make one with: echosyn encode DATASET {folder} --vae MODEL"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{folder / INFO}: not JSON ({error}); encode the dataset again") from error
+    return facts

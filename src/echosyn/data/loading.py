@@ -1,0 +1,188 @@
+"""Training items: the item at position *g* of an endless, shuffled stream depends on (seed, *g*) alone.
+
+A loader therefore resumes by starting at another position, and two processes split a batch by splitting its positions.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from echosyn import rng
+from echosyn.data import clips, latents
+from echosyn.data.records import Record
+from echosyn.errors import DataError
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+ReadVideo = Callable[[Record], Pixels]
+"""A recording's grey frames, uint8 ``(T, H, W)``."""
+
+
+class Positions(Sampler[int]):
+    """Positions ``start .. stop`` of the stream in order, those of one process out of ``num_processes``."""
+
+    def __init__(self, start: int, stop: int, batch: int, process: int = 0, num_processes: int = 1) -> None:
+        self.positions = [
+            g for g in range(start, stop) if (g % batch) * num_processes // batch == process or num_processes == 1
+        ]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Shuffle:
+    """An endless stream of 0..n-1, each once an epoch, in an order that depends on (seed, epoch)."""
+
+    def __init__(self, num_items: int, seed: int) -> None:
+        if num_items < 1:
+            raise DataError("nothing to train on: no video of split TRAIN")
+        self.num_items, self.seed = num_items, seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __getitem__(self, position: int) -> int:
+        epoch, offset = divmod(position, self.num_items)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, rng.numpy_generator(self.seed, "order", epoch).permutation(self.num_items)
+        return int(self._order[offset])
+
+
+class Recent:
+    """A bounded memory of decoded recordings: the most recently used, up to ``max_bytes``."""
+
+    def __init__(self, read: ReadVideo, max_bytes: int = 2 << 30) -> None:
+        self.read, self.max_bytes = read, max_bytes
+        self._kept: OrderedDict[str, Pixels] = OrderedDict()
+        self._bytes = 0
+
+    def __call__(self, record: Record) -> Pixels:
+        """The grey frames of a recording, uint8 ``(T, H, W)``."""
+        if record.name in self._kept:
+            self._kept.move_to_end(record.name)
+            return self._kept[record.name]
+        frames = self.read(record)
+        self._kept[record.name] = frames
+        self._bytes += frames.nbytes
+        while self._bytes > self.max_bytes and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return frames
+
+
+class Items(Dataset[dict[str, Any]]):
+    """Base: the draws of position ``g``."""
+
+    def __init__(self, records: Sequence[Record], seed: int, purpose: str) -> None:
+        self.records, self.seed, self.purpose = list(records), seed, purpose
+        missing = [r.name for r in self.records if r.num_frames is None or r.fps is None]
+        if missing:
+            raise DataError(
+                f"NumberOfFrames or FPS is unknown for {len(missing)} video(s), first {missing[0]}: complete the dataset "
+                "with `echosyn import`"
+            )
+
+    @cached_property
+    def shuffle(self) -> Shuffle:
+        """The order of the items."""
+        return Shuffle(len(self.records), self.seed)
+
+    def draws(self, g: int) -> np.random.Generator:
+        """The randomness of position ``g``."""
+        return rng.numpy_generator(self.seed, self.purpose, g)
+
+
+class Frames(Items):
+    """Single frames for the VAE: ``{"frames": uint8 (H, W), "index": g}``, every ``stride``-th frame of every video."""
+
+    def __init__(self, records: Sequence[Record], read: ReadVideo, stride: int, seed: int) -> None:
+        super().__init__(records, seed, "frames")
+        self.read, self.stride = read, stride
+        self.counts = np.cumsum([-(-(r.num_frames or 1) // stride) for r in self.records])
+
+    @cached_property
+    def shuffle(self) -> Shuffle:
+        """The order over all frames of all videos."""
+        return Shuffle(int(self.counts[-1]) if len(self.counts) else 0, self.seed)
+
+    def __getitem__(self, g: int) -> dict[str, Any]:
+        item = self.shuffle[g]
+        video = int(np.searchsorted(self.counts, item, side="right"))
+        frame = (item - (int(self.counts[video - 1]) if video else 0)) * self.stride
+        return {"frames": torch.from_numpy(self.read(self.records[video])[frame]), "index": g}
+
+
+class Clips(Items):
+    """Pixel clips with their EF: ``{"clip": uint8 (T, H, W), "ef": percent, "index": g}``; short ones end in black."""
+
+    def __init__(self, records: Sequence[Record], read: ReadVideo, fps: float, num_frames: int, seed: int) -> None:
+        super().__init__([r for r in records if r.ef is not None], seed, "clips")
+        self.read, self.fps, self.num_frames = read, fps, num_frames
+
+    def __getitem__(self, g: int) -> dict[str, Any]:
+        record = self.records[self.shuffle[g]]
+        assert record.num_frames is not None
+        assert record.fps is not None
+        indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, self.draws(g).random())
+        return {"clip": pixel_clip(self.read(record), indices, self.num_frames), "ef": record.ef, "index": g}
+
+
+class LatentClips(Items):
+    """Latent clips for LIDM and LVDM.
+
+    ``{"latents": (C, T, h, w), "mask": (T,) 0/1, "still": (C, h, w) a random frame of the same video, "ef": percent,
+    "index": g}``; clips start anywhere, short ones are padded by zeros and masked there.
+    """
+
+    def __init__(self, folder: Path, records: Sequence[Record], fps: float, num_frames: int, seed: int) -> None:
+        super().__init__(records, seed, "latent clips")
+        self.folder, self.fps, self.num_frames = folder, fps, num_frames
+
+    def __getitem__(self, g: int) -> dict[str, Any]:
+        record, draws = self.records[self.shuffle[g]], self.draws(g)
+        assert record.num_frames is not None
+        assert record.fps is not None
+        indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, draws.random())
+        found = latents.read(self.folder, record, indices).transpose(0, 1)
+        still = latents.read(self.folder, record, [int(draws.integers(record.num_frames))])[0]
+        padded = found.new_zeros(found.shape[0], self.num_frames, *found.shape[2:])
+        padded[:, : len(indices)] = found
+        mask = (torch.arange(self.num_frames) < len(indices)).float()
+        ef = float("nan") if record.ef is None else record.ef
+        return {"latents": padded, "mask": mask, "still": still, "ef": ef, "index": g}
+
+
+class LatentPairs(Items):
+    """Pairs of latent frames for the re-identification model, half of them of one video.
+
+    ``{"a": (C, h, w), "b": (C, h, w), "same": 0 or 1, "index": g}``
+    """
+
+    def __init__(self, folder: Path, records: Sequence[Record], seed: int) -> None:
+        super().__init__(records, seed, "latent pairs")
+        self.folder = folder
+        if len(self.records) < 2:
+            raise DataError(f"{folder}: {len(self.records)} TRAIN video(s); telling patients apart needs at least 2")
+
+    def __getitem__(self, g: int) -> dict[str, Any]:
+        first, draws = self.shuffle[g], self.draws(g)
+        same = bool(draws.integers(2))
+        other = first if same else (first + 1 + int(draws.integers(len(self.records) - 1))) % len(self.records)
+        a, b = (self._frame(self.records[i], draws) for i in (first, other))
+        return {"a": a, "b": b, "same": float(same), "index": g}
+
+    def _frame(self, record: Record, draws: np.random.Generator) -> Tensor:
+        return latents.read(self.folder, record, [int(draws.integers(record.num_frames or 1))])[0]
+
+
+def pixel_clip(frames: Pixels, indices: clips.Indices, length: int) -> Tensor:
+    """Frames at ``indices`` as a uint8 tensor ``(length, H, W)``, black after the last."""
+    clip = torch.zeros(length, *frames.shape[1:], dtype=torch.uint8)
+    clip[: len(indices)] = torch.from_numpy(frames[indices])
+    return clip

@@ -1,0 +1,22 @@
+"""A procedural echocardiogram whose ejection fraction is known exactly.
+
+Scatterers ride on a beating heart, a simulated scanner images them; ``patient`` draws who, ``render`` makes the video,
+``tracings``, ``volumes`` and ``lv_mask`` are its ground truth.
+"""
+
+from echosyn.data.phantom.patient import Anatomy, Brightness, Patient, Probe, View, patient
+from echosyn.data.phantom.recording import lv_mask, record, render, tracings, volumes
+
+__all__ = [
+    "Anatomy",
+    "Brightness",
+    "Patient",
+    "Probe",
+    "View",
+    "lv_mask",
+    "patient",
+    "record",
+    "render",
+    "tracings",
+    "volumes",
+]

@@ -1,0 +1,271 @@
+"""Who is scanned and with what: every number that makes one phantom patient, drawn from (seed, index)."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+
+from echosyn import rng
+from echosyn.errors import DataError
+
+View = Literal["A4C", "PSAX"]
+"""Apical four-chamber or parasternal short-axis."""
+
+SIZE = 112
+"""Height and width of a frame in pixels, as in EchoNet-Dynamic."""
+
+_CYCLES = 1.1
+"""Every clip is at least this many mean heart beats long, so that it shows end-diastole and end-systole."""
+
+
+def _drawn(low: float, high: float) -> Any:
+    """A field that is drawn uniformly from ``low..high``."""
+    return field(metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Shape of the heart. Lengths in cm at end-diastole unless said otherwise."""
+
+    elongation: float = _drawn(1.4, 1.85)
+    """Long axis over diameter (A4C)."""
+    widest: float = _drawn(0.52, 0.7)
+    """Where along the long axis (0 apex, 1 base) the ventricle is widest."""
+    apex_bluntness: float = _drawn(0.4, 0.56)
+    """Exponent of the apex: 0.5 is an ellipse, less is blunter."""
+    annulus_narrowing: float = _drawn(0.1, 0.3)
+    """How much narrower the mitral annulus is than the widest place, 0..1."""
+    bend: float = _drawn(-0.03, 0.24)
+    """Sideways bow of the long axis over the radius; the tracing's chords bow with it."""
+    tilt: float = _drawn(-0.1, 0.2)
+    """Rotation of the heart in the image, radians; positive moves the base to the right (A4C)."""
+    longitudinal: float = _drawn(0.2, 0.32)
+    """Relative shortening of the long axis for a stroke volume of the whole cavity (A4C)."""
+    wall: float = _drawn(0.65, 1.1)
+    """Thickness of the myocardium."""
+    septum: float = _drawn(0.85, 1.2)
+    """Thickness of the septum over that of the lateral wall."""
+    apex_thinning: float = _drawn(0.55, 0.85)
+    """Thickness of the wall at the apex over that at the base."""
+    rv_width: float = _drawn(0.7, 1.15)
+    """Width of the right ventricle over the left one's diameter."""
+    rv_reach: float = _drawn(0.3, 0.55)
+    """Where the right ventricle ends towards the apex (0 at the apex, 1 at the base)."""
+    rv_bulge: float = _drawn(0.25, 0.55)
+    """How far its free wall bulges, over its width."""
+    la_length: float = _drawn(3.0, 4.6)
+    """From the mitral annulus to the roof of the left atrium."""
+    ra_depth: float = _drawn(-1.0, 0.6)
+    """How much deeper the roof of the right atrium lies than that of the left."""
+    atrial_lean: float = _drawn(-0.7, 1.2)
+    """How far the atria's roofs lie to the right of their valves."""
+    atrial_squareness: float = _drawn(0.5, 0.9)
+    """Exponent of the atria's outline: 1 is an ellipse, less is boxier."""
+    la_bulge: float = _drawn(0.0, 0.7)
+    """How far the left atrium bulges beyond the annulus."""
+    ra_bulge: float = _drawn(0.0, 0.7)
+    """How far the right atrium bulges beyond the annulus."""
+    leaflet: float = _drawn(0.46, 0.56)
+    """Length of a mitral leaflet over the annulus."""
+    roundness: float = _drawn(0.86, 0.99)
+    """Short over long diameter of the cavity (PSAX)."""
+    orientation: float = _drawn(-0.6, 0.6)
+    """Direction of the long diameter, radians from the vertical (PSAX)."""
+    length_ratio: float = _drawn(1.55, 1.9)
+    """Length over diameter of the ventricle, for the volume in ml (PSAX)."""
+    twist: float = _drawn(-0.06, 0.2)
+    """Rotation of the myocardium for a stroke volume of the whole cavity, radians (PSAX)."""
+    papillary: float = _drawn(0.2, 0.34)
+    """Radius of the papillary muscles over that of the cavity."""
+    papillary_spread: float = _drawn(0.5, 1.0)
+    """Angle of the papillary muscles from the vertical, radians (PSAX)."""
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Echo strength of the tissues in dB against standard myocardium."""
+
+    septum: float = _drawn(2.0, 10.0)
+    lateral: float = _drawn(-9.0, 1.0)
+    apex: float = _drawn(-8.0, -1.0)
+    right_ventricle: float = _drawn(-9.0, 0.0)
+    atria: float = _drawn(-14.0, -3.0)
+    annulus: float = _drawn(6.0, 14.0)
+    valve: float = _drawn(4.0, 13.0)
+    pericardium: float = _drawn(6.0, 17.0)
+    surroundings: float = _drawn(-4.0, 5.0)
+    far_field: float = _drawn(-8.0, 8.0)
+    unevenness: float = _drawn(2.0, 5.0)
+    """Standard deviation of the slow changes inside a tissue."""
+    streaks: float = _drawn(2.0, 5.0)
+    """Standard deviation of the fine changes, which follow the arcs of equal depth."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Geometry and settings of the scanner."""
+
+    sector: float = _drawn(65.0, 95.0)
+    """Full angle of the fan, degrees."""
+    apex_x: float = _drawn(51.0, 61.0)
+    """Column of the fan's apex, pixels."""
+    apex_y: float = _drawn(1.0, 9.0)
+    """Row of the fan's apex, pixels."""
+    reach: float = _drawn(97.0, 116.0)
+    """Radius of the fan, pixels; beyond the frame it is cropped."""
+    footprint: float = _drawn(1.0, 5.0)
+    """Radius of the probe's face, pixels."""
+    heart_x: float = _drawn(-3.0, 9.0)
+    """Column of the heart's top against the fan's apex, pixels."""
+    heart_y: float = _drawn(9.0, 16.0)
+    """Row of the cavity's top against the fan's apex, pixels."""
+    heart_pixels: float = _drawn(54.0, 68.0)
+    """Length of the left ventricle (A4C), 1.4 times its diameter (PSAX), pixels: sets the depth of the scan."""
+    axial: float = _drawn(0.6, 0.9)
+    """Standard deviation of the pulse, range bins."""
+    lateral: float = _drawn(0.8, 1.3)
+    """Standard deviation of the beam, lines."""
+    side_lobes: float = _drawn(0.02, 0.07)
+    """Amplitude of a four times wider beam."""
+    dynamic_range: float = _drawn(40.0, 54.0)
+    """dB from black to white."""
+    gain: float = _drawn(0.5, 0.66)
+    """Grey level of standard myocardium before the curve, 0..1."""
+    curve: float = _drawn(1.2, 1.8)
+    """Exponent of the grey curve; more is darker."""
+    haze: float = _drawn(-30.0, -15.0)
+    """Noise in blood, dB."""
+    haze_slope: float = _drawn(-10.0, 0.0)
+    """Further noise at the deepest range, dB."""
+    clutter: float = _drawn(-14.0, -2.0)
+    """Reverberation close to the probe, dB."""
+    gain_slope: float = _drawn(-5.0, 4.0)
+    """Time gain compensation error from the probe to the deepest range, dB."""
+    shadow_left: float = _drawn(0.0, 12.0)
+    """Attenuation at the left edge of the fan, dB."""
+    shadow_right: float = _drawn(2.0, 16.0)
+    """Attenuation at the right edge of the fan, dB."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One phantom patient and the recording made of them; everything follows from these numbers."""
+
+    seed: int
+    index: int
+    view: View
+    ef: float
+    """Ejection fraction in percent."""
+    edv: float
+    """End-diastolic volume of the left ventricle in ml."""
+    heart_rate: float
+    """Mean beats per minute."""
+    fps: float
+    """Frames per second."""
+    num_frames: int
+    start: float
+    """Where in the heart beat the recording starts, 0..1 from end-diastole."""
+    early_filling: float
+    """Part of the stroke volume that flows in before the atrial kick, 0..1."""
+    irregularity: float
+    """Relative standard deviation of the beats' durations."""
+    drift: float
+    """Movement of the probe in cm."""
+    anatomy: Anatomy
+    brightness: Brightness
+    probe: Probe
+
+    @property
+    def esv(self) -> float:
+        """End-systolic volume of the left ventricle in ml."""
+        return self.edv * (1 - self.ef / 100)
+
+    @property
+    def spacing(self) -> float:
+        """Size of a pixel in cm."""
+        from echosyn.data.phantom.ventricle import reference_length
+
+        return reference_length(self) / self.probe.heart_pixels
+
+
+_Drawn = TypeVar("_Drawn", Anatomy, Brightness, Probe)
+
+
+def _draw(kind: type[_Drawn], generator: np.random.Generator) -> _Drawn:
+    return kind(**{f.name: float(generator.uniform(*f.metadata["range"])) for f in fields(kind)})
+
+
+def _check(name: str, value: float | None, low: float, high: float, unit: str) -> None:
+    if value is not None and not low <= value <= high:
+        raise DataError(f"phantom: {name} is {value}, expected {low:g}..{high:g} {unit}".rstrip())
+
+
+def patient(
+    seed: int,
+    index: int,
+    *,
+    view: View = "A4C",
+    num_frames: int | None = None,
+    ef: float | None = None,
+    fps: float | None = None,
+    heart_rate: float | None = None,
+) -> Patient:
+    """Draw patient ``index``; an argument that is given replaces only that number, the anatomy stays the same.
+
+    A clip must hold a whole heart beat: the frame rate that was drawn is lowered, or the heart rate that was drawn is
+    raised, where a short clip would not.
+
+    Args:
+        seed: Seed of the whole dataset.
+        index: Which patient.
+        view: Which cut through the heart.
+        num_frames: 64..200; drawn if None.
+        ef: Ejection fraction in percent, 5..90; drawn uniformly from 10..85 if None.
+        fps: Frames per second, 20..120; drawn from 30..60 if None.
+        heart_rate: Beats per minute, 40..120; drawn from 45..110 if None.
+
+    Raises:
+        DataError: If an argument is out of its range, or the clip is too short for one heart beat.
+    """
+    if view not in get_args(View):
+        raise DataError(f"phantom: view is {view!r}, expected one of {', '.join(get_args(View))}")
+    _check("num_frames", num_frames, 64, 200, "")
+    _check("EF", ef, 5, 90, "percent")
+    _check("fps", fps, 20, 120, "frames per second")
+    _check("heart_rate", heart_rate, 40, 120, "beats per minute")
+
+    generator = rng.numpy_generator(seed, "phantom patient", index)
+    drawn_ef, drawn_rate, drawn_fps = generator.uniform([10.0, 45.0, 30.0], [85.0, 110.0, 60.0])
+    drawn_frames = int(generator.integers(64, 201))
+    edv = float(np.exp(generator.uniform(np.log(60.0), np.log(250.0))))
+    start, early, irregularity, drift = generator.uniform([0.0, 0.58, 0.0, 0.0], [1.0, 0.85, 0.03, 0.12])
+
+    frames = num_frames or drawn_frames
+    beats_per_minute_per_fps = 60 * _CYCLES / frames
+    rate = heart_rate or float(np.round(drawn_rate, 1))
+    if fps is None:
+        fps = float(min(np.round(drawn_fps, 1), np.floor(10 * rate / beats_per_minute_per_fps) / 10))
+    elif heart_rate is None:
+        rate = max(rate, float(np.ceil(fps * beats_per_minute_per_fps)))
+    if not fps * beats_per_minute_per_fps <= rate <= 120:
+        raise DataError(
+            f"phantom: {frames} frames at {fps:g} fps and {rate:g} beats per minute hold less than {_CYCLES} heart "
+            "beats; expected more frames, fewer fps or a faster heart (up to 120)"
+        )
+    return Patient(
+        seed=seed,
+        index=index,
+        view=view,
+        ef=float(np.round(drawn_ef, 2)) if ef is None else float(ef),
+        edv=float(np.round(edv, 1)),
+        heart_rate=float(rate),
+        fps=float(fps),
+        num_frames=frames,
+        start=float(start),
+        early_filling=float(early),
+        irregularity=float(irregularity),
+        drift=float(drift),
+        anatomy=_draw(Anatomy, generator),
+        brightness=_draw(Brightness, generator),
+        probe=_draw(Probe, generator),
+    )

@@ -1,0 +1,84 @@
+"""Between uint8 frames and scaled latents: the one place where the VAE's scale and pixel convention are applied."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from echosyn.errors import ModelError
+from echosyn.pixels import PixelConvention, convention
+
+
+class LatentCodec:
+    """A VAE with its pixel convention.
+
+    Args:
+        vae: diffusers' ``AutoencoderKL``; its config holds ``scaling_factor`` (and perhaps ``shift_factor``).
+        pixels: how its weights see grey levels.
+        batch_size: frames that go through the VAE at once.
+    """
+
+    def __init__(self, vae: Any, pixels: PixelConvention | str = "published", batch_size: int = 64) -> None:
+        self.vae = vae
+        self.pixels = convention(pixels) if isinstance(pixels, str) else pixels
+        self.batch_size = batch_size
+        self.scale = float(vae.config.scaling_factor)
+        self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
+        if not self.scale > 0:
+            raise ModelError(f"the VAE's scaling_factor is {self.scale}, expected a positive number")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the VAE computes."""
+        device: torch.device = next(self.vae.parameters()).device
+        return device
+
+    def to_input(self, frames: Tensor) -> Tensor:
+        """Uint8 grey ``(N, H, W)`` -> what the VAE sees, ``(N, channels, H, W)`` float32."""
+        grey = self.pixels.to_model(frames.to(self.device)).unsqueeze(1)
+        return grey.expand(-1, int(self.vae.config.in_channels), -1, -1)
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Uint8 grey frames ``(N, H, W)`` -> scaled latents ``(N, C, h, w)`` on the CPU.
+
+        Args:
+            frames: pixels; height and width multiples of the VAE's downsampling.
+            noise: standard normal ``(N, C, h, w)`` to draw one posterior sample a frame; without it, the posterior mean.
+        """
+        parts = []
+        for i in range(0, len(frames), self.batch_size):
+            posterior = self.vae.encode(self.to_input(frames[i : i + self.batch_size])).latent_dist
+            z = posterior.mean
+            if noise is not None:
+                z = z + posterior.std * noise[i : i + self.batch_size].to(z)
+            parts.append(((z - self.shift) * self.scale).cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents ``(N, C, h, w)`` -> uint8 frames ``(N, H, W, channels)`` on the CPU."""
+        parts = []
+        for part in latents.split(self.batch_size):
+            z = part.to(self.device) / self.scale + self.shift
+            parts.append(self.pixels.to_pixels(self.vae.decode(z).sample).permute(0, 2, 3, 1).cpu())
+        return torch.cat(parts)
+
+    def decode_videos(self, latents: Tensor) -> Tensor:
+        """Scaled latents ``(B, C, T, h, w)`` -> uint8 videos ``(B, T, H, W, channels)`` on the CPU."""
+        batch, _, num_frames = latents.shape[:3]
+        return self.decode(latents.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, num_frames))
+
+
+def grey(frames: Tensor) -> Tensor:
+    """Uint8 frames ``(..., channels)`` -> ``(...)``: the mean over channels, truncated as published."""
+    if frames.shape[-1] == 1:
+        return frames[..., 0]
+    return frames.float().mean(dim=-1).to(torch.uint8)
+
+
+def check_frames(sizes: Sequence[int], factor: int = 8) -> None:
+    """Raise `ModelError` unless height and width divide by the VAE's downsampling."""
+    if any(size % factor for size in sizes):
+        raise ModelError(f"frames of {sizes[0]}x{sizes[1]} do not divide by {factor}; import the videos with size 112")

@@ -1,0 +1,175 @@
+"""The two samplers as diffusers pipelines: one invents a heart, the other makes it beat."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.diffusion.denoiser import Denoiser, predict
+from echosyn.diffusion.guidance import guided
+from echosyn.diffusion.samplers import Generators, sample
+from echosyn.diffusion.windows import stitched
+from echosyn.errors import ConfigError
+
+OutputType = Literal["latent", "pixel"]
+
+
+@dataclass
+class LatentPipelineOutput(BaseOutput):
+    """Scaled latents ``(B, C, T, H, W)`` and, for ``output_type="pixel"``, uint8 videos ``(B, T, H, W, channels)``."""
+
+    latents: Tensor
+    videos: Tensor | None = None
+
+
+class LatentImagePipeline(DiffusionPipeline):
+    """Invents still hearts: noise -> latents ``(B, C, 1, H, W)``.
+
+    Args:
+        vae: ``AutoencoderKL``, used for pixels only.
+        unet: the denoising network (LIDM).
+        scheduler: a diffusers scheduler.
+        pixels: the VAE's pixel convention.
+    """
+
+    def __init__(self, vae: Any, unet: Any, scheduler: Any, pixels: str = "published") -> None:
+        super().__init__()
+        self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
+        self.register_to_config(pixels=pixels)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        batch_size: int = 1,
+        num_inference_steps: int = 64,
+        generator: Generators = None,
+        latents: Tensor | None = None,
+        output_type: OutputType = "latent",
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> LatentPipelineOutput:
+        """Sample ``batch_size`` hearts, or as many as there are in ``latents``.
+
+        Args:
+            batch_size: how many, if ``latents`` are not given.
+            num_inference_steps: scheduler steps.
+            generator: one, or one per item for results that do not depend on the batch.
+            latents: starting noise ``(B, C, H, W)`` or ``(B, C, 1, H, W)``.
+            output_type: ``"latent"`` or ``"pixel"``.
+            on_step: told ``(done, total)`` after each step.
+        """
+        config = self.unet.config
+        size = sample_size(config)
+        noise = _noise(latents, (config.out_channels, 1, *size), batch_size, generator)
+        denoise = _bind(self.unet, None, None, None)
+        x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
+        return _output(x, self.vae, self.config.pixels, output_type)
+
+
+class LatentVideoPipeline(DiffusionPipeline):
+    """Makes still hearts beat with a requested ejection fraction.
+
+    Args:
+        vae: ``AutoencoderKL``, used for pixels only.
+        unet: the denoising network (LVDM); sees noisy latents and, repeated over time, the still heart.
+        scheduler: a diffusers scheduler.
+        pixels: the VAE's pixel convention.
+        fps: frame rate the network was trained at; what its videos must be written with.
+        guidance: whether the network was trained with dropped conditions, so that ``guidance_scale != 1`` means something.
+    """
+
+    def __init__(
+        self, vae: Any, unet: Any, scheduler: Any, pixels: str = "published", fps: float = 32.0, guidance: bool = False
+    ) -> None:
+        super().__init__()
+        self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
+        self.register_to_config(pixels=pixels, fps=fps, guidance=guidance)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        conditioning: Tensor,
+        ef: Tensor | list[float],
+        num_frames: int | None = None,
+        num_inference_steps: int = 64,
+        guidance_scale: float = 1.0,
+        generator: Generators = None,
+        latents: Tensor | None = None,
+        output_type: OutputType = "latent",
+        hop: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> LatentPipelineOutput:
+        """Animate stills.
+
+        Args:
+            conditioning: scaled latent stills ``(B, C, H, W)`` or ``(B, C, 1, H, W)``.
+            ef: requested ejection fraction in percent, ``(B,)``.
+            num_frames: length of the videos; longer than the network's window is stitched. Default: the window.
+            num_inference_steps: scheduler steps.
+            guidance_scale: 1 is plain, more exaggerates the EF (needs a network trained with EF drop-out).
+            generator: one, or one per item for results that do not depend on the batch.
+            latents: starting noise ``(B, C, T, H, W)``.
+            output_type: ``"latent"`` or ``"pixel"``.
+            hop: frames between windows; default half a window, as published.
+            on_step: told ``(done, total)`` after each step.
+
+        Raises:
+            ConfigError: the number of EFs is not that of the stills, an EF is outside 0..100, or guidance is asked of a
+                network that cannot do without its conditions.
+        """
+        stills = conditioning.squeeze(2) if conditioning.ndim == 5 else conditioning
+        conditions = _fractions(ef, len(stills)).to(self.device)
+        if guidance_scale != 1.0 and not self.config.guidance:
+            raise ConfigError(
+                f"guidance_scale {guidance_scale}: this video model never learned without its EF; expected 1, or a model "
+                "trained with drop_conditions > 0"
+            )
+        window = int(self.unet.config.num_frames)
+        shape = (self.unet.config.out_channels, num_frames or window, *stills.shape[-2:])
+        noise = _noise(latents, shape, len(stills), generator)
+        stills = stills.to(self.device)
+        given = torch.ones_like(conditions, dtype=torch.bool)
+        conditional = _bind(self.unet, stills, conditions, given)
+        denoise = guided(conditional, _bind(self.unet, stills, conditions, ~given), guidance_scale)
+        denoise = stitched(denoise, window, hop or max(1, window // 2))
+        x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
+        return _output(x, self.vae, self.config.pixels, output_type)
+
+
+def sample_size(config: Any) -> tuple[int, int]:
+    """Height and width of a network's latents."""
+    size = config.sample_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _bind(network: Any, stills: Tensor | None, conditions: Tensor | None, given: Tensor | None) -> Denoiser:
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        return predict(network, x_t, t, stills, conditions, given)
+
+    return denoise
+
+
+def _fractions(ef: Tensor | list[float], count: int) -> Tensor:
+    percent = torch.as_tensor(ef, dtype=torch.float32).reshape(-1, 1)
+    if len(percent) != count:
+        raise ConfigError(f"{len(percent)} EF value(s) for {count} still(s); expected one each")
+    if not ((percent >= 0) & (percent <= 100)).all():
+        raise ConfigError(f"EF {percent.flatten().tolist()}: expected percentages in 0..100")
+    return percent / 100
+
+
+def _noise(given: Tensor | None, shape: tuple[int, ...], count: int, generator: Generators) -> Tensor:
+    if given is not None:
+        return given.unsqueeze(2) if given.ndim == 4 else given
+    each = generator if isinstance(generator, list) else [generator] * count
+    return torch.stack([torch.randn(shape, generator=g) for g in each])
+
+
+def _output(latents: Tensor, vae: Any, pixels: str, output_type: OutputType) -> LatentPipelineOutput:
+    if output_type == "latent":
+        return LatentPipelineOutput(latents=latents)
+    return LatentPipelineOutput(latents=latents, videos=LatentCodec(vae, pixels).decode_videos(latents))

@@ -1,0 +1,107 @@
+"""Fréchet distance between two sets of features (the F of FID and FVD), and its floor: real against real."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from echosyn.errors import DataError
+from echosyn.metrics.moments import Array, Moments, moments
+from echosyn.rng import numpy_generator
+
+
+@dataclass(frozen=True)
+class FrechetFloor:
+    """Fréchet distance between disjoint halves of the real patients: what a perfect generator would score."""
+
+    mean: float
+    """Mean distance over the repeats."""
+    spread: float
+    """Standard deviation over the repeats; 0 for a single one. Repeats share patients, so it is no standard error."""
+    n: int
+    """Features on *each* side (smallest over the repeats). The distance falls with ``n``: compare at equal ``n``."""
+    dim: int
+    repeats: int
+    reliable: bool
+    """``n > dim``: with fewer features than dimensions the covariances are singular and the number is mostly bias."""
+
+    def to_json(self) -> dict[str, float | int | bool]:
+        """Plain numbers under the fields' names."""
+        return asdict(self)
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """Squared Fréchet (2-Wasserstein) distance of two Gaussians (Dowson & Landau 1982; FID: Heusel et al. 2017, eq. 6).
+
+    ``|m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2``, at least 0.
+
+    Raises:
+        DataError: Different dimensions, or fewer than two features on a side.
+    """
+    if a.dim != b.dim:
+        raise DataError(f"the two sets of features have {a.dim} and {b.dim} dimensions, expected equal ones")
+    difference = a.mean - b.mean
+    c1, c2 = a.cov, b.cov
+    distance = difference @ difference + np.trace(c1) + np.trace(c2) - 2.0 * trace_of_root(c1, c2)
+    return max(float(distance), 0.0)
+
+
+def trace_of_root(c1: Array, c2: Array) -> float:
+    """``tr (C1 C2)^1/2`` of two covariances, singular ones included."""
+    # C1 C2 is similar to S C2 S with S = C1^1/2, which is symmetric and positive semi-definite: real eigenvalues, no
+    # matrix square root of a product, no epsilon on the diagonal. What is negative is rounding.
+    values, vectors = np.linalg.eigh(c1)
+    s = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    product = s @ c2 @ s
+    eigenvalues = np.linalg.eigvalsh((product + product.T) / 2.0)
+    return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
+
+
+def frechet_floor(
+    features: ArrayLike, groups: Sequence[str], seed: int, repeats: int = 5, n: int | None = None
+) -> FrechetFloor:
+    """Fréchet distance between two random disjoint halves of the real patients.
+
+    Patients, not features, are split: two clips of one patient on both sides would make the floor too low.
+
+    Args:
+        features: Shape ``(num, d)``.
+        groups: The patient of each feature.
+        seed: Of the splits.
+        repeats: Number of random splits.
+        n: Use this many features a side, to compare with a synthetic set of ``n``; by default all of the smaller half.
+
+    Raises:
+        DataError: Fewer than two patients, too few features, or as many groups as features are not given.
+    """
+    x = np.asarray(features)
+    if len(groups) != len(x):
+        raise DataError(f"{len(groups)} groups for {len(x)} features, expected one each")
+    if repeats < 1:
+        raise DataError(f"repeats is {repeats}, expected at least 1")
+    codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+    distances, sizes = [], []
+    for repeat in range(repeats):
+        rng = numpy_generator(seed, "frechet floor", repeat)
+        left, right = _halves(codes, rng)
+        size = min(len(left), len(right)) if n is None else n
+        if min(len(left), len(right)) < size or size < 2:
+            raise DataError(
+                f"{len(left)} and {len(right)} real features in two halves of {codes.max(initial=-1) + 1} patients, "
+                f"expected at least {max(size, 2)} in each: give more real videos or a smaller n"
+            )
+        distances.append(frechet_distance(moments(x[left[:size]]), moments(x[right[:size]])))
+        sizes.append(size)
+    spread = float(np.std(distances, ddof=1)) if repeats > 1 else 0.0
+    dim = int(x.shape[1])
+    return FrechetFloor(float(np.mean(distances)), spread, min(sizes), dim, repeats, min(sizes) > dim)
+
+
+def _halves(codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Indices, in random order, of the features of one random half of the patients and of the other half."""
+    num_patients = int(codes.max(initial=-1)) + 1
+    in_left = np.zeros(num_patients, dtype=bool)
+    in_left[rng.permutation(num_patients)[: num_patients // 2]] = True
+    order = rng.permutation(len(codes))
+    return order[in_left[codes[order]]], order[~in_left[codes[order]]]

@@ -1,0 +1,171 @@
+"""``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from echosyn import device as devices
+from echosyn import rng, weights
+from echosyn.data import filelist, stills, video
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import grey
+from echosyn.diffusion.pipelines import LatentVideoPipeline
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.phantom import split_by_order
+from echosyn.pipeline.progress import Progress, silent
+
+EF_RANGE = (10.0, 90.0)
+"""Requested EFs are drawn uniformly from it, as published."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How stills are animated; everything that the videos depend on besides models and seed."""
+
+    num_frames: int = 192
+    steps: int = 64
+    guidance_scale: float = 1.0
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if min(self.num_frames, self.steps, self.batch_size) < 1:
+            raise ConfigError(f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1")
+
+
+@dataclass(frozen=True)
+class EFDistribution:
+    """Where requested EFs come from: uniform in a range, or smoothed draws of real labels."""
+
+    low: float = EF_RANGE[0]
+    high: float = EF_RANGE[1]
+    real: tuple[float, ...] = ()
+    jitter: float = 2.0
+    """Standard deviation in points added to a real label, so that no label is a patient's own."""
+
+    def draw(self, seed: int, index: int) -> float:
+        """The EF of item ``index`` in percent, one decimal: what is asked for is exactly what the label says."""
+        draws = rng.numpy_generator(seed, "ef", index)
+        if self.real:
+            ef = float(draws.choice(np.array(self.real)) + self.jitter * draws.standard_normal())
+        else:
+            ef = float(draws.uniform(self.low, self.high))
+        return round(min(max(ef, self.low), self.high), 1)
+
+
+def ef_range(text: str) -> EFDistribution:
+    """``10..90`` -> uniform in that range; ``55`` -> always 55."""
+    try:
+        low, _, high = text.partition("..")
+        bounds = float(low), float(high or low)
+    except ValueError as error:
+        raise ConfigError(f"--ef {text}: expected a range such as 10..90, in percent") from error
+    if not 0 <= bounds[0] <= bounds[1] <= 100:
+        raise ConfigError(f"--ef {text}: expected percentages in 0..100, the smaller first")
+    return EFDistribution(*bounds)
+
+
+def ef_from(dataset: Path) -> EFDistribution:
+    """The EF distribution of a dataset's TRAIN videos."""
+    efs = tuple(r.ef for r in filelist.read(dataset) if r.split == "TRAIN" and r.ef is not None)
+    if not efs:
+        raise DataError(f"{dataset}: no TRAIN video has an EF; give --ef 10..90 instead")
+    return EFDistribution(5.0, 90.0, efs)
+
+
+def animate(
+    kept: Path,
+    out: Path,
+    *,
+    lvdm: Path,
+    vae: Path,
+    seed: int,
+    num_frames: int = 192,
+    ef: EFDistribution | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Animate every still of a folder into a new dataset folder.
+
+    Args:
+        kept: folder of stills.
+        out: new dataset folder.
+        lvdm: model folder of the video model.
+        vae: model folder of the VAE whose latents it speaks.
+        seed: still ``i`` beats with the noise and EF of (seed, i).
+        num_frames: length of the videos.
+        ef: where requested EFs come from; default uniform 10..90.
+        steps: sampling steps; default what suits the model.
+        guidance_scale: default what suits the model.
+        batch_size: videos at a time; does not change them.
+        device: where to compute.
+        progress: told how many videos are written.
+    """
+    indices, hearts = stills.read(kept)
+    pipeline = video_pipeline(lvdm, vae, devices.resolve(device))
+    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size)
+    ef = ef or EFDistribution()
+    settings = {"seed": seed, "ef": vars(ef), "frames": num_frames, "steps": motion.steps, "guidance": motion.guidance_scale}
+    inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
+    with new_folder(out, "animate", settings, inputs) as folder:
+        write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
+    return {"dataset": str(out), "videos": len(indices)}
+
+
+def motion_for(
+    lvdm: Path, num_frames: int, steps: int | None = None, guidance_scale: float | None = None, batch_size: int = 8
+) -> Motion:
+    """Settings of the animation, from the model folder where they are not given."""
+    facts = weights.load_facts(weights.resolve(lvdm))
+    guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
+    return Motion(num_frames, steps or facts.num_inference_steps, guidance, batch_size)
+
+
+def write_videos(
+    pipeline: LatentVideoPipeline,
+    indices: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    folder: Path,
+    progress: Progress = silent,
+) -> list[Record]:
+    """Animate, decode and write ``Videos/*.avi`` and ``FileList.csv``; batches that are complete on disk are skipped."""
+    (folder / "Videos").mkdir(exist_ok=True)
+    records = [_record(i, ef.draw(seed, i), hearts, pipeline, motion) for i in indices]
+    splits = split_by_order(len(indices))
+    for first in range(0, len(indices), motion.batch_size):
+        batch = records[first : first + motion.batch_size]
+        paths = [folder / "Videos" / f"{r.name}.avi" for r in batch]
+        if not all(path.exists() for path in paths):
+            output = pipeline(
+                hearts[first : first + motion.batch_size],
+                [r.ef for r in batch],
+                num_frames=motion.num_frames,
+                num_inference_steps=motion.steps,
+                guidance_scale=motion.guidance_scale,
+                generator=rng.generators(seed, "motion", indices[first : first + motion.batch_size]),
+                output_type="pixel",
+            )
+            for path, frames in zip(paths, output.videos, strict=True):
+                video.write_avi(path, grey(frames).numpy(), pipeline.config.fps)
+        progress("animate", first + len(batch), len(indices))
+    records = [replace(r, split=split) for r, split in zip(records, splits, strict=True)]
+    filelist.write(folder, records)
+    return records
+
+
+def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline, motion: Motion) -> Record:
+    height, width = (8 * s for s in hearts.shape[-2:])
+    return Record(
+        stills.name(index), ef=ef, height=height, width=width, fps=float(pipeline.config.fps), num_frames=motion.num_frames
+    )

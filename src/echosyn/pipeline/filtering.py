@@ -1,0 +1,175 @@
+"""``echosyn filter``: throw away the hearts that are a real patient's."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import filelist, latents, stills
+from echosyn.data.records import Record
+from echosyn.errors import DataError
+from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy.calibration import Threshold, calibrate
+from echosyn.privacy.filtering import Verdict, judge
+
+REFERENCE_STRIDE = 8
+"""Every n-th frame of a real video is compared with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Embeddings of real frames and whose they are."""
+
+    embeddings: Tensor
+    patients: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """A calibrated filter: what candidates are compared with, and from where on they count as copies."""
+
+    reid: Any
+    references: Gallery
+    held_out_similarity: Tensor
+    threshold: Threshold
+
+    def judge(self, candidates: Tensor) -> Verdict:
+        """The verdict on latent stills ``(n, C, h, w)``."""
+        return judge(embed(self.reid, candidates), self.references.embeddings, self.threshold)
+
+
+def calibrated(
+    reid: Path,
+    reference: Path,
+    *,
+    false_rejection_rate: float = 0.05,
+    stride: int = REFERENCE_STRIDE,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Filter:
+    """Build the filter: TRAIN frames are the references; VAL and TEST patients, whom no model saw, set the threshold.
+
+    Args:
+        reid: model folder of the re-identification model.
+        reference: latents folder of the real videos.
+        false_rejection_rate: how often an innocent heart may be rejected.
+        stride: every n-th frame of a real video counts.
+        seed: of the interval's bootstrap.
+        device: where to compute.
+        progress: told how many videos are embedded.
+    """
+    facts = weights.load_facts(weights.resolve(reid))
+    vae = latents.info(reference).get("vae")
+    if facts.vae not in (None, vae):
+        raise DataError(
+            f"{reference}: its latents come from another VAE than those that {reid} was trained on; encode the dataset with "
+            "the VAE of the same models"
+        )
+    model = weights.load(weights.resolve(reid), "reid").to(devices.resolve(device))
+    records = filelist.read(reference)
+    train = [r for r in records if r.split == "TRAIN"]
+    held_out = [r for r in records if r.split != "TRAIN"]
+    if not train or not held_out:
+        raise DataError(
+            f"{reference}: {len(train)} TRAIN and {len(held_out)} held-out (VAL, TEST) videos; the filter compares with the "
+            "first and is calibrated on the second, expected at least one of each"
+        )
+    references = gallery(model, reference, train, stride, progress)
+    strangers = gallery(model, reference, held_out, stride, progress)
+    threshold = calibrate(
+        strangers.embeddings,
+        strangers.patients,
+        references.embeddings,
+        false_rejection_rate=false_rejection_rate,
+        seed=seed,
+    )
+    similarity = judge(strangers.embeddings, references.embeddings, threshold).similarity
+    return Filter(model, references, similarity, threshold)
+
+
+def filter_stills(
+    candidates: Path,
+    out: Path,
+    *,
+    reid: Path,
+    reference: Path,
+    false_rejection_rate: float = 0.05,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write the stills that are nobody's into a new folder.
+
+    The similarity of every candidate and its nearest patient go to ``private/similarity.csv`` below ``out``: it names
+    real patients and must stay in the house.
+    """
+    indices, latent_stills = stills.read(candidates)
+    screen = calibrated(
+        reid, reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
+    )
+    settings = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
+    with new_folder(out, "filter", settings, inputs) as folder:
+        verdict = screen.judge(latent_stills)
+        kept = [i for i, k in zip(indices, verdict.kept.tolist(), strict=True) if k]
+        if not kept:
+            raise DataError(
+                f"{candidates}: all {len(indices)} candidates are too similar to a real patient (threshold "
+                f"{screen.threshold.value:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
+            )
+        stills.write(folder, kept, latent_stills[verdict.kept])
+        write_similarity(folder / "private", indices, verdict, screen.references.patients)
+        facts = summary(screen.threshold, verdict)
+        note(folder, privacy=facts)
+    return {"kept": str(out), **facts}
+
+
+def summary(threshold: Threshold, verdict: Verdict) -> dict[str, Any]:
+    """What the filter did, without a name in it."""
+    return {
+        "candidates": len(verdict.kept),
+        "num_kept": int(verdict.kept.sum()),
+        "rejection_rate": verdict.rejection_rate,
+        "threshold": threshold.to_json(),
+    }
+
+
+def write_similarity(folder: Path, indices: Sequence[int], verdict: Verdict, patients: Sequence[str]) -> None:
+    """Write every candidate's nearest real patient: for the custodian's eyes."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "similarity.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Still", "Similarity", "Kept", "NearestPatient"])
+        for row in zip(indices, verdict.similarity.tolist(), verdict.kept.tolist(), verdict.nearest.tolist(), strict=True):
+            writer.writerow([row[0], f"{row[1]:.6f}", int(row[2]), patients[row[3]]])
+
+
+def gallery(model: Any, reference: Path, records: Sequence[Record], stride: int, progress: Progress = silent) -> Gallery:
+    """Embed every ``stride``-th frame of the given videos of a latents folder."""
+    parts: list[Tensor] = []
+    patients: list[str] = []
+    for i, record in enumerate(records):
+        frames = latents.read(reference, record)[::stride]
+        parts.append(embed(model, frames))
+        patients += [record.patient] * len(frames)
+        progress("embed", i + 1, len(records))
+    return Gallery(torch.cat(parts), patients)
+
+
+@torch.no_grad()
+def embed(model: Any, frames: Tensor, batch_size: int = 256) -> Tensor:
+    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)``, on the CPU; the one way in for real and synthetic."""
+    device = next(model.parameters()).device
+
+    def parts() -> Iterator[Tensor]:
+        for part in frames.split(batch_size):
+            yield model.embed(part.to(device)).cpu()
+
+    return torch.cat(list(parts())) if len(frames) else torch.zeros(0, model.config.embedding_size)

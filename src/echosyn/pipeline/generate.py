@@ -1,0 +1,143 @@
+"""``echosyn generate``: sample, filter, animate until enough videos passed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import filtering
+from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
+from echosyn.pipeline.filtering import Filter
+from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.models import image_pipeline, video_pipeline
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.sample import invent
+
+MAX_CANDIDATES_PER_VIDEO = 20
+"""Give up when that many candidates a video did not yield enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hearts:
+    """The hearts that will beat, and how they were found."""
+
+    indices: list[int]
+    latents: Tensor
+    facts: dict[str, Any]
+    """What the provenance says about privacy; no name in it."""
+    similarity: Tensor
+    """Of every candidate to its nearest real frame; empty without a filter."""
+
+
+def generate(
+    out: Path,
+    *,
+    models: Path,
+    num: int,
+    seed: int,
+    reference: Path | None = None,
+    num_frames: int = 192,
+    ef: EFDistribution | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    batch_size: int = 8,
+    false_rejection_rate: float = 0.05,
+    complete_with_rejected: bool = False,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write a synthetic dataset folder of ``num`` videos.
+
+    Args:
+        out: new dataset folder.
+        models: folder of model folders (``vae``, ``lidm``, ``lvdm``, ``reid`` or their published names).
+        num: how many videos.
+        seed: item ``i`` depends on (seed, i) alone, through stills, EF and motion.
+        reference: latents of the real videos, for the filter; without it nothing is filtered, and the provenance says so.
+        num_frames: length of the videos.
+        ef: where requested EFs come from; default uniform 10..90.
+        steps: sampling steps of the video model; default what suits it.
+        guidance_scale: of the video model; default what suits it.
+        batch_size: videos at a time; does not change them.
+        false_rejection_rate: of the filter.
+        complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
+            the set must not be shared.
+        device: where to compute.
+        progress: told what is done.
+
+    Raises:
+        DataError: too few hearts passed the filter.
+    """
+    if num < 1:
+        raise ConfigError(f"--num {num}: expected at least 1 video")
+    where = devices.resolve(device)
+    folders = {stage: weights.find(models, stage) for stage in ("vae", "lidm", "lvdm")}
+    if reference is not None:
+        folders["reid"] = weights.find(models, "reid")
+    animator = video_pipeline(folders["lvdm"], folders["vae"], where)
+    motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size)
+    ef = ef or EFDistribution()
+    settings = {"num": num, "seed": seed, "ef": vars(ef), "frames": num_frames, "steps": motion.steps}
+    settings |= {"guidance": motion.guidance_scale, "rate": false_rejection_rate, "complete": complete_with_rejected}
+    inputs = folders | ({"reference": reference} if reference is not None else {})
+    with new_folder(out, "generate", settings, inputs) as folder:
+        screen = None
+        if reference is not None:
+            screen = filtering.calibrated(
+                folders["reid"], reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
+            )
+        hearts = find_hearts(folders["lidm"], screen, num, seed, complete_with_rejected, where, progress)
+        write_videos(animator, hearts.indices, hearts.latents, seed, ef, motion, folder, progress)
+        note(folder, privacy=hearts.facts)
+    return {"dataset": str(out), "videos": num, "privacy": hearts.facts}
+
+
+def find_hearts(
+    lidm: Path,
+    screen: Filter | None,
+    num: int,
+    seed: int,
+    complete_with_rejected: bool,
+    device: torch.device,
+    progress: Progress = silent,
+) -> Hearts:
+    """Invent and filter in rounds until ``num`` hearts passed; the first ``num`` that do are taken."""
+    pipeline = image_pipeline(lidm, device)
+    steps = weights.load_facts(lidm).num_inference_steps
+    if screen is None:
+        facts = {"filter": "none", "releasable": False, "warning": "no privacy filter: no --reference was given"}
+        return Hearts(list(range(num)), invent(pipeline, range(num), seed, steps), facts, torch.empty(0))
+    candidates = torch.empty(0)
+    verdict = screen.judge(torch.empty(0, *_shape(pipeline)))
+    while int(verdict.kept.sum()) < num and len(candidates) < num * MAX_CANDIDATES_PER_VIDEO:
+        missing = num - int(verdict.kept.sum())
+        more = range(len(candidates), len(candidates) + max(8, round(1.25 * missing)))
+        invented = invent(pipeline, more, seed, steps)
+        candidates = torch.cat([candidates, invented]) if len(candidates) else invented
+        verdict = screen.judge(candidates)
+        progress("hearts that are nobody's", min(num, int(verdict.kept.sum())), num)
+    facts = filtering.summary(screen.threshold, verdict) | {"filter": "calibrated"}
+    chosen = verdict.kept.nonzero()[:num, 0]
+    if len(chosen) < num:
+        if not complete_with_rejected:
+            raise DataError(
+                f"only {len(chosen)} of {len(candidates)} invented hearts are nobody's, {num} are needed (threshold "
+                f"{screen.threshold.value:.3f}); train the LIDM on more patients or for fewer steps, or ask for fewer videos"
+            )
+        rejected = (~verdict.kept).nonzero()[:, 0]
+        least = rejected[verdict.similarity[rejected].argsort(stable=True)][: num - len(chosen)]
+        facts["completed_with_rejected"] = len(least)
+        chosen = torch.cat([chosen, least]).sort().values
+    facts["releasable"] = screen.threshold.enough and "completed_with_rejected" not in facts
+    return Hearts(chosen.tolist(), candidates[chosen], facts, verdict.similarity)
+
+
+def _shape(pipeline: Any) -> tuple[int, int, int]:
+    config = pipeline.unet.config
+    return config.out_channels, config.sample_size, config.sample_size
+

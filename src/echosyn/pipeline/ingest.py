@@ -1,0 +1,252 @@
+"""The verb `import`: videos of another layout -> a dataset folder of square grey AVIs with their true frame rate."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from echosyn.data import filelist, layouts, table, video
+from echosyn.data.checking import FPS_TOLERANCE
+from echosyn.data.layouts import Layout
+from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.video import Frames, Video
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.folder import new_folder, note
+
+Source = Literal["folder", "dynamic", "pediatric"]
+Box = tuple[int, int, int, int]
+"""``(x, y, width, height)`` in pixels of the source, from its upper left corner."""
+
+
+class _OutsideError(DataError):
+    """The crop does not lie within the picture."""
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """A video that cannot be imported."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Done:
+    """An imported video: its completed record, the part of the picture that was kept, what its source said wrong."""
+
+    record: Record
+    box: Box
+    differs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """From the source's pixels to those of the result."""
+
+    crop: Box | None
+    size: int
+
+    def box(self, height: int, width: int) -> Box:
+        """The part of a frame that is kept."""
+        x, y, w, h = self.crop or (0, 0, width, height)
+        if x + w > width or y + h > height:
+            raise _OutsideError(
+                f"crop {x},{y},{w},{h} (x, y, width, height) ends at {x + w},{y + h}, expected within {width}x{height}"
+            )
+        return x, y, w, h
+
+    def frames(self, frames: Frames) -> Frames:
+        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``.
+
+        Shrinking averages over areas (PIL's BOX): no ringing at the sector's edge, so that black stays black, which a
+        Lanczos filter would not keep. Enlarging is bilinear, for the same reason.
+        """
+        x, y, w, h = self.box(*frames.shape[1:3])
+        part = frames[:, y : y + h, x : x + w]
+        if (h, w) == (self.size, self.size):
+            return part
+        kernel = Image.Resampling.BOX if min(h, w) >= self.size else Image.Resampling.BILINEAR
+        shape = (self.size, self.size)
+        return np.stack([np.asarray(Image.fromarray(frame).resize(shape, kernel)) for frame in part])
+
+    def tracing(self, tracing: Tracing, box: Box, name: str) -> Tracing:
+        """Move a chord along; a pixel's coordinate is its centre."""
+        x, y, w, h = box
+
+        def across(value: float, start: int, length: int) -> float:
+            return (value - start + 0.5) * self.size / length - 0.5 if (start, length) != (0, self.size) else value
+
+        return Tracing(
+            f"{name}.avi",
+            across(tracing.x1, x, w),
+            across(tracing.y1, y, h),
+            across(tracing.x2, x, w),
+            across(tracing.y2, y, h),
+            tracing.frame,
+        )
+
+
+def ingest(
+    src: Path,
+    out: Path,
+    *,
+    source: Source,
+    crop: Box | None = None,
+    labels: Path | None = None,
+    fps: float | None = None,
+    size: int = 112,
+    seed: int = 0,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
+
+    Args:
+        src: Folder in another layout; never changed.
+        out: New dataset folder.
+        source: How ``src`` is laid out, see `echosyn.data.layouts`.
+        crop: ``(x, y, width, height)`` to cut out of every frame first.
+        labels: Table with FileName, EF, ...; only with ``source="folder"``.
+        fps: Overrides the frame rate of every video.
+        size: Height and width of the result in pixels.
+        seed: Of the split, where the source has none.
+        skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
+        progress: Called with (done, total) after each video.
+
+    Returns:
+        ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason) and ``notes``; they are
+        also in the folder's provenance.
+
+    Raises:
+        ConfigError: A setting makes no sense.
+        DataError: The source is not what was said, or videos are bad: all of them in one message, nothing written.
+    """
+    _check_settings(src, out, source, crop, labels, fps, size)
+    layout = _layout(src, source, labels, seed)
+    settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
+    inputs = {"source": src} | ({"labels": labels} if labels else {})
+    with new_folder(out, "import", settings, inputs) as folder:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        done, bad = _all(folder, layout, _Geometry(crop, size), fps, progress)
+        _refuse(src, bad, none_left=not done, skip_bad=skip_bad)
+        filelist.write(folder, [entry.record for entry in done])
+        _write_tracings(folder, layout, done, _Geometry(crop, size))
+        summary = _summary(layout, done, bad)
+        note(folder, **summary)
+    return summary
+
+
+def _all(
+    folder: Path, layout: Layout, geometry: _Geometry, fps: float | None, progress: Callable[[int, int], None] | None
+) -> tuple[list[_Done], list[_Bad]]:
+    done: list[_Done] = []
+    bad: list[_Bad] = []
+    for number, (record, path) in enumerate(layout.items, start=1):
+        try:
+            done.append(_one(folder, record, path, geometry, fps))
+        except video.BadVideoError as error:
+            bad.append(_Bad(error.fault, str(error)))
+        except _OutsideError as error:
+            bad.append(_Bad("crop outside the picture", f"{path}: {error}"))
+        if progress:
+            progress(number, len(layout.items))
+    return done, bad
+
+
+def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
+    """Import one video, unless an earlier try has."""
+    out = folder / filelist.VIDEOS / f"{record.name}.avi"
+    height, width = video.size(path)
+    box = geometry.box(height, width)
+    if out.exists():
+        num_frames, _, _, rate = video.probe(out)
+    else:
+        source = _read(record, path, fps)
+        video.write_avi(out, geometry.frames(source.frames), source.fps)
+        num_frames, rate = len(source.frames), video.exact_fps(source.fps)
+    said = {
+        "FrameHeight or FrameWidth": (record.height or height, record.width or width) == (height, width),
+        "NumberOfFrames": record.num_frames in (None, num_frames),
+        "FPS": record.fps is None or fps is not None or math.isclose(record.fps, rate, rel_tol=FPS_TOLERANCE),
+    }
+    complete = replace(record, height=geometry.size, width=geometry.size, fps=rate, num_frames=num_frames)
+    return _Done(complete, box, tuple(column for column, right in said.items() if not right))
+
+
+def _read(record: Record, path: Path, fps: float | None) -> Video:
+    """The container's frame rate counts; the labels' only if it has none."""
+    try:
+        return video.read(path, fps=fps)
+    except video.BadVideoError as error:
+        if error.fault != "no frame rate" or record.fps is None:
+            raise
+        return video.read(path, fps=record.fps)
+
+
+def _layout(src: Path, source: Source, labels: Path | None, seed: int) -> Layout:
+    if source == "folder":
+        return layouts.folder(src, labels, seed)
+    return layouts.dynamic(src) if source == "dynamic" else layouts.pediatric(src)
+
+
+def _check_settings(
+    src: Path, out: Path, source: Source, crop: Box | None, labels: Path | None, fps: float | None, size: int
+) -> None:
+    if labels and source != "folder":
+        raise ConfigError(f"labels {labels} have no effect on the layout {source!r}: leave them out, or use 'folder'")
+    if crop and (min(crop) < 0 or min(crop[2:]) < 1):
+        raise ConfigError(f"crop is {crop}, expected x, y of at least 0 and width, height of at least 1 pixel")
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+    if size < 1:
+        raise ConfigError(f"size is {size}, expected at least 1 pixel")
+    if out.resolve().is_relative_to(src.resolve()):
+        raise DataError(f"{out}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
+
+
+def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) -> None:
+    if not bad or (skip_bad and not none_left):
+        return
+    counts = ", ".join(f"{count} {reason}" for reason, count in _counts(bad).items())
+    cure = "none is left" if none_left else "mend them, or leave them out with --skip-bad"
+    head = f"{src}: {len(bad)} bad video(s): {counts}; {cure}"
+    raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
+
+
+def _write_tracings(folder: Path, layout: Layout, done: Sequence[_Done], geometry: _Geometry) -> None:
+    by_name = {entry.record.name.casefold(): entry for entry in done}
+    traced = [(tracing, by_name.get(filelist.stem(tracing.name).casefold())) for tracing in layout.tracings]
+    moved = [geometry.tracing(tracing, to.box, to.record.name) for tracing, to in traced if to]
+    if moved:
+        filelist.write_tracings(folder, moved)
+
+
+def _summary(layout: Layout, done: Sequence[_Done], bad: Sequence[_Bad]) -> dict[str, Any]:
+    records = [entry.record for entry in done]
+    stretched = sum(entry.box[2] != entry.box[3] for entry in done)
+    wrong = Counter(column for entry in done for column in entry.differs)
+    imported = {record.name.casefold() for record in records}
+    untraced = sum(filelist.stem(tracing.name).casefold() not in imported for tracing in layout.tracings)
+    notes = [
+        *layout.notes,
+        *([f"{stretched} video(s) were not square and were stretched: cut a square with crop"] if stretched else []),
+        *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
+        *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
+    ]
+    return {
+        "videos": len(records),
+        "frames": sum(record.num_frames or 0 for record in records),
+        "splits": {split: sum(record.split == split for record in records) for split in SPLITS},
+        "folds": dict(layout.folds),
+        "skipped": _counts(bad),
+        "notes": notes,
+    }
+
+
+def _counts(bad: Sequence[_Bad]) -> dict[str, int]:
+    return dict(Counter(entry.reason for entry in bad).most_common())

@@ -1,0 +1,57 @@
+"""Model folders to pipelines, and the check that they belong together."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from echosyn import weights
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
+from echosyn.errors import ModelError
+
+
+def codec(vae: Path, device: torch.device, batch_size: int = 64) -> LatentCodec:
+    """The VAE of a model folder with its pixel convention."""
+    folder = weights.resolve(vae)
+    model = weights.load(folder, "vae").to(device)
+    return LatentCodec(model, weights.load_facts(folder).pixels, batch_size)
+
+
+def image_pipeline(lidm: Path, device: torch.device) -> LatentImagePipeline:
+    """The LIDM of a model folder, for latents (no VAE)."""
+    folder = weights.resolve(lidm)
+    pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), weights.load_scheduler(folder))
+    return pipeline.to(device)
+
+
+def video_pipeline(lvdm: Path, vae: Path, device: torch.device) -> LatentVideoPipeline:
+    """The LVDM and VAE of two model folders.
+
+    Raises:
+        ModelError: one is of the wrong kind, or the LVDM was trained on latents of another VAE.
+    """
+    lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
+    network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
+    facts = weights.load_facts(lvdm)
+    check_same_vae(lvdm, facts.vae, vae)
+    pipeline = LatentVideoPipeline(
+        autoencoder,
+        network,
+        weights.load_scheduler(lvdm),
+        pixels=weights.load_facts(vae).pixels,
+        fps=facts.fps,
+        guidance=facts.drop_conditions > 0,
+    )
+    return pipeline.to(device)
+
+
+def check_same_vae(folder: Path, expected: Any, vae: Path) -> None:
+    """Raise `ModelError` if ``folder`` (a model or latents) was made with other VAE weights; unknown ones pass."""
+    if expected in (None, "None"):
+        return
+    if (found := weights.weights_hash(vae)) != expected:
+        raise ModelError(
+            f"{folder}: was made with another VAE (weights {str(expected)[:12]}..., {vae} has {found[:12]}...); use the VAE "
+            "it was made with, or encode and train again"
+        )

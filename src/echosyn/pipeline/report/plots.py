@@ -1,0 +1,124 @@
+"""The report's plots, as PNG bytes on white, which is a readable card in a light and in a dark page."""
+
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+BLUE, ORANGE, INK, SOFT = "#0072B2", "#D55E00", "#16232b", "#51636e"
+"""Blue and orange of Okabe & Ito, told apart by every kind of colour vision."""
+_SIZE_INCHES = (4.8, 3.5)
+_DPI = 200
+
+
+def scatter(
+    requested: ArrayLike,
+    measured: ArrayLike,
+    title: str = "",
+    x_label: str = "Requested EF (%)",
+    y_label: str = "Measured EF (%)",
+) -> bytes:
+    """Measured over requested values with the line of equality.
+
+    Args:
+        requested: Shape ``(n,)``; pairs with a NaN are left out.
+        measured: Shape ``(n,)``.
+        title: Above the plot.
+        x_label: With the unit.
+        y_label: With the unit.
+
+    Returns:
+        A PNG.
+    """
+    x, y = np.asarray(requested, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = x[finite], y[finite]
+    figure, axes = _axes(title, x_label, y_label, size=(4.4, 4.2))
+    low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if len(x) else (0.0, 100.0)
+    margin = 0.05 * max(high - low, 1e-6)
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="equal", zorder=1)
+    alpha = float(np.clip(120 / max(len(x), 1), 0.15, 0.75))
+    axes.scatter(x, y, s=18, color=BLUE, alpha=alpha, linewidths=0, zorder=2, label=f"videos (n = {len(x)})")
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    _legend(axes)
+    return _png(figure)
+
+
+def similarity_histogram(
+    candidates: ArrayLike,
+    held_out: ArrayLike,
+    threshold: float,
+    title: str = "Similarity to the nearest training frame",
+) -> bytes:
+    """Shares of candidates and of held-out real frames by their similarity to the nearest training frame.
+
+    Args:
+        candidates: Similarities, shape ``(n,)``.
+        held_out: Similarities, shape ``(m,)``.
+        threshold: From which candidates are rejected.
+        title: Above the plot.
+
+    Returns:
+        A PNG.
+    """
+    groups = [np.asarray(values, dtype=np.float64).ravel() for values in (candidates, held_out)]
+    groups = [values[np.isfinite(values)] for values in groups]
+    figure, axes = _axes(title, "Pearson correlation", "Share of stills")
+    edges = _edges([*groups, np.array([threshold])])
+    held_out_weights, weights = _shares(groups[1]), _shares(groups[0])
+    axes.hist(groups[1], edges, weights=held_out_weights, color=ORANGE, alpha=0.28)
+    axes.hist(groups[1], edges, weights=held_out_weights, histtype="step", color=ORANGE, linewidth=1.4,
+              label=f"held-out real (n = {len(groups[1])})")  # fmt: skip
+    axes.hist(groups[0], edges, weights=weights, color=BLUE, alpha=0.28)
+    axes.hist(groups[0], edges, weights=weights, histtype="step", color=BLUE, linewidth=1.4, linestyle="--",
+              label=f"candidates (n = {len(groups[0])})")  # fmt: skip
+    axes.axvspan(threshold, edges[-1], color=INK, alpha=0.06, linewidth=0)
+    axes.axvline(threshold, color=INK, linewidth=1.4, label=f"rejected from {threshold:.3f}")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
+    _legend(axes)
+    return _png(figure)
+
+
+def _axes(title: str, x_label: str, y_label: str, size: tuple[float, float] = _SIZE_INCHES) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    # names may hold a $, which is no formula
+    axes.set_title(title, fontsize=11, color=INK, loc="left", fontweight="bold", parse_math=False)
+    axes.set_xlabel(x_label, fontsize=10, color=INK, parse_math=False)
+    axes.set_ylabel(y_label, fontsize=10, color=INK, parse_math=False)
+    axes.tick_params(labelsize=9, colors=SOFT, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b8c4ca")
+    axes.grid(color="#e6ecef", linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _legend(axes: Axes, where: Literal["upper left"] = "upper left") -> None:
+    axes.legend(loc=where, fontsize=8.5, frameon=True, facecolor="white", edgecolor="none", framealpha=0.85,
+                labelcolor=INK)  # fmt: skip
+
+
+def _edges(groups: Sequence[NDArray[np.float64]]) -> list[float]:
+    everything = np.concatenate(groups)
+    low, high = float(everything.min()), float(everything.max())
+    margin = max(0.04 * (high - low), 0.005)
+    return [float(edge) for edge in np.linspace(low - margin, high + margin, 41)]
+
+
+def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.full(len(values), 1.0 / max(len(values), 1))
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,178 @@
+"""From held-out patients to a threshold: how similar to the training set is somebody who was never in it?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from echosyn.errors import DataError
+from echosyn.privacy.matching import nearest
+from echosyn.rng import numpy_generator
+
+Array = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Similarity from which a candidate counts as a copy, and what that promises."""
+
+    value: float
+    """Reject if the similarity to the nearest reference is at least this."""
+    low: float
+    """Lower end of the 95 % bootstrap interval over held-out patients."""
+    high: float
+    """Upper end."""
+    requested_rate: float
+    """False rejection rate that was asked for."""
+    claimed_rate: float
+    """Bound on the false rejection rate that these held-out patients support; at most the requested one if `enough`."""
+    num_patients: int
+    """Held-out patients."""
+    num_frames: int
+    """Held-out frames of all of them."""
+    enough: bool
+    """There are enough held-out patients for the requested rate."""
+
+    @property
+    def achievable_rate(self) -> float:
+        """Smallest rate that this many patients can claim, ``1 / (num_patients + 1)``."""
+        return 1.0 / (self.num_patients + 1)
+
+    @property
+    def message(self) -> str:
+        """What the threshold means, in one sentence for a report."""
+        if self.enough:
+            return (
+                f"a still of somebody the models never saw is rejected with a probability of at most "
+                f"{self.claimed_rate:.1%} (calibrated on {self.num_patients} held-out patients)"
+            )
+        needed = math.ceil(1.0 / self.requested_rate - _ROUNDING) - 1
+        return (
+            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of "
+            f"{self.requested_rate:.1%} (at least {needed} are needed): the threshold is their largest "
+            f"similarity, which supports {self.claimed_rate:.1%}; more innocent stills than asked for are rejected"
+        )
+
+    def to_json(self) -> dict[str, float | int | bool | str]:
+        """Plain values under the fields' names, with ``achievable_rate`` and ``message``."""
+        return asdict(self) | {"achievable_rate": self.achievable_rate, "message": self.message}
+
+
+def calibrate(
+    held_out: Tensor,
+    held_out_patients: Sequence[str],
+    references: Tensor,
+    *,
+    false_rejection_rate: float = 0.05,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+    block: int = 8192,
+) -> Threshold:
+    """Threshold at which a stranger's still is rejected at most as often as ``false_rejection_rate``.
+
+    Held-out patients are scored against the *same* references that candidates will be scored against: a best match
+    over more references is higher (the published rule overlooks that, see `published_threshold`).
+
+    A candidate is one still; a held-out patient may have many. All frames are used, each with the weight
+    ``1 / ((n + 1) * frames of its patient)``, and the weight ``1 / (n + 1)`` stands for the stranger to come: the
+    threshold is the smallest score below or at which the weight reaches ``1 - rate``. That is the conformal quantile
+    for hierarchical data (Lee, Barber & Willett 2023): for a random frame of a random unseen patient the bound holds
+    whatever the distribution of scores (without ties), patients with long videos count no more than others, and no
+    frame has to be picked at random. With one frame a patient it is the ``ceil((n + 1)(1 - rate))``-th smallest score.
+
+    Args:
+        held_out: Embeddings of frames of patients in no training set, float ``(n_frames, d)``.
+        held_out_patients: The patient of each frame.
+        references: Embeddings of the training frames, float ``(m, d)``.
+        false_rejection_rate: In 0..1, both excluded.
+        num_bootstrap: Resamples of patients for the interval; 0: the interval is the value.
+        seed: Of the bootstrap.
+        block: See `echosyn.privacy.matching.nearest`.
+
+    Raises:
+        DataError: No held-out frame, a rate out of range, or what `nearest` refuses.
+    """
+    similarity = nearest(held_out, references, block=block).similarity.double().numpy()
+    return threshold_from_scores(
+        similarity, held_out_patients, false_rejection_rate=false_rejection_rate, num_bootstrap=num_bootstrap, seed=seed
+    )
+
+
+def threshold_from_scores(
+    similarity: Array,
+    patients: Sequence[str],
+    *,
+    false_rejection_rate: float = 0.05,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Threshold:
+    """`calibrate` for similarities that are known already, shape ``(n_frames,)``."""
+    if not 0.0 < false_rejection_rate < 1.0:
+        raise DataError(f"the false rejection rate is {false_rejection_rate}, expected between 0 and 1")
+    if len(similarity) != len(patients) or len(similarity) == 0:
+        raise DataError(
+            f"{len(similarity)} held-out frames of {len(patients)} named patients, expected as many and at least one"
+        )
+    order = np.argsort(similarity, kind="stable")
+    scores = np.asarray(similarity, dtype=np.float64)[order]
+    codes = np.unique(np.asarray(patients, dtype=str), return_inverse=True)[1][order]
+    num = int(codes.max()) + 1
+    share = 1.0 / np.bincount(codes)[codes]
+    value, above = _quantile(scores, share, num, false_rejection_rate)
+    rng = numpy_generator(seed, "threshold bootstrap")
+    values = [
+        _quantile(scores, share * rng.multinomial(num, np.full(num, 1.0 / num))[codes], num, false_rejection_rate)[0]
+        for _ in range(num_bootstrap)
+    ]
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(values, [tail, 1.0 - tail]) if values else (value, value)
+    return Threshold(
+        value=value,
+        low=float(low),
+        high=float(high),
+        requested_rate=false_rejection_rate,
+        claimed_rate=above,
+        num_patients=num,
+        num_frames=len(scores),
+        enough=above <= false_rejection_rate + _ROUNDING,
+    )
+
+
+def published_threshold(train: Tensor, test: Tensor, percentile: float = 95.0) -> float:
+    """The rule of EchoNet-Synthetic: the percentile, over ``train``, of the best match in ``test``.
+
+    Kept for comparison. It does not reject 5 % of the innocent: see `expected_false_rejection`.
+
+    Args:
+        train: Embeddings, float ``(n, d)``.
+        test: Embeddings, float ``(m, d)``.
+        percentile: In 0..100.
+    """
+    return float(np.percentile(nearest(train, test).similarity.double().numpy(), percentile))
+
+
+def expected_false_rejection(num_train: int, num_test: int, percentile: float = 95.0) -> float:
+    """Share of innocents that `published_threshold` rejects, ``1 - (percentile / 100)^(num_train / num_test)``.
+
+    Its threshold comes from maxima over ``num_test`` references, but candidates are scored by a maximum over
+    ``num_train``. If similarities to different references are independent, ``F(tau)^num_test = percentile / 100``, and
+    an innocent candidate is kept with probability ``F(tau)^num_train``: 26 % rejected for EchoNet-Dynamic.
+    """
+    return float(1.0 - (percentile / 100.0) ** (num_train / num_test))
+
+
+def _quantile(scores: Array, share: Array, num: int, rate: float) -> tuple[float, float]:
+    """Smallest sorted score with weight ``1 - rate`` at or below it (else the last), and the weight above it."""
+    at_or_below = np.cumsum(share) / (num + 1)
+    position = int(np.searchsorted(at_or_below, 1.0 - rate - _ROUNDING))
+    # a frame of weight 0 (not drawn in this resample) is no candidate for the largest
+    last = int(np.flatnonzero(share)[-1])
+    position = min(position, last)
+    last_equal = int(np.searchsorted(scores, scores[position], side="right")) - 1
+    return float(scores[position]), float(1.0 - at_or_below[last_equal])

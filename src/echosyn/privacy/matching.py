@@ -1,0 +1,143 @@
+"""The nearest real frame of every query: exact best Pearson correlation of embeddings, block by block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from echosyn.errors import DataError
+
+QUERIES_AT_ONCE = 1024
+_CONSTANT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The best match of each query, on the CPU."""
+
+    similarity: Tensor
+    """Pearson correlation with it, float32 ``(n,)``, -1..1."""
+    index: Tensor
+    """Its row among the references, int64 ``(n,)``; of equal ones the lowest."""
+
+
+@torch.no_grad()
+def nearest(
+    queries: Tensor,
+    references: Tensor,
+    *,
+    block: int = 8192,
+    query_groups: Sequence[str] | None = None,
+    reference_groups: Sequence[str] | None = None,
+) -> Matches:
+    """The reference with the highest Pearson correlation to each query.
+
+    Memory beyond the inputs is bounded by ``block`` (``12 * 1024 * block`` bytes of scores), not by the number of
+    references. The result does not depend on ``block`` nor on the other queries; the order of the references shows only
+    in ``index``.
+
+    Args:
+        queries: Embeddings, float ``(n, d)``, on any device.
+        references: Embeddings, float ``(m, d)``, ``m >= 1``.
+        block: References compared at a time.
+        query_groups: The patient of each query; with ``reference_groups``, matches within a patient are skipped (a real
+            frame against real frames).
+        reference_groups: The patient of each reference.
+
+    Raises:
+        DataError: Shapes that do not fit, NaN or infinity, a constant row (its correlation is undefined), or a query
+            whose patient owns every reference.
+    """
+    _check(queries, references, block)
+    own, theirs = _group_codes(query_groups, reference_groups, len(queries), len(references))
+    similarity = torch.full((len(queries),), -torch.inf)
+    index = torch.full((len(queries),), -1, dtype=torch.int64)
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        rows = slice(first, first + QUERIES_AT_ONCE)
+        q = standardized(queries[rows], "query", first)
+        for start in range(0, len(references), block):
+            columns = slice(start, start + block)
+            # Summed in float64 and rounded to float32: a pair then scores the same in every block, and copies tie.
+            scores = (q @ standardized(references[columns], "reference", start).to(q.device).T).float()
+            if own is not None and theirs is not None:
+                scores.masked_fill_((own[rows, None] == theirs[None, columns]).to(q.device), -torch.inf)
+            best, where = _first_best(scores)
+            better = best > similarity[rows]
+            similarity[rows] = torch.where(better, best, similarity[rows])
+            index[rows] = torch.where(better, where + start, index[rows])
+    _check_all_matched(index)
+    return Matches(similarity.clamp(-1.0, 1.0), index)
+
+
+def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tensor:
+    """Rows centred and scaled to unit norm in float64, so that a dot product is a Pearson correlation.
+
+    Args:
+        rows: Float ``(k, d)``. Returned on its device, except from MPS, which lacks float64: on the CPU.
+        what: Name of a row in messages.
+        first: Number of the first row in messages.
+
+    Raises:
+        DataError: NaN or infinity, or a constant row.
+    """
+    x = (rows.cpu() if rows.device.type == "mps" else rows).double()
+    finite = torch.isfinite(x).all(dim=1)
+    if not finite.all():
+        raise DataError(f"{what} embedding {first + _first_false(finite)} holds NaN or infinity")
+    centred = x - x.mean(dim=1, keepdim=True)
+    norm = centred.norm(dim=1, keepdim=True)
+    varied = norm[:, 0] > _CONSTANT * x.norm(dim=1)
+    if not varied.all():
+        raise DataError(
+            f"{what} embedding {first + _first_false(varied)} is constant: its correlation is undefined; "
+            "a blank frame or a collapsed Re-ID model gives such an embedding"
+        )
+    unit: Tensor = centred / norm
+    return unit
+
+
+def _first_best(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Maximum of each row and the lowest column that attains it (torch promises the first), on the CPU."""
+    best, first = scores.max(dim=1)
+    return best.cpu(), first.cpu()
+
+
+def _first_false(mask: Tensor) -> int:
+    return int((~mask).nonzero()[0, 0])
+
+
+def _check(queries: Tensor, references: Tensor, block: int) -> None:
+    if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1] or queries.shape[1] < 2:
+        raise DataError(
+            f"embeddings of shapes {tuple(queries.shape)} and {tuple(references.shape)}, expected (n, d) and (m, d) "
+            "with the same d of at least 2: do both come from the same Re-ID model?"
+        )
+    if len(references) == 0:
+        raise DataError("there is no reference embedding, expected at least one")
+    if block < 1:
+        raise DataError(f"block is {block}, expected at least 1")
+
+
+def _group_codes(
+    query_groups: Sequence[str] | None, reference_groups: Sequence[str] | None, n: int, m: int
+) -> tuple[Tensor | None, Tensor | None]:
+    if query_groups is None or reference_groups is None:
+        if query_groups is not None or reference_groups is not None:
+            raise DataError("patients are given for one side only, expected for queries and references or for neither")
+        return None, None
+    if len(query_groups) != n or len(reference_groups) != m:
+        raise DataError(
+            f"{len(query_groups)} and {len(reference_groups)} patients for {n} queries and {m} references, expected "
+            "one each"
+        )
+    codes = np.unique(np.asarray([*query_groups, *reference_groups], dtype=str), return_inverse=True)[1]
+    return torch.from_numpy(codes[:n]), torch.from_numpy(codes[n:])
+
+
+def _check_all_matched(index: Tensor) -> None:
+    if (index < 0).any():
+        raise DataError(
+            f"query {int((index < 0).nonzero()[0, 0])} has no reference of another patient, expected at least one"
+        )

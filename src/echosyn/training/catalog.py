@@ -1,0 +1,60 @@
+"""The five stages by name, and how their settings are put together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from echosyn import config
+from echosyn.errors import ConfigError
+from echosyn.training import published
+from echosyn.training.stage import Stage, StageSettings
+from echosyn.training.stages.denoiser import DenoiserSettings, LIDMStage, LVDMStage
+from echosyn.training.stages.ef import EFSettings, EFStage
+from echosyn.training.stages.reid import ReIDSettings, ReIDStage
+from echosyn.training.stages.vae import VAESettings, VAEStage
+
+STAGES: dict[str, tuple[Any, type[StageSettings]]] = {
+    "vae": (VAEStage, VAESettings),
+    "lidm": (LIDMStage, DenoiserSettings),
+    "lvdm": (LVDMStage, DenoiserSettings),
+    "reid": (ReIDStage, ReIDSettings),
+    "ef": (EFStage, EFSettings),
+}
+"""Stage and settings class by name."""
+
+
+def settings(
+    stage: str, preset: str = "phantom", file: Path | None = None, overrides: Sequence[str] = ()
+) -> StageSettings:
+    """Resolve a stage's settings: preset, then a file (ours, one section a stage, or the reference's), then overrides.
+
+    Raises:
+        ConfigError: an unknown stage, preset or setting, or a value out of range.
+    """
+    if stage not in STAGES:
+        raise ConfigError(f"stage {stage!r} is unknown{config.near_miss(stage, list(STAGES))}")
+    layers: list[Mapping[str, Any]] = [config.read_preset(preset).get(stage, {})]
+    if file is not None:
+        layers.append(_section(stage, file))
+    values = config.merged(*layers, overrides=overrides)
+    return config.build(STAGES[stage][1], values, f"settings of {stage}")
+
+
+def create(stage: str, values: StageSettings) -> Stage:
+    """A stage with freshly initialised networks."""
+    created: Stage = STAGES[stage][0](values)
+    return created
+
+
+def _section(stage: str, file: Path) -> Mapping[str, Any]:
+    content = config.read_yaml(file)
+    if published.recognised(content):
+        return published.translated(content, str(file))
+    unknown = [name for name in content if name not in STAGES]
+    if unknown and not any(name in STAGES for name in content):
+        return content
+    if unknown:
+        raise ConfigError(f"{file}: unknown section {unknown[0]!r}{config.near_miss(unknown[0], list(STAGES))}")
+    section = content.get(stage, {})
+    assert isinstance(section, Mapping)
+    return section

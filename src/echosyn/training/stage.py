@@ -1,0 +1,98 @@
+"""What the loop needs of something trainable."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from echosyn.config import Settings
+from echosyn.data.records import Record
+
+Batch = dict[str, Any]
+Loss = Callable[[Batch], dict[str, Tensor]]
+"""``batch -> {"loss": scalar to minimize, any other scalar to log}``."""
+
+
+class LoopSettings(Settings):
+    """How long and how fast to train."""
+
+    steps: int = Field(200, ge=1)
+    """Optimizer steps."""
+    batch_size: int = Field(16, ge=1)
+    """Items in an optimizer step, over all processes and accumulated parts."""
+    micro_batch_size: int | None = Field(None, ge=1)
+    """Items that go through the network at once; smaller than ``batch_size`` accumulates gradients."""
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(1e-2, ge=0)
+    epsilon: float = 1e-8
+    max_grad_norm: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights, warmed up as ``(1 + step) / (10 + step)``; 0 keeps the live weights."""
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    save_every_steps: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    log_every_steps: int = Field(10, ge=1)
+    num_workers: int = Field(0, ge=0)
+    """Processes that load data; 0 loads in the training process."""
+    seed: int = 0
+
+
+class StageSettings(Settings):
+    """What every stage has: a network by ``_class_name`` and a loop."""
+
+    network: dict[str, Any]
+    loop: LoopSettings = LoopSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """Some parameters and what they minimize."""
+
+    parameters: list[nn.Parameter]
+    loss: Loss
+
+
+class Stage(ABC):
+    """Something trainable: VAE, LIDM, LVDM, Re-ID or EF."""
+
+    name: ClassVar[str]
+    needs_latents: ClassVar[bool]
+    """Whether its data are a latents folder rather than a dataset folder."""
+    settings: StageSettings
+    network: Any
+    """The network that the model folder holds; its weights are averaged (EMA)."""
+
+    @abstractmethod
+    def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
+        """The endless stream of training items from the given videos."""
+
+    @abstractmethod
+    def objectives(self) -> Mapping[str, Objective]:
+        """Who minimizes what; optimized in this order within a step."""
+
+    @abstractmethod
+    def export(self, folder: Path) -> None:
+        """Write the model folder from the network as it is now."""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Everything with weights: the network and whatever helps to train it."""
+        return {"network": self.network}
+
+    def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
+        """Last measurements on the training videos before `export` (the VAE's latent scale); facts worth logging."""
+        return {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        device: torch.device = next(self.network.parameters()).device
+        return device

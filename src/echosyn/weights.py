@@ -1,0 +1,204 @@
+"""Model folders: a diffusers folder (``config.json`` and safetensors) plus ``echosyn.json`` with what the weights cannot say.
+
+A folder made by others (the published ones) has no ``echosyn.json``; its facts are the published defaults, and its
+scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` beside it.
+"""
+
+import importlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from echosyn.config import Settings, build, near_miss, read_yaml
+from echosyn.errors import ModelError
+from echosyn.hashing import file_hash
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+FACTS = "echosyn.json"
+SCHEDULER = "scheduler_config.json"
+
+NETWORKS: dict[str, str] = {
+    "AutoencoderKL": "diffusers",
+    "UNet2DModel": "diffusers",
+    "UNetSpatioTemporalConditionModel": "diffusers",
+    "VideoTransformer": "echosyn.nn.video_transformer",
+    "SiameseNet": "echosyn.nn.siamese",
+    "EFRegressor": "echosyn.nn.ef_regressor",
+}
+"""Classes that a ``_class_name`` may name, and the module that has them."""
+
+STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
+    "vae": ("AutoencoderKL",),
+    "lidm": ("UNet2DModel", "VideoTransformer"),
+    "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer"),
+    "reid": ("SiameseNet",),
+    "ef": ("EFRegressor",),
+}
+
+FOLDER_NAMES: dict[str, tuple[str, ...]] = {
+    "vae": ("vae",),
+    "lidm": ("lidm", "lidm_dynamic", "lidm_ped_a4c", "lidm_ped_psax"),
+    "lvdm": ("lvdm",),
+    "reid": ("reid", "reidentification_dynamic", "reidentification_ped_a4c", "reidentification_ped_psax"),
+    "ef": ("ef", "regression_dynamic", "regression_ped_a4c", "regression_ped_psax"),
+}
+"""Where a folder of models keeps each stage: our name first, then those of the published layout."""
+
+
+class Facts(Settings):
+    """What ``echosyn.json`` says about a model folder."""
+
+    stage: str | None = None
+    pixels: str = "published"
+    """How the VAE sees grey levels (`echosyn.pixels`)."""
+    fps: float = 32.0
+    """Frames a second of the clips it was trained on."""
+    num_frames: int | None = None
+    """Frames in a training clip."""
+    drop_conditions: float = 0.0
+    """Share of training items that went without their conditions; guidance needs it above 0."""
+    num_inference_steps: int = 64
+    """Sampling steps that suit the model."""
+    guidance_scale: float = 1.0
+    """Guidance that suits the model."""
+    vae: str | None = None
+    """Hash of the weights of the VAE whose latents it was trained on."""
+
+
+def network(config: Mapping[str, Any]) -> Any:
+    """Build a randomly initialised network from a mapping with ``_class_name`` and its keywords.
+
+    Raises:
+        ModelError: the class or one of its keywords is unknown.
+    """
+    kind = network_class(str(config.get("_class_name", "")))
+    keywords = {name: value for name, value in config.items() if not name.startswith("_")}
+    known = sorted(kind._get_init_keys(kind) - {"self"})
+    for name in keywords:
+        if name not in known:
+            raise ModelError(f"{kind.__name__} has no setting {name!r}{near_miss(name, known)}")
+    try:
+        return kind(**keywords)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{kind.__name__}: {str(error).splitlines()[0]}") from error
+
+
+def network_class(name: str) -> Any:
+    """The class that ``_class_name`` names; an unknown one is a `ModelError`."""
+    if name not in NETWORKS:
+        raise ModelError(f"network class {name!r} is unknown{near_miss(name, list(NETWORKS))}")
+    return getattr(importlib.import_module(NETWORKS[name]), name)
+
+
+def scheduler(config: Mapping[str, Any]) -> Any:
+    """A diffusers scheduler from a mapping with ``_class_name`` and its settings."""
+    import diffusers
+
+    name = str(config.get("_class_name", ""))
+    kind = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
+    if kind is None:
+        raise ModelError(f"scheduler class {name!r} is unknown; expected one of diffusers', such as 'DDPMScheduler'")
+    return kind.from_config(dict(config))
+
+
+def save(model: Any, folder: Path, facts: Facts, noise_scheduler: Any = None) -> None:
+    """Write a model folder, whole or not at all; an existing one is replaced."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial, safe_serialization=True)
+    (partial / FACTS).write_text(facts.model_dump_json(indent=2, exclude_none=True) + "\n")
+    if noise_scheduler is not None:
+        noise_scheduler.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def load(folder: Path, stage: str) -> Any:
+    """The network of a model folder in evaluation mode, on the CPU.
+
+    Raises:
+        ModelError: there is no model folder, it is of another stage, or its weights do not fit.
+    """
+    config = _config(folder)
+    name = str(config.get("_class_name", ""))
+    if name not in STAGE_NETWORKS[stage]:
+        raise ModelError(
+            f"{folder}: holds a {name or 'model without _class_name'}, expected a {stage} model "
+            f"({' or '.join(STAGE_NETWORKS[stage])})"
+        )
+    said = load_facts(folder).stage
+    if said is not None and said != stage:
+        raise ModelError(f"{folder}: was trained as {said}, expected a {stage} model")
+    try:
+        model = network_class(name).from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{folder}: its weights cannot be loaded ({reason}); copy or train the model again") from error
+    return model.eval().requires_grad_(False)
+
+
+def load_facts(folder: Path) -> Facts:
+    """What is known about a model folder; the published defaults where nothing is written."""
+    path = folder / FACTS
+    if not path.is_file():
+        return Facts()
+    try:
+        return build(Facts, json.loads(path.read_text()), str(path))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path}: not JSON ({error})") from error
+
+
+def load_scheduler(folder: Path) -> Any:
+    """The scheduler of a model folder: its ``scheduler_config.json``, or ``noise_scheduler`` of its ``config.yaml``."""
+    if (folder / SCHEDULER).is_file():
+        return scheduler(json.loads((folder / SCHEDULER).read_text()))
+    if (folder / "config.yaml").is_file():
+        block = read_yaml(folder / "config.yaml").get("noise_scheduler")
+        if block:
+            return scheduler(block)
+    raise ModelError(f"{folder}: no scheduler; expected {SCHEDULER}, or config.yaml with a noise_scheduler block")
+
+
+def find(models: Path, stage: str) -> Path:
+    """The folder of a stage in a folder of models, under our name or a published one.
+
+    A training's run folder (with ``model/`` in it) counts as its model folder.
+    """
+    if not models.is_dir():
+        raise ModelError(f"{models}: no such folder of models")
+    candidates = [models / name for name in FOLDER_NAMES[stage]]
+    for folder in candidates:
+        if folder.is_dir():
+            return resolve(folder)
+    raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(FOLDER_NAMES[stage])}")
+
+
+def resolve(folder: Path) -> Path:
+    """A model folder, also when given the run folder of the training that made it."""
+    inner = folder / "model"
+    return inner if not (folder / "config.json").is_file() and (inner / "config.json").is_file() else folder
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of a model folder's weights."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise ModelError(f"{folder}: has no {WEIGHTS}; expected a diffusers model folder")
+    return file_hash(path)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such model folder")
+    if not path.is_file():
+        raise ModelError(f"{folder}: no config.json; expected a model folder (config.json and {WEIGHTS})")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: not JSON ({error})") from error
+    return config

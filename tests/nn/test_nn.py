@@ -1,0 +1,239 @@
+"""Laws of the networks: shapes, folders, conditions, and what must not depend on what."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from echosyn.nn.blocks import ConditionEmbedding, SelfAttention
+from echosyn.nn.ef_regressor import EFRegressor
+from echosyn.nn.patch_critic import PatchCritic
+from echosyn.nn.siamese import SiameseNet
+from echosyn.nn.video_transformer import VideoTransformer
+
+TINY = {"num_frames": 16, "width": 32, "depth": 2, "num_heads": 2}
+
+
+def video_transformer(**config: int) -> VideoTransformer:
+    torch.manual_seed(0)
+    return VideoTransformer(**{**TINY, **config}).eval()
+
+
+def trained(steps: int = 1, **config: int) -> VideoTransformer:
+    """Leave the start, where the prediction is zero whatever is asked."""
+    model = video_transformer(**config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    x, ef = torch.randn(2, 8, 8, 14, 14), torch.tensor([[0.2], [0.7]])[:, : model.config.num_conditions]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (model(x, 500, ef).sample - x[:, :4]).square().mean().backward()
+        optimizer.step()
+    return model
+
+
+NETWORKS = {
+    "video transformer": (VideoTransformer, TINY, lambda m: m(torch.ones(1, 8, 9, 14, 14), 3, torch.ones(1, 1)).sample),
+    "small siamese": (SiameseNet, {"backbone": "small"}, lambda m: m.embed(torch.eye(14).expand(2, 4, 14, 14))),
+    "published siamese": (SiameseNet, {}, lambda m: m.embed(torch.eye(14).expand(2, 4, 14, 14))),
+    "small ef": (EFRegressor, {"backbone": "small"}, lambda m: m(torch.eye(112).expand(1, 1, 4, 112, 112))),
+    "published ef": (EFRegressor, {}, lambda m: m(torch.eye(112).expand(1, 3, 2, 112, 112))),
+    "critic": (PatchCritic, {"num_filters": 8}, lambda m: m(torch.eye(64).expand(1, 3, 64, 64))),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_seed_decides_the_weights_and_a_folder_gives_back_the_same_network(name, tmp_path):
+    network, config, call = NETWORKS[name]
+
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return network(**config).eval()
+
+    first, again, other = build(1), build(1), build(2)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    first.save_pretrained(tmp_path)
+    loaded = network.from_pretrained(tmp_path).eval()
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "diffusion_pytorch_model.safetensors"}
+    assert all(loaded.config[key] == first.config[key] for key in first.config if not key.startswith("_"))
+    with torch.no_grad():
+        assert torch.equal(call(loaded), call(first))
+
+
+class TestVideoTransformer:
+    @pytest.mark.parametrize("temporal_patch_size", [1, 2, 4])
+    @pytest.mark.parametrize("frames", [1, 5, 16])
+    @pytest.mark.parametrize("patch_size", [2, 7])
+    def test_any_number_of_frames_up_to_the_window(self, frames, temporal_patch_size, patch_size):
+        model = video_transformer(temporal_patch_size=temporal_patch_size, patch_size=patch_size)
+        x = torch.randn(2, 8, frames, 14, 14)
+        assert model(x, torch.tensor([0.5, 999.0]), torch.rand(2, 1)).sample.shape == (2, 4, frames, 14, 14)
+
+    def test_a_shape_that_does_not_fit_says_what_was_expected(self):
+        with pytest.raises(ValueError, match=r"expected \(B, 8, T <= 16, 14, 14\)"):
+            video_transformer()(torch.randn(1, 8, 17, 14, 14), 0)
+        with pytest.raises(ValueError, match="multiple of patch_size"):
+            video_transformer(patch_size=4)
+
+    @pytest.mark.parametrize("time", [1, 2, 4])
+    @pytest.mark.parametrize("patch_size", [1, 2, 7])
+    def test_patches_there_and_back(self, time, patch_size):
+        model = video_transformer(temporal_patch_size=time, patch_size=patch_size, in_channels=4)
+        x = torch.randn(2, 4, 8, 14, 14)
+        assert torch.equal(model._unpatchify(model._patchify(x)), x)
+
+    def test_a_token_is_a_connected_tube_of_latents(self):
+        model = video_transformer(in_channels=1)
+        x = torch.zeros(1, 1, 8, 14, 14)
+        x[:, :, 4:8, 2:4, 12:14] = 1  # second tube in time, second row, last column
+        tokens = model._patchify(x)
+        assert tokens[0, 1, 1 * 7 + 6].eq(1).all()
+        assert tokens.sum() == x.sum()
+
+    def test_a_new_network_predicts_zero_and_one_step_makes_it_listen(self):
+        x = torch.randn(1, 8, 8, 14, 14)
+        assert video_transformer()(x, 500, torch.tensor([[0.2]])).sample.eq(0).all()
+        model = trained()
+        low, high = (model(x, 500, torch.tensor([[ef]])).sample for ef in (0.2, 0.7))
+        early, late = (model(x, t, torch.tensor([[0.2]])).sample for t in (100, 900))
+        assert not torch.allclose(low, high, atol=1e-6)
+        assert not torch.allclose(early, late, atol=1e-6)
+
+    def test_not_given_is_not_zero(self):
+        model = trained()
+        x = torch.randn(1, 8, 8, 14, 14)
+        zero, no = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool)
+        dropped = model(x, 500, zero, no).sample
+        assert not torch.allclose(model(x, 500, zero).sample, dropped, atol=1e-6)
+        assert torch.equal(model(x, 500, torch.tensor([[torch.nan]]), no).sample, dropped)
+        assert torch.equal(model(x, 500).sample, dropped)
+
+    def test_no_conditions_at_all(self):
+        assert trained(num_conditions=0)(torch.randn(1, 8, 1, 14, 14), 1).sample.shape[2] == 1
+
+    def test_every_parameter_learns(self):
+        model = trained(steps=3)
+        model.zero_grad()
+        mask = torch.tensor([[True], [False]])
+        model(torch.randn(2, 8, 8, 14, 14), 500, torch.rand(2, 1), mask).sample.square().sum().backward()
+        silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        assert not silent
+
+    def test_an_item_does_not_depend_on_its_batch(self):
+        model = trained()
+        x, t, ef = torch.randn(3, 8, 8, 14, 14), torch.tensor([10.0, 500.0, 900.0]), torch.rand(3, 1)
+        together = model(x, t, ef).sample
+        alone = torch.cat([model(x[i : i + 1], t[i : i + 1], ef[i : i + 1]).sample for i in range(3)])
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_permutes_with_its_tokens():
+    torch.manual_seed(0)
+    attention, x, order = SelfAttention(32, 2), torch.randn(2, 9, 32), torch.randperm(9)
+    torch.testing.assert_close(attention(x)[:, order], attention(x[:, order]), atol=1e-5, rtol=1e-5)
+
+
+def test_each_condition_is_dropped_alone():
+    torch.manual_seed(0)
+    embed, value = ConditionEmbedding(2, 8), torch.tensor([[0.3, 0.6]])
+    both, first, second, none = (
+        embed(value, torch.tensor([m], dtype=torch.bool)) for m in ([1, 1], [1, 0], [0, 1], [0, 0])
+    )
+    torch.testing.assert_close(both + none, first + second)
+    torch.testing.assert_close(none[0], embed.dropped.sum(0))
+
+
+class TestSiameseNet:
+    @pytest.fixture(params=["small", "resnet18"])
+    def model(self, request) -> SiameseNet:
+        torch.manual_seed(0)
+        return SiameseNet(backbone=request.param).eval()
+
+    @pytest.fixture
+    def latents(self) -> Tensor:
+        return torch.randn(5, 4, 14, 14, generator=torch.Generator().manual_seed(0))
+
+    def test_the_order_of_a_pair_does_not_matter(self, model, latents):
+        a, b = latents, latents.flip(0)
+        torch.testing.assert_close(model(a, b), model(b, a))
+        assert model(a, b).shape == (5,)
+
+    def test_embeddings_are_of_the_item_alone_and_in_0_1(self, model, latents):
+        embeddings = model.embed(latents)
+        assert embeddings.shape == (5, 128)
+        assert embeddings.min() >= 0
+        assert embeddings.max() <= 1
+        alone = torch.cat([model.embed(latents[i : i + 1]) for i in (3, 0, 4, 1, 2)])
+        torch.testing.assert_close(alone, embeddings[[3, 0, 4, 1, 2]], atol=1e-5, rtol=1e-5)
+
+    def test_brightness_and_contrast_of_an_item_do_not_matter_unless_asked(self, model, latents):
+        changed = latents * torch.linspace(0.5, 2, 5).view(-1, 1, 1, 1) + 0.3
+        torch.testing.assert_close(model.embed(changed), model.embed(latents), atol=1e-5, rtol=1e-5)
+        raw = SiameseNet(backbone="small", normalize=False).eval()
+        assert not torch.allclose(raw.embed(changed), raw.embed(latents), atol=1e-4)
+
+    def test_a_constant_item_gives_numbers(self, model):
+        assert model.embed(torch.zeros(1, 4, 14, 14)).isfinite().all()
+
+    def test_an_unknown_backbone_is_named(self):
+        with pytest.raises(ValueError, match="'vgg'"):
+            SiameseNet(backbone="vgg")
+
+
+class TestEFRegressor:
+    @pytest.fixture
+    def model(self) -> EFRegressor:
+        torch.manual_seed(0)
+        return EFRegressor(backbone="small").eval()
+
+    @pytest.mark.parametrize("frames", [1, 16, 33])
+    def test_shapes(self, model, frames):
+        clips = torch.randn(2, 1, frames, 112, 112)
+        assert model(clips).shape == (2,)
+        assert model.features(clips).shape[0] == 2
+
+    def test_grey_or_three_times_grey(self, model):
+        grey = torch.randn(1, 1, 4, 112, 112)
+        torch.testing.assert_close(model(grey), model(grey.expand(-1, 3, -1, -1, -1)), atol=1e-5, rtol=1e-5)
+        published = EFRegressor().eval()
+        torch.testing.assert_close(published(grey), published(grey.expand(-1, 3, -1, -1, -1)), atol=1e-5, rtol=1e-5)
+        assert published.features(grey).shape == (1, 512)
+
+    def test_an_item_does_not_depend_on_its_batch(self, model):
+        clips = torch.randn(3, 1, 8, 112, 112)
+        alone = torch.cat([model(clips[i : i + 1]) for i in (2, 0, 1)])
+        torch.testing.assert_close(alone, model(clips)[[2, 0, 1]], atol=1e-5, rtol=1e-5)
+
+    def test_it_starts_near_the_bias(self):
+        torch.manual_seed(0)
+        assert EFRegressor(backbone="small", bias=40.0)(torch.zeros(1, 1, 4, 112, 112)).item() == pytest.approx(
+            40, abs=1
+        )
+
+    def test_an_unknown_backbone_is_named(self):
+        with pytest.raises(ValueError, match="'i3d'"):
+            EFRegressor(backbone="i3d")
+
+
+class TestPatchCritic:
+    @pytest.mark.parametrize(("num_layers", "side"), [(1, 54), (2, 26), (3, 12)])
+    def test_one_logit_per_patch(self, num_layers, side):
+        critic = PatchCritic(in_channels=1, num_filters=8, num_layers=num_layers)
+        assert critic(torch.randn(2, 1, 112, 112)).shape == (2, 1, side, side)
+
+    def test_a_patch_sees_seventy_pixels(self):
+        critic, image = (
+            PatchCritic(in_channels=1, num_filters=8).eval(),
+            torch.zeros(1, 1, 112, 112, requires_grad=True),
+        )
+        critic(image)[0, 0, 6, 6].backward()
+        rows = image.grad[0, 0].abs().sum(1).nonzero()
+        assert rows.max() - rows.min() + 1 == 70
+
+    def test_an_item_does_not_depend_on_its_batch(self):
+        torch.manual_seed(0)
+        critic, images = PatchCritic(in_channels=1, num_filters=8).eval(), torch.randn(3, 1, 64, 64)
+        torch.testing.assert_close(critic(images[1:2]), critic(images)[1:2], atol=1e-5, rtol=1e-5)

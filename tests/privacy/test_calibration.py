@@ -1,0 +1,118 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echosyn.errors import DataError
+from echosyn.privacy.calibration import calibrate, expected_false_rejection, published_threshold, threshold_from_scores
+from echosyn.privacy.filtering import judge
+
+
+def people(num: int, seed: int, d: int = 8) -> torch.Tensor:
+    return torch.randn(num, d, generator=torch.Generator().manual_seed(seed))
+
+
+def names(num: int) -> list[str]:
+    return [str(i) for i in range(num)]
+
+
+@given(st.integers(1, 300), st.sampled_from([0.01, 0.05, 0.1, 0.2, 0.5]), st.integers(0, 3))
+def test_with_one_frame_a_patient_it_is_the_conformal_order_statistic(n, rate, seed):
+    scores = np.random.default_rng(seed).permutation(n).astype(float)
+    threshold = threshold_from_scores(scores, names(n), false_rejection_rate=rate, num_bootstrap=0)
+    k = math.ceil((n + 1) * (1 - rate) - 1e-9)
+    assert threshold.enough == (k <= n)
+    assert threshold.value == min(k, n) - 1
+    assert threshold.claimed_rate == pytest.approx((n + 1 - min(k, n)) / (n + 1))
+    assert threshold.enough == (threshold.achievable_rate <= rate + 1e-9)
+
+
+def test_innocents_are_rejected_at_the_configured_rate():
+    """I.i.d. people, 500 in training and 200 held out: the mean over worlds is the rate."""
+    rates = []
+    for world in range(40):
+        train, held_out, strangers = people(900, world).split([500, 200, 200])
+        threshold = calibrate(held_out, names(200), train, num_bootstrap=0)
+        assert threshold.enough
+        assert threshold.claimed_rate <= 0.05
+        rates.append(judge(strangers, train, threshold).rejection_rate)
+    assert np.mean(rates) == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_published_rule_rejects_innocents_as_predicted():
+    """95th percentile of maxima over 125 references, applied to maxima over 500: 1 - 0.95^4 = 18.5 %, not 5 %."""
+    rates = []
+    for world in range(40):
+        train, test, strangers = people(825, world).split([500, 125, 200])
+        rates.append(judge(strangers, train, published_threshold(train, test)).rejection_rate)
+    assert np.mean(rates) == pytest.approx(expected_false_rejection(500, 125), abs=0.03)
+    assert expected_false_rejection(7465, 1277) == pytest.approx(0.259, abs=1e-3)
+    assert expected_false_rejection(500, 500) == pytest.approx(0.05)
+
+
+def test_several_frames_of_a_patient_keep_the_rate():
+    """Patients with many, strongly alike frames: the promise is for a random frame of a random unseen patient."""
+    rates = []
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        level, frames = rng.normal(size=61), rng.integers(1, 12, size=61)
+        # patients with long videos look more like the training set
+        scores = [level[i] + 0.2 * frames[i] + 0.3 * rng.normal(size=frames[i]) for i in range(61)]
+        patients = [str(i) for i in range(60) for _ in range(frames[i])]
+        threshold = threshold_from_scores(
+            np.concatenate(scores[:60]), patients, false_rejection_rate=0.1, num_bootstrap=0
+        )
+        rates.append((scores[60] >= threshold.value).mean())
+    assert np.mean(rates) == pytest.approx(0.1, abs=0.035)
+
+
+def test_repeating_a_patients_frames_changes_nothing():
+    scores = np.random.default_rng(0).normal(size=50)
+    once = threshold_from_scores(scores, names(50))
+    often = threshold_from_scores(np.concatenate([scores, np.repeat(scores[:1], 500)]), [*names(50), *["0"] * 500])
+    assert once.value == often.value
+    assert (often.num_patients, often.num_frames) == (50, 550)
+
+
+def test_the_interval_holds_the_value_and_shrinks_with_patients():
+    rng = np.random.default_rng(0)
+    wide, narrow = (threshold_from_scores(rng.normal(size=n), names(n)) for n in (50, 2000))
+    for threshold in (wide, narrow):
+        assert threshold.low <= threshold.value <= threshold.high
+    assert narrow.high - narrow.low < 0.5 * (wide.high - wide.low)
+    assert narrow.low <= 1.645 <= narrow.high
+    assert threshold_from_scores(np.arange(30.0), names(30), seed=3) == threshold_from_scores(
+        np.arange(30.0), names(30), seed=3
+    )
+
+
+def test_too_few_held_out_patients_are_said_not_hidden():
+    threshold = threshold_from_scores(np.array([0.3, 0.9, 0.5]), ["a", "b", "c"])
+    assert not threshold.enough
+    assert threshold.value == 0.9
+    assert threshold.achievable_rate == threshold.claimed_rate == 0.25
+    assert "at least 19 are needed" in threshold.message
+    assert "supports 25.0%" in threshold.message
+    assert threshold_from_scores(np.arange(19.0), names(19)).enough
+    assert not threshold_from_scores(np.arange(18.0), names(18)).enough
+    json.dumps(threshold.to_json(), allow_nan=False)
+
+
+def test_ties_at_the_threshold_raise_the_claim_not_lower_it():
+    threshold = threshold_from_scores(np.array([0.1] * 10 + [0.8] * 30), names(40), num_bootstrap=0)
+    assert threshold.value == 0.8
+    assert threshold.claimed_rate == pytest.approx(1 / 41)
+
+
+def test_bad_settings_are_refused():
+    for rate in (0.0, 1.0, -0.1):
+        with pytest.raises(DataError, match="rate"):
+            threshold_from_scores(np.zeros(3), names(3), false_rejection_rate=rate)
+    with pytest.raises(DataError, match="at least one"):
+        threshold_from_scores(np.zeros(0), [])
+    with pytest.raises(DataError, match="as many"):
+        calibrate(people(3, 0), ["a"], people(5, 1))
