@@ -7,7 +7,7 @@ scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` besi
 import importlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,11 @@ def find(models: Path, stage: str) -> Path:
         if folder.is_dir():
             return resolve(folder)
     raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(FOLDER_NAMES[stage])}")
+
+
+def find_all(models: Path, stages: Iterable[str]) -> dict[str, Path]:
+    """`find` for several stages."""
+    return {stage: find(models, stage) for stage in stages}
 
 
 def resolve(folder: Path) -> Path:

@@ -62,7 +62,9 @@ def test_written_tracings_are_read_back(tmp_path: Path, rows: list[Tracing]) -> 
 
 
 def test_the_file_looks_like_echonets(tmp_path: Path) -> None:
-    filelist.write(tmp_path, [Record("0X1", 53.0, 40.25, None, 112, 112, 50.0, 163, "VAL", {"Sex": "F"}), Record("0X2")])
+    filelist.write(
+        tmp_path, [Record("0X1", 53.0, 40.25, None, 112, 112, 50.0, 163, "VAL", {"Sex": "F"}), Record("0X2")]
+    )
     assert (tmp_path / filelist.FILE_LIST).read_text() == (
         "FileName,EF,ESV,EDV,FrameHeight,FrameWidth,FPS,NumberOfFrames,Split,Sex\n"
         "0X1,53.0,40.25,,112,112,50.0,163,VAL,F\n"

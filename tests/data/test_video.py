@@ -1,5 +1,6 @@
 """Laws of reading and writing videos, and a named error for every way in which a file can be broken."""
 
+import errno
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -104,9 +105,7 @@ def test_grey_comes_back(tmp_path: Path, write: Callable[..., None], name: str, 
 
 @pytest.mark.parametrize("level", [0, 16, 128, 235, 255])
 @pytest.mark.parametrize(("write", "name"), [(video.write_avi, "a.avi"), (video.write_mp4, "a.mp4")])
-def test_black_stays_black_and_white_white(
-    tmp_path: Path, write: Callable[..., None], name: str, level: int
-) -> None:
+def test_black_stays_black_and_white_white(tmp_path: Path, write: Callable[..., None], name: str, level: int) -> None:
     write(tmp_path / name, np.full((2, 32, 32), level, np.uint8), 25)
     assert np.unique(video.read(tmp_path / name).frames).tolist() == [level]
 
@@ -185,9 +184,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, frames: Frames, fps: 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_write_keeps_the_old_file_and_no_temporary_one(
-    avi: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_old_file_and_no_temporary_one(avi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = avi.read_bytes()
     monkeypatch.setattr(video, "probe", lambda path: (39, 48, 64, 50.0))
     with pytest.raises(VideoError, match=r"not as written: 39 frames of 64x48 at 50 fps, expected 40"):
@@ -226,9 +223,7 @@ def test_a_header_without_count_and_a_wrong_main_header_do_not_matter(avi: Path)
 @pytest.mark.parametrize(
     ("write", "name"), [(video.write_avi, "a.avi"), (video.write_mp4, "a.mp4"), (video.write_gif, "a.gif")]
 )
-def test_a_file_cut_anywhere_is_truncated(
-    tmp_path: Path, write: Callable[..., None], name: str, share: float
-) -> None:
+def test_a_file_cut_anywhere_is_truncated(tmp_path: Path, write: Callable[..., None], name: str, share: float) -> None:
     path = tmp_path / name
     rng = np.random.default_rng(0)
     write(path, rng.integers(0, 256, (20, 48, 64), dtype=np.uint8), 25)
@@ -274,6 +269,15 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         assert fault(path).startswith("unreadable: expected AVI, MP4, GIF or Matroska")
     assert fault(tmp_path / "absent.avi").startswith("missing file: ")
     assert fault(tmp_path).startswith("missing file: ")
+
+
+def test_a_lack_of_file_handles_is_not_blamed_on_the_video(avi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise av.error.OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(OSError, match="too many open files"):
+        video.read(avi)
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-""""""
+"""The ways in: the only importers of typer, gradio and ray."""

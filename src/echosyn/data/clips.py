@@ -9,7 +9,8 @@ Indices = NDArray[np.int64]
 def resampled(num_frames: int, fps: float, target_fps: float) -> Indices:
     """Indices that play a recording at ``target_fps``: nearest frame, same duration, at least one."""
     count = max(1, int(np.floor(num_frames * target_fps / fps + 1e-6)))
-    return np.minimum(np.rint(np.arange(count) * (fps / target_fps)).astype(np.int64), num_frames - 1)
+    nearest: Indices = np.rint(np.arange(count) * (fps / target_fps)).astype(np.int64)
+    return np.minimum(nearest, num_frames - 1)
 
 
 def clip(num_frames: int, fps: float, target_fps: float, length: int, position: float) -> Indices:

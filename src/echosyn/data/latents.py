@@ -54,7 +54,9 @@ def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None =
             first = int(wanted.min())
             return from_numpy(stored[first : int(wanted.max()) + 1][wanted - first])
     except FileNotFoundError as error:
-        raise DataError(f"{source}: missing; expected one file a video of FileList.csv, encode the dataset again") from error
+        raise DataError(
+            f"{source}: missing; expected one file a video of FileList.csv, encode the dataset again"
+        ) from error
     except SafetensorError as error:
         raise DataError(f"{source}: not readable as latents ({error}); encode the dataset again") from error
 

@@ -1,5 +1,6 @@
 """Video files <-> arrays of pixels, with PyAV: frames are decoded and counted, headers never trusted."""
 
+import errno
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ EXTENSIONS = (".avi", ".mp4", ".gif", ".mov", ".m4v", ".mkv")
 # Only containers that hold pixels themselves: no play lists (which open further files), no text, no still images.
 _CONTAINERS = "avi,mov,gif,matroska"
 _LIMITED, _FULL = 1, 2
+# Not the file's fault, so not a reason to leave a video out.
+_MACHINE_IS_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _NEUTRAL_CHROMA = 2
 _EIGHT_BIT_YUV = tuple(f"yuv{full}{layout}p" for full in ("", "j") for layout in (411, 420, 422, 440, 444))
 
@@ -194,6 +197,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         container = av.open(str(path.absolute()), options={"format_whitelist": _CONTAINERS})
     except av.error.FFmpegError as error:
+        if error.errno in _MACHINE_IS_FULL:
+            raise
         detail = f"expected AVI, MP4, GIF or Matroska ({error.strerror}); copy it again from its source or leave it out"
         raise BadVideoError(path, "unreadable", detail) from error
     with container:
@@ -222,6 +227,8 @@ def _decoded(path: Path, container: Any, stream: Any) -> Iterator[Any]:
                 yield frame
                 count += 1
     except av.error.FFmpegError as error:
+        if error.errno in _MACHINE_IS_FULL:
+            raise
         raise _truncated(path, stream, count) from error
     if count == 0:
         said = f"header says {stream.frames}" if stream.frames else "it holds none"
@@ -281,8 +288,8 @@ def _array(frame: Any) -> Frames:
 
 
 def _mean(rgb: Frames) -> Frames:
-    total = rgb.sum(axis=-1, dtype=np.uint16)
-    grey: Frames = ((total + 1) // 3).astype(np.uint8)
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    grey: Frames = ((red.astype(np.uint16) + green + blue + 1) // 3).astype(np.uint8)
     return grey
 
 

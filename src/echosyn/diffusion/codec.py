@@ -68,7 +68,8 @@ class LatentCodec:
     def decode_videos(self, latents: Tensor) -> Tensor:
         """Scaled latents ``(B, C, T, h, w)`` -> uint8 videos ``(B, T, H, W, channels)`` on the CPU."""
         batch, _, num_frames = latents.shape[:3]
-        return self.decode(latents.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, num_frames))
+        frames = self.decode(latents.transpose(1, 2).flatten(0, 1))
+        return frames.reshape(batch, num_frames, *frames.shape[1:])
 
 
 def grey(frames: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Latents are ``(B, C, T, H, W)`` here, whatever the network wants: stills have ``
 several times get it padded by replication to a multiple of 8 and the result cropped (14 becomes 16, as published).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -69,7 +69,7 @@ def repeat_over_time(stills: Tensor, num_frames: int) -> Tensor:
     return stills.unsqueeze(2).expand(-1, -1, num_frames, -1, -1)
 
 
-def pad(stills: Tensor, multiple: int = MULTIPLE) -> tuple[Tensor, Sequence[slice]]:
+def pad(stills: Tensor, multiple: int = MULTIPLE) -> tuple[Tensor, tuple[slice, slice]]:
     """Pad ``(N, C, H, W)`` by replication, evenly, to a multiple; also the slices that undo it."""
     (top, bottom), (left, right) = (_margins(n, multiple) for n in stills.shape[-2:])
     inner = (slice(top, top + stills.shape[-2]), slice(left, left + stills.shape[-1]))
@@ -78,9 +78,9 @@ def pad(stills: Tensor, multiple: int = MULTIPLE) -> tuple[Tensor, Sequence[slic
     return F.pad(stills, (left, right, top, bottom), mode="replicate"), inner
 
 
-def crop(padded: Tensor, inner: Sequence[slice]) -> Tensor:
+def crop(padded: Tensor, inner: tuple[slice, slice]) -> Tensor:
     """Undo `pad`."""
-    return padded[(..., *inner)]
+    return padded[..., inner[0], inner[1]]
 
 
 def _margins(size: int, multiple: int) -> tuple[int, int]:
@@ -93,4 +93,4 @@ def _frames(videos: Tensor) -> Tensor:
 
 
 def _unframes(frames: Tensor, batch: int) -> Tensor:
-    return frames.unflatten(0, (batch, -1)).transpose(1, 2)
+    return frames.reshape(batch, -1, *frames.shape[1:]).transpose(1, 2)

@@ -20,14 +20,14 @@ OutputType = Literal["latent", "pixel"]
 
 
 @dataclass
-class LatentPipelineOutput(BaseOutput):
+class LatentPipelineOutput(BaseOutput):  # type: ignore[misc]
     """Scaled latents ``(B, C, T, H, W)`` and, for ``output_type="pixel"``, uint8 videos ``(B, T, H, W, channels)``."""
 
     latents: Tensor
     videos: Tensor | None = None
 
 
-class LatentImagePipeline(DiffusionPipeline):
+class LatentImagePipeline(DiffusionPipeline):  # type: ignore[misc]
     """Invents still hearts: noise -> latents ``(B, C, 1, H, W)``.
 
     Args:
@@ -70,7 +70,7 @@ class LatentImagePipeline(DiffusionPipeline):
         return _output(x, self.vae, self.config.pixels, output_type)
 
 
-class LatentVideoPipeline(DiffusionPipeline):
+class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
     """Makes still hearts beat with a requested ejection fraction.
 
     Args:
@@ -79,7 +79,7 @@ class LatentVideoPipeline(DiffusionPipeline):
         scheduler: a diffusers scheduler.
         pixels: the VAE's pixel convention.
         fps: frame rate the network was trained at; what its videos must be written with.
-        guidance: whether the network was trained with dropped conditions, so that ``guidance_scale != 1`` means something.
+        guidance: whether the network was trained with dropped conditions, so that ``guidance_scale`` means something.
     """
 
     def __init__(

@@ -35,7 +35,9 @@ class Motion:
 
     def __post_init__(self) -> None:
         if min(self.num_frames, self.steps, self.batch_size) < 1:
-            raise ConfigError(f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1")
+            raise ConfigError(
+                f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,13 @@ def animate(
     pipeline = video_pipeline(lvdm, vae, devices.resolve(device))
     motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size)
     ef = ef or EFDistribution()
-    settings = {"seed": seed, "ef": vars(ef), "frames": num_frames, "steps": motion.steps, "guidance": motion.guidance_scale}
+    settings = {
+        "seed": seed,
+        "ef": vars(ef),
+        "frames": num_frames,
+        "steps": motion.steps,
+        "guidance": motion.guidance_scale,
+    }
     inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
     with new_folder(out, "animate", settings, inputs) as folder:
         write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
@@ -141,7 +149,8 @@ def write_videos(
 ) -> list[Record]:
     """Animate, decode and write ``Videos/*.avi`` and ``FileList.csv``; batches that are complete on disk are skipped."""
     (folder / "Videos").mkdir(exist_ok=True)
-    records = [_record(i, ef.draw(seed, i), hearts, pipeline, motion) for i in indices]
+    efs = [ef.draw(seed, i) for i in indices]
+    records = [_record(i, wanted, hearts, pipeline, motion) for i, wanted in zip(indices, efs, strict=True)]
     splits = split_by_order(len(indices))
     for first in range(0, len(indices), motion.batch_size):
         batch = records[first : first + motion.batch_size]
@@ -149,13 +158,14 @@ def write_videos(
         if not all(path.exists() for path in paths):
             output = pipeline(
                 hearts[first : first + motion.batch_size],
-                [r.ef for r in batch],
+                efs[first : first + motion.batch_size],
                 num_frames=motion.num_frames,
                 num_inference_steps=motion.steps,
                 guidance_scale=motion.guidance_scale,
                 generator=rng.generators(seed, "motion", indices[first : first + motion.batch_size]),
                 output_type="pixel",
             )
+            assert output.videos is not None
             for path, frames in zip(paths, output.videos, strict=True):
                 video.write_avi(path, grey(frames).numpy(), pipeline.config.fps)
         progress("animate", first + len(batch), len(indices))
@@ -167,5 +177,10 @@ def write_videos(
 def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline, motion: Motion) -> Record:
     height, width = (8 * s for s in hearts.shape[-2:])
     return Record(
-        stills.name(index), ef=ef, height=height, width=width, fps=float(pipeline.config.fps), num_frames=motion.num_frames
+        stills.name(index),
+        ef=ef,
+        height=height,
+        width=width,
+        fps=float(pipeline.config.fps),
+        num_frames=motion.num_frames,
     )

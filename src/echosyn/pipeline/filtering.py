@@ -111,9 +111,7 @@ def filter_stills(
     real patients and must stay in the house.
     """
     indices, latent_stills = stills.read(candidates)
-    screen = calibrated(
-        reid, reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
-    )
+    screen = calibrated(reid, reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress)
     settings = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
     with new_folder(out, "filter", settings, inputs) as folder:
@@ -147,11 +145,15 @@ def write_similarity(folder: Path, indices: Sequence[int], verdict: Verdict, pat
     with (folder / "similarity.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["Still", "Similarity", "Kept", "NearestPatient"])
-        for row in zip(indices, verdict.similarity.tolist(), verdict.kept.tolist(), verdict.nearest.tolist(), strict=True):
+        for row in zip(
+            indices, verdict.similarity.tolist(), verdict.kept.tolist(), verdict.nearest.tolist(), strict=True
+        ):
             writer.writerow([row[0], f"{row[1]:.6f}", int(row[2]), patients[row[3]]])
 
 
-def gallery(model: Any, reference: Path, records: Sequence[Record], stride: int, progress: Progress = silent) -> Gallery:
+def gallery(
+    model: Any, reference: Path, records: Sequence[Record], stride: int, progress: Progress = silent
+) -> Gallery:
     """Embed every ``stride``-th frame of the given videos of a latents folder."""
     parts: list[Tensor] = []
     patients: list[str] = []

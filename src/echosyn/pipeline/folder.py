@@ -30,13 +30,19 @@ def provenance(command: str, settings: Mapping[str, Any], inputs: Mapping[str, P
 
 @contextmanager
 def new_folder(
-    out: Path, command: str, settings: Mapping[str, Any] | None = None, inputs: Mapping[str, Path] | None = None
+    out: Path,
+    command: str,
+    settings: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Path] | None = None,
+    *,
+    keep: bool = False,
 ) -> Iterator[Path]:
     """Yield ``OUT.partial`` to write into and rename it to ``OUT`` when the block ends well.
 
     A leftover ``.partial`` of the very same call (equal provenance) is handed back with what it holds, so the step can
-    skip finished items; a leftover of another call is thrown away. A user's mistake removes the partial folder; a crash,
-    a kill or a full disk leaves it for the next try. The provenance record can be extended in the block with `note`.
+    skip finished items; a leftover of another call is thrown away. A user's mistake removes the partial folder (unless
+    ``keep``, for steps of many minutes whose inputs were checked before); a crash, a kill or a full disk leaves it for the
+    next try. The provenance record can be extended in the block with `note`.
 
     Raises:
         DataError: ``out`` exists already, or the disk is full.
@@ -53,7 +59,8 @@ def new_folder(
         yield partial
         partial.rename(out)
     except EchosynError:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(partial, ignore_errors=True)
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -1,5 +1,6 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Hearts:
 def generate(
     out: Path,
     *,
-    models: Path,
+    models: Mapping[str, Path],
     num: int,
     seed: int,
     reference: Path | None = None,
@@ -55,7 +56,7 @@ def generate(
 
     Args:
         out: new dataset folder.
-        models: folder of model folders (``vae``, ``lidm``, ``lvdm``, ``reid`` or their published names).
+        models: model folders by stage: ``vae``, ``lidm``, ``lvdm`` and, with a reference, ``reid``.
         num: how many videos.
         seed: item ``i`` depends on (seed, i) alone, through stills, EF and motion.
         reference: latents of the real videos, for the filter; without it nothing is filtered, and the provenance says so.
@@ -76,9 +77,8 @@ def generate(
     if num < 1:
         raise ConfigError(f"--num {num}: expected at least 1 video")
     where = devices.resolve(device)
-    folders = {stage: weights.find(models, stage) for stage in ("vae", "lidm", "lvdm")}
-    if reference is not None:
-        folders["reid"] = weights.find(models, "reid")
+    needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
+    folders = {stage: weights.resolve(models[stage]) for stage in needed}
     animator = video_pipeline(folders["lvdm"], folders["vae"], where)
     motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size)
     ef = ef or EFDistribution()
@@ -140,4 +140,3 @@ def find_hearts(
 def _shape(pipeline: Any) -> tuple[int, int, int]:
     config = pipeline.unet.config
     return config.out_channels, config.sample_size, config.sample_size
-

@@ -22,7 +22,8 @@ def image_pipeline(lidm: Path, device: torch.device) -> LatentImagePipeline:
     """The LIDM of a model folder, for latents (no VAE)."""
     folder = weights.resolve(lidm)
     pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), weights.load_scheduler(folder))
-    return pipeline.to(device)
+    pipeline.to(device)
+    return pipeline
 
 
 def video_pipeline(lvdm: Path, vae: Path, device: torch.device) -> LatentVideoPipeline:
@@ -43,7 +44,8 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device) -> LatentVideoPi
         fps=facts.fps,
         guidance=facts.drop_conditions > 0,
     )
-    return pipeline.to(device)
+    pipeline.to(device)
+    return pipeline
 
 
 def check_same_vae(folder: Path, expected: Any, vae: Path) -> None:

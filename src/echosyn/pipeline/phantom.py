@@ -9,6 +9,7 @@ from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
 
+
 def make_phantom(
     out: Path,
     *,
@@ -55,4 +56,5 @@ def make_phantom(
 def split_by_order(num: int) -> list[Split]:
     """Splits of items 0..num-1, about as EchoNet-Dynamic's: 3/4 TRAIN, 1/8 VAL, 1/8 TEST, from three items one each."""
     held_out = max(1, round(num * 0.125)) if num >= 3 else 0
-    return ["TRAIN"] * (num - 2 * held_out) + ["VAL"] * held_out + ["TEST"] * held_out
+    counts: dict[Split, int] = {"TRAIN": num - 2 * held_out, "VAL": held_out, "TEST": held_out}
+    return [split for split, count in counts.items() for _ in range(count)]

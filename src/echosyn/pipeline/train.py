@@ -25,7 +25,9 @@ RUN = "run.json"
 METRICS = "metrics.jsonl"
 MODEL = "model"
 
-FREE_TO_CHANGE = frozenset({"save_every_steps", "keep_checkpoints", "log_every_steps", "num_workers", "micro_batch_size"})
+FREE_TO_CHANGE = frozenset(
+    {"save_every_steps", "keep_checkpoints", "log_every_steps", "num_workers", "micro_batch_size"}
+)
 """Loop settings that a resumed training may change without becoming another training."""
 
 
@@ -123,7 +125,9 @@ def _records(stage: Stage, data: Path) -> list[Any]:
     if stage.needs_latents:
         latents.info(data)
     elif (data / latents.INFO).is_file():
-        raise DataError(f"{data}: a latents folder; the {stage.name} trains on a dataset folder (FileList.csv, Videos/)")
+        raise DataError(
+            f"{data}: a latents folder; the {stage.name} trains on a dataset folder (FileList.csv, Videos/)"
+        )
     return filelist.read(data)
 
 
@@ -139,7 +143,9 @@ def _refuse_change(out: Path, run: dict[str, Any]) -> None:
     changed = [n for n in names if old.get(n) != new.get(n) and n.removeprefix("settings.loop.") not in free]
     if changed:
         lines = "; ".join(f"{n}: {_short(old.get(n))} -> {_short(new.get(n))}" for n in changed)
-        raise ConfigError(f"{out}: --resume would continue another training ({lines}); undo the change or choose a new folder")
+        raise ConfigError(
+            f"{out}: --resume would continue another training ({lines}); undo the change or choose a new folder"
+        )
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, Any]:

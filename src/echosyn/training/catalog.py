@@ -40,6 +40,17 @@ def settings(
     return config.build(STAGES[stage][1], values, f"settings of {stage}")
 
 
+def all_settings(preset: str, file: Path | None = None, overrides: Sequence[str] = ()) -> dict[str, StageSettings]:
+    """`settings` of every stage; overrides begin with the stage: ``vae.loop.steps=100``."""
+    by_stage: dict[str, list[str]] = {stage: [] for stage in STAGES}
+    for override in overrides:
+        stage, _, rest = override.partition(".")
+        if stage not in STAGES or not rest:
+            raise ConfigError(f"--set {override}: {stage!r} is no stage{config.near_miss(stage, list(STAGES))}")
+        by_stage[stage].append(rest)
+    return {stage: settings(stage, preset, file, by_stage[stage]) for stage in STAGES}
+
+
 def create(stage: str, values: StageSettings) -> Stage:
     """A stage with freshly initialised networks."""
     created: Stage = STAGES[stage][0](values)

@@ -24,11 +24,38 @@ LOOP: dict[str, str] = {
 """Settings of the loop that only change their name."""
 
 ELSEWHERE = frozenset(
-    "wandb_group output_dir logging_dir report_to tracker_project_name pretrained_model_name_or_path vae_path datasets "
-    "globals scale_lr use_8bit_adam gradient_checkpointing enable_xformers_memory_efficient_attention allow_tf32 use_ema "
-    "validation_timesteps validation_fps validation_frames validation_count validation_guidance validation_steps "
-    "validation_lvefs resume_from_checkpoint adam_beta1 adam_beta2 gradient_accumulation_steps unet noise_scheduler "
-    "noise_offset drop_conditionning".split()
+    {
+        "wandb_group",
+        "output_dir",
+        "logging_dir",
+        "report_to",
+        "tracker_project_name",
+        "pretrained_model_name_or_path",
+        "vae_path",
+        "datasets",
+        "globals",
+        "scale_lr",
+        "use_8bit_adam",
+        "gradient_checkpointing",
+        "enable_xformers_memory_efficient_attention",
+        "allow_tf32",
+        "use_ema",
+        "validation_timesteps",
+        "validation_fps",
+        "validation_frames",
+        "validation_count",
+        "validation_guidance",
+        "validation_steps",
+        "validation_lvefs",
+        "resume_from_checkpoint",
+        "adam_beta1",
+        "adam_beta2",
+        "gradient_accumulation_steps",
+        "unet",
+        "noise_scheduler",
+        "noise_offset",
+        "drop_conditionning",
+    }
 )
 """Settings handled below, given on our command line, or without meaning here."""
 

@@ -1,1 +1,19 @@
-""""""
+"""The command line: ``echosyn VERB IN... OUT``. A command parses, calls one function and prints one result."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; a user's mistake is one message and exit code 2, a bug is a traceback and exit code 1."""
+    from echosyn.apps.cli.commands import app
+    from echosyn.errors import EchosynError
+
+    try:
+        app(arguments, standalone_mode=True)
+    except EchosynError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"stopped{f': {stop}' if str(stop) else '; run the same command again to continue'}\n")
+        sys.exit(130)

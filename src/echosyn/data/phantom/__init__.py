@@ -4,7 +4,8 @@ Scatterers ride on a beating heart, a simulated scanner images them; ``patient``
 ``tracings``, ``volumes`` and ``lv_mask`` are its ground truth.
 """
 
-from echosyn.data.phantom.patient import Anatomy, Brightness, Patient, Probe, View, patient
+from echosyn.data.phantom.drawing import patient
+from echosyn.data.phantom.parameters import Anatomy, Brightness, Patient, Probe, View
 from echosyn.data.phantom.recording import lv_mask, record, render, tracings, volumes
 
 __all__ = [

@@ -5,7 +5,7 @@ import numpy as np
 from echosyn.data.phantom import ventricle
 from echosyn.data.phantom.cycle import Array, Motion
 from echosyn.data.phantom.mesh import Sheet, disc, normals, resample, ribbon, strip, uneven
-from echosyn.data.phantom.patient import Anatomy, Patient
+from echosyn.data.phantom.parameters import Anatomy, Patient
 from echosyn.data.phantom.surroundings import surroundings
 
 _CONTOUR = 49
@@ -41,7 +41,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
     def varied(line: Array, decibels: Array | float) -> Array:
         return decibels + bright.unevenness * uneven(generator, line[0] / 0.6)
 
-    wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.3) ** 2))
+    wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.45) ** 2))
     edges = np.array([-8.0, 1.5, 0.0, 0.0, 1.0, -6.0])[:, None]
     lv = strip(move(inner), move(outer), (-0.03, 0.08, 0.3, 0.7, 0.9, 1.0), edges + varied(inner, wall))
     atrial = np.concatenate([np.linspace(bright.annulus, -4, 5), np.linspace(-5, bright.atria + 4, 6)])
@@ -57,8 +57,8 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         ribbon(move(left_atrium), 0.3, varied(left_atrium, bright.atria)),
         ribbon(move(right_atrium), 0.3, varied(right_atrium, bright.atria - 3)),
         ribbon(move(atrial_septum), 0.4, varied(atrial_septum, atrial)),
-        *(ribbon(leaf, 0.16, bright.valve, 3.0) for leaf in (closed[:, :half], closed[:, half:])),
-        *(ribbon(leaf, 0.14, bright.valve - 4, 3.0) for leaf in (right_leaf[:, :half], right_leaf[:, half:])),
+        *(ribbon(leaf, 0.13, bright.valve, 3.0) for leaf in (closed[:, :half], closed[:, half:])),
+        *(ribbon(leaf, 0.12, bright.valve - 5, 3.0) for leaf in (right_leaf[:, :half], right_leaf[:, half:])),
         disc(move(hinge[:, None])[:, 0], size.wall * 0.6, bright.annulus, 1.5),
         disc(move(crux[:, None])[:, 0], size.wall * 0.5, bright.annulus - 1, 1.5),
         disc(move(tricuspid[:, None])[:, 0], size.wall * 0.55, bright.annulus - 3, 1.5),
@@ -93,7 +93,7 @@ def _leaflets(patient: Patient, left: Array, right: Array, opening: Array, lengt
     annulus = np.linalg.norm(right[0] - left[0])
     t = np.linspace(0, 1, num)
     # Closed leaflets meet a little on the apical side of the annulus; open ones point to the apex.
-    swing = 0.22 + 1.15 * opening[:, None] * (0.55 + 0.45 * t)
+    swing = 0.28 + 1.15 * opening[:, None] * (0.55 + 0.45 * t)
     step = length * annulus / (num - 1)
     x = np.cumsum(np.cos(swing) * step, 1) - np.cos(swing[:, :1]) * step
     y = -np.cumsum(np.sin(swing) * step, 1) + np.sin(swing[:, :1]) * step

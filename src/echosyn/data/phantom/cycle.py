@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn import rng
-from echosyn.data.phantom.patient import Patient
+from echosyn.data.phantom.parameters import Patient
 
 Array = NDArray[np.float64]
 

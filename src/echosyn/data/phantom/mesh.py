@@ -55,7 +55,9 @@ def strip(inner: Array, outer: Array, layers: Sequence[float], decibels: Array, 
 def ribbon(line: Array, thickness: float, decibels: Array | float, density: float = 1.0) -> Sheet:
     """A sheet of constant ``thickness`` in cm centred on a line ``(T, M, 2)``, fading at its faces."""
     side = normals(line) * thickness / 2
-    return strip(line - side, line + side, (-0.3, 0.3, 0.7, 1.3), np.array([[-14.0], [0], [0], [-14]]) + decibels, density)
+    return strip(
+        line - side, line + side, (-0.3, 0.3, 0.7, 1.3), np.array([[-14.0], [0], [0], [-14]]) + decibels, density
+    )
 
 
 def disc(centre: Array, radius: Array, decibels: float, density: float = 1.0, num: int = 13) -> Sheet:
@@ -63,7 +65,11 @@ def disc(centre: Array, radius: Array, decibels: float, density: float = 1.0, nu
     angle = np.linspace(0, 2 * np.pi, num)
     rim = np.stack([np.cos(angle), np.sin(angle)], -1) * radius[:, None, None] + centre[:, None]
     return strip(
-        np.broadcast_to(centre[:, None], rim.shape), rim, (0.05, 0.6, 1.2), np.array([[0.0], [-2], [-16]]) + decibels, density
+        np.broadcast_to(centre[:, None], rim.shape),
+        rim,
+        (0.05, 0.6, 1.2),
+        np.array([[0.0], [-2], [-16]]) + decibels,
+        density,
     )
 
 
@@ -71,7 +77,8 @@ def normals(line: Array) -> Array:
     """Unit normals of a line ``(T, M, 2)``: its direction turned so that right becomes up, up becomes left."""
     step = np.gradient(line, axis=1)
     turned = np.stack([step[..., 1], -step[..., 0]], -1)
-    return turned / np.maximum(np.linalg.norm(turned, axis=-1, keepdims=True), 1e-9)
+    result: Array = turned / np.maximum(np.linalg.norm(turned, axis=-1, keepdims=True), 1e-9)
+    return result
 
 
 def resample(line: Array, num: int) -> Array:
@@ -79,7 +86,8 @@ def resample(line: Array, num: int) -> Array:
     position = np.linspace(0, line.shape[1] - 1, num)
     low = np.minimum(position.astype(int), line.shape[1] - 2)
     part = (position - low)[:, None]
-    return line[:, low] * (1 - part) + line[:, low + 1] * part
+    result: Array = line[:, low] * (1 - part) + line[:, low + 1] * part
+    return result
 
 
 def scatter(
@@ -103,7 +111,9 @@ def scatter(
     area = np.abs(d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]) / 2
     seen = (np.abs(a).min(1) < half_angle * 1.1) & (r.min(1) < reach * 1.05) & (nodes[corners, 1].max(1) > 0)
     weight = np.cumsum(area * density * seen)
-    cell = np.searchsorted(weight, (np.arange(num) + generator.random(num)) / num * weight[-1]).clip(max=len(weight) - 1)
+    cell = np.searchsorted(weight, (np.arange(num) + generator.random(num)) / num * weight[-1]).clip(
+        max=len(weight) - 1
+    )
     f, g = generator.random((2, num))
     weights = np.stack([(1 - f) * (1 - g), (1 - f) * g, f * (1 - g), f * g], -1)
     place = np.stack([(weights * r[cell]).sum(-1) / 0.35, (weights * a[cell]).sum(-1) / 0.13], -1)
@@ -119,7 +129,8 @@ def uneven(generator: np.random.Generator, places: Array, waves: int = 12) -> Ar
     """A smooth random field of about unit variance at ``places (..., 2)``, changing over a distance of about 1."""
     k = generator.normal(0.0, 1.0, (waves, 2))
     phase = 2 * np.pi * generator.random(waves)
-    return np.sqrt(2 / waves) * np.cos(places @ k.T + phase).sum(-1)
+    result: Array = np.sqrt(2 / waves) * np.cos(places @ k.T + phase).sum(-1)
+    return result
 
 
 def _cells(sheets: Sequence[Sheet]) -> tuple[NDArray[np.int64], Array, Array]:

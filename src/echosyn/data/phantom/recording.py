@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn import rng
-from echosyn.data.phantom import apical, cycle, mesh, scanner, short_axis, ventricle
-from echosyn.data.phantom.patient import SIZE, Patient
+from echosyn.data.phantom import apical, cycle, fan, mesh, scanner, short_axis, ventricle
+from echosyn.data.phantom.parameters import SIZE, Patient
 from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import DataError
 
@@ -20,9 +20,9 @@ def render(patient: Patient) -> NDArray[np.uint8]:
     generator = rng.numpy_generator(patient.seed, "phantom scatterers", patient.index)
     view = apical if patient.view == "A4C" else short_axis
     tissue = view.sheets(patient, _from_diastole(cycle.motion(patient)), generator)
-    _, reach = scanner.depths(patient)
+    _, reach = fan.depths(patient)
     scatterers = mesh.scatter(
-        tissue, NUM_SCATTERERS, scanner.half_angle(patient), reach, patient.brightness.streaks, generator
+        tissue, NUM_SCATTERERS, fan.half_angle(patient), reach, patient.brightness.streaks, generator
     )
     return scanner.scan(patient, mesh.stack_nodes(tissue)[1:], scatterers)
 
@@ -30,8 +30,8 @@ def render(patient: Patient) -> NDArray[np.uint8]:
 def volumes(patient: Patient) -> NDArray[np.float64]:
     """Volume of the left ventricle in ml at each frame: ``(num_frames,)``.
 
-    Its largest value is the patient's EDV and its smallest the ESV. A4C: Simpson's rule over 20 discs. PSAX: area-length,
-    whose length keeps its ratio to the diameter.
+    Its largest value is the patient's EDV and its smallest the ESV. A4C: Simpson's rule over 20 discs. PSAX:
+    area-length, whose length keeps its ratio to the diameter.
     """
     emptied = cycle.motion(patient).emptied
     return patient.edv * (1 - patient.ef / 100 * emptied)
@@ -51,9 +51,9 @@ def tracings(patient: Patient, name: str) -> list[Tracing]:
         patient, ventricle.chords(patient, ventricle.cavity(patient, motion.emptied)), motion
     ).round(4)
     return [
-        Tracing(name, *(float(v) for v in chord.reshape(-1)), frame=frame)
+        Tracing(name, float(x1), float(y1), float(x2), float(y2), frame)
         for frame, rows in zip(traced, chords, strict=True)
-        for chord in rows
+        for (x1, y1), (x2, y2) in rows
     ]
 
 

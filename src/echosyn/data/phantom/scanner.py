@@ -9,56 +9,12 @@ from torch import Tensor
 
 from echosyn import rng
 from echosyn.data.phantom.cycle import Array
+from echosyn.data.phantom.fan import NUM_LINES, NUM_RANGES, depths, fan, half_angle
 from echosyn.data.phantom.mesh import Scatterers
-from echosyn.data.phantom.patient import SIZE, Patient, Probe
+from echosyn.data.phantom.parameters import SIZE, Patient, Probe
 
-NUM_RANGES = 112
-NUM_LINES = 96
 _NOISE_MARGIN = 32
 _CHUNK = 8
-
-
-@dataclass(frozen=True)
-class Fan:
-    """Scan conversion: which polar samples make each pixel of the frame."""
-
-    pixels: Tensor
-    """``(P,)``: flat indices of the pixels inside the fan."""
-    samples: Tensor
-    """``(P, 4)``: the polar samples around each pixel."""
-    weights: Tensor
-    """``(P, 4)``: their bilinear weights."""
-
-    def __call__(self, polar: Tensor) -> Tensor:
-        """Polar ``(R, T, L)`` to the fan's pixels ``(T, P)``."""
-        samples = polar.transpose(1, 2).reshape(-1, polar.shape[1])
-        return F.embedding_bag(self.samples, samples, per_sample_weights=self.weights, mode="sum").T
-
-
-def half_angle(patient: Patient) -> float:
-    """Half of the fan's angle in radians."""
-    return float(np.deg2rad(patient.probe.sector) / 2)
-
-
-def depths(patient: Patient) -> tuple[float, float]:
-    """Depth of the first and the last range in cm."""
-    return patient.probe.footprint * patient.spacing, patient.probe.reach * patient.spacing
-
-
-def fan(patient: Patient) -> Fan:
-    """The scan conversion of the patient's recording."""
-    row, column = np.mgrid[:SIZE, :SIZE].reshape(2, -1)
-    x, y = column - patient.probe.apex_x, row - patient.probe.apex_y
-    near, far = patient.probe.footprint, patient.probe.reach
-    r = (np.hypot(x, y) - near) / (far - near) * (NUM_RANGES - 1)
-    a = (np.arctan2(x, y) / half_angle(patient) + 1) / 2 * (NUM_LINES - 1)
-    pixels = np.flatnonzero((r >= 0) & (r < NUM_RANGES - 1) & (a >= 0) & (a < NUM_LINES - 1))
-    r, a = r[pixels], a[pixels]
-    i, j = r.astype(np.int64), a.astype(np.int64)
-    f, g = r - i, a - j
-    samples = np.stack([i, i, i + 1, i + 1], -1) * NUM_LINES + np.stack([j, j + 1, j, j + 1], -1)
-    weights = np.stack([(1 - f) * (1 - g), (1 - f) * g, f * (1 - g), f * g], -1)
-    return Fan(torch.from_numpy(pixels), torch.from_numpy(samples), torch.from_numpy(weights).float())
 
 
 def scan(patient: Patient, nodes: Array, scatterers: Scatterers) -> np.ndarray:
@@ -89,9 +45,10 @@ def scan(patient: Patient, nodes: Array, scatterers: Scatterers) -> np.ndarray:
     receiver = _Receiver.of(patient, generator)
     converter = fan(patient)
     frames = torch.zeros(num_frames, SIZE * SIZE, dtype=torch.uint8)
-    for chunk in torch.arange(num_frames).split(_CHUNK):
+    for start in range(0, num_frames, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
         grey = receiver.develop(_splat(r[chunk], a[chunk], amplitude), generator)
-        frames[chunk[0] : chunk[-1] + 1, converter.pixels] = converter(grey).to(torch.uint8)
+        frames[chunk, converter.pixels] = converter(grey).to(torch.uint8)
     return frames.view(num_frames, SIZE, SIZE).numpy()
 
 
@@ -152,7 +109,7 @@ class _Receiver:
         clutter = still * 10 ** ((probe.clutter - 75 * depth + 12 * np.exp(-depth * 25)) / 20)
         haze = 10 ** ((probe.haze + probe.haze_slope * depth) / 20)
         gain = probe.gain + probe.gain_slope * (depth - 0.4) / probe.dynamic_range
-        smooth = (_band(n, sigma) for n, sigma in ((NUM_RANGES, 0.5), (NUM_LINES, 0.55)))
+        smooth = (_band(n, sigma) for n, sigma in ((NUM_RANGES, 0.45), (NUM_LINES, 0.45)))
         along, across = (m / m.sum(1, keepdims=True) for m in smooth)
         return cls(
             probe=probe,
@@ -193,7 +150,8 @@ def _band(num: int, sigma: float) -> Array:
     i = np.arange(num)
     kernel = np.exp(-((i[:, None] - i[None, :]) ** 2) / (2 * sigma**2))
     kernel[kernel < 1e-5] = 0  # numbers near the smallest float32 make products a hundred times slower
-    return kernel / np.sqrt((np.exp(-(np.arange(-num, num) ** 2) / sigma**2)).sum())
+    result: Array = kernel / np.sqrt((np.exp(-(np.arange(-num, num) ** 2) / sigma**2)).sum())
+    return result
 
 
 def _smooth(generator: np.random.Generator, num: int, waves: int) -> Array:
@@ -201,4 +159,7 @@ def _smooth(generator: np.random.Generator, num: int, waves: int) -> Array:
     x = np.linspace(0, 1, num)
     k = np.arange(1, waves + 1)
     size = generator.standard_normal(waves)
-    return np.sqrt(2 / waves) * size @ np.cos(np.pi * k[:, None] * x + 2 * np.pi * generator.random(waves)[:, None])
+    result: Array = (
+        np.sqrt(2 / waves) * size @ np.cos(np.pi * k[:, None] * x + 2 * np.pi * generator.random(waves)[:, None])
+    )
+    return result

@@ -1,16 +1,16 @@
-"""The parasternal short-axis view: the left ventricle's ring with its papillary muscles, the right ventricle's crescent."""
+"""The parasternal short-axis view: the left ventricle's ring with papillary muscles, the right ventricle's crescent."""
 
 import numpy as np
 
 from echosyn.data.phantom import ventricle
 from echosyn.data.phantom.cycle import Array, Motion
 from echosyn.data.phantom.mesh import Sheet, disc, ribbon, strip, uneven
-from echosyn.data.phantom.patient import Patient
+from echosyn.data.phantom.parameters import Patient
 from echosyn.data.phantom.surroundings import surroundings
 
 _RING = 49
 # Angles from the right, clockwise in the image; the right ventricle's crescent joins the ring at both of them.
-_JOINTS = np.deg2rad([150.0, 285.0])
+_JOINTS = (np.deg2rad(150.0), np.deg2rad(285.0))
 
 
 def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> list[Sheet]:
@@ -21,7 +21,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
     angle = np.linspace(0, 2 * np.pi, _RING)
     at = angle + turn[:, None]
     inner = _on_ring(patient, size, at, 0.0)
-    septal = np.exp(-((np.angle(np.exp(1j * (angle - _JOINTS.mean()))) / 0.8) ** 2))
+    septal = np.exp(-((np.angle(np.exp(1j * (angle - sum(_JOINTS) / 2))) / 0.8) ** 2))
     outer = _on_ring(patient, size, at, size.wall[:, None] * (1 + (anatomy.septum - 1) * septal))
 
     joints = np.linspace(*_JOINTS, 21)
@@ -48,9 +48,8 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         centre = move(_on_ring(patient, size, where, -0.75 * radius[:, None]))[:, 0]
         papillary.append(disc(centre, radius, bright.lateral * 0.4 + 1.5, 1.0))
 
-    heart = _on_ring(patient, size, at, size.wall[:, None] * (1 + (anatomy.septum - 1) * septal))
-    reach = np.interp(angle, joints, (0.1 + 0.25 + width * depth), left=0.0, right=0.0)
-    heart = _on_ring(patient, size, at, size.wall[:, None] + reach * (squeeze if len(squeeze) else 1.0))
+    reach = np.interp(angle, joints, 0.35 + width * depth, left=0.0, right=0.0)
+    heart = _on_ring(patient, size, at, size.wall[:, None] + reach * squeeze)
     centre = move(np.zeros((len(heart), 1, 2)))[0, 0]
     return [
         ring,

@@ -4,7 +4,7 @@ import numpy as np
 
 from echosyn.data.phantom.cycle import Array
 from echosyn.data.phantom.mesh import Sheet, uneven
-from echosyn.data.phantom.patient import Patient
+from echosyn.data.phantom.parameters import Patient
 
 _DISTANCES = np.array([0.0, 0.12, 0.3, 0.7, 1.3, 2.2, 3.5, 5.5, 8.0, 12.0])
 _REACH = 1.4
@@ -14,7 +14,8 @@ _REACH = 1.4
 def surroundings(patient: Patient, outline: Array, centre: Array, generator: np.random.Generator) -> Sheet:
     """Tissue outside of the closed ``outline (T, M, 2)``, which is star-shaped about the fixed point ``centre``.
 
-    The pericardium shines where the beam meets it at a right angle and where it bounds the lung; behind it the echo fades.
+    The pericardium shines where the beam meets it at a right angle and where it bounds the lung; behind it the echo
+    fades.
     """
     rest = outline[0]
     ray = rest - centre
@@ -32,7 +33,7 @@ def surroundings(patient: Patient, outline: Array, centre: Array, generator: np.
     d = _DISTANCES[:, None]
     rim = (brightness.pericardium + 14) * behind * np.exp(-d / (0.4 + 1.5 * behind * lung))
     decibels = brightness.surroundings - 14 + rim
-    decibels += 11 * np.exp(-depth * 8) - 8 * _sigmoid((d - 2.5) * 1.5) * (depth > 0.5)
+    decibels += 11 * np.exp(-depth * 7) - 8 * _sigmoid((d - 2.5) * 1.5) * (depth > 0.5)
     decibels += (brightness.far_field + 8) * _sigmoid((depth - 0.86) * 18) * _sigmoid((0.35 - lung) * 8)
     decibels += 1.3 * brightness.unevenness * uneven(generator, nodes[0] / 1.6)
     return Sheet(nodes, decibels)

@@ -1,7 +1,7 @@
 """The left ventricle's cavity: a shape whose volume by Simpson's rule is the wanted one, in closed form.
 
-Local coordinates are centimetres. A4C: origin at the apex of the cavity at end-diastole, y towards the base. PSAX: origin
-in the middle of the cavity. :func:`to_pixels` and :func:`to_local` go to the frame's pixels and back.
+Local coordinates are centimetres. A4C: origin at the apex of the cavity at end-diastole, y towards the base. PSAX:
+origin in the middle of the cavity. :func:`to_pixels` and :func:`to_local` go to the frame's pixels and back.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn.data.phantom.cycle import Array, Motion
-from echosyn.data.phantom.patient import SIZE, Anatomy, Patient
+from echosyn.data.phantom.parameters import SIZE, Anatomy, Patient, View
 
 NUM_CHORDS = 20
+_PSAX_SCALE = 1.4
 _LEVELS = (np.arange(NUM_CHORDS) + 0.5) / NUM_CHORDS
 
 
@@ -42,26 +43,25 @@ def bow(anatomy: Anatomy, s: Array) -> Array:
     return 4 * anatomy.bend * s * (1 - s)
 
 
-def reference_length(patient: Patient) -> float:
+def reference_length(view: View, anatomy: Anatomy, edv: float) -> float:
     """The end-diastolic length in cm that :attr:`Probe.heart_pixels` counts."""
-    cavity_length = _diastolic_length(patient)
-    return cavity_length if patient.view == "A4C" else 1.4 * cavity_length
+    length = _diastolic_length(view, anatomy, edv)
+    return length if view == "A4C" else _PSAX_SCALE * length
 
 
-def _diastolic_length(patient: Patient) -> float:
-    anatomy = patient.anatomy
-    if patient.view == "A4C":
+def _diastolic_length(view: View, anatomy: Anatomy, edv: float) -> float:
+    if view == "A4C":
         fullness = float((half_width(anatomy, _LEVELS) ** 2).mean())
-        return float((4 * anatomy.elongation**2 * patient.edv / (np.pi * fullness)) ** (1 / 3))
+        return float((4 * anatomy.elongation**2 * edv / (np.pi * fullness)) ** (1 / 3))
     # Area-length: V = 5/6 * area * length, area = pi/4 * roundness * diameter**2, length = length_ratio * diameter.
-    return float((patient.edv / (5 / 24 * np.pi * anatomy.roundness * anatomy.length_ratio)) ** (1 / 3))
+    return float((edv / (5 / 24 * np.pi * anatomy.roundness * anatomy.length_ratio)) ** (1 / 3))
 
 
 def cavity(patient: Patient, emptied: Array) -> Cavity:
     """The cavity whose volume is ``EDV - emptied * (EDV - ESV)``; the area of the wall around it stays the same."""
     anatomy = patient.anatomy
     lost = emptied * patient.ef / 100
-    diastolic = _diastolic_length(patient)
+    diastolic = _diastolic_length(patient.view, anatomy, patient.edv)
     if patient.view == "PSAX":
         length = diastolic * np.cbrt(1 - lost)
         radius = length / 2 * anatomy.roundness
@@ -82,7 +82,8 @@ def cavity(patient: Patient, emptied: Array) -> Cavity:
 def contour(patient: Patient, size: Cavity, num: int) -> Array:
     """Points on the cavity's outline: ``(T, num, 2)``, local cm.
 
-    A4C: from the septal end of the annulus over the apex to its lateral end. PSAX: once around, the first point repeated.
+    A4C: from the septal end of the annulus over the apex to its lateral end. PSAX: once around, the first point
+    repeated.
     """
     anatomy = patient.anatomy
     if patient.view == "PSAX":
@@ -118,14 +119,17 @@ def chords(patient: Patient, size: Cavity) -> Array:
 
 def inside(patient: Patient, size: Cavity, points: Array) -> NDArray[np.bool_]:
     """Which of the local ``points (T, N, 2)`` lie in the cavity: ``(T, N)``."""
+    within: NDArray[np.bool_]
     if patient.view == "PSAX":
         x, y = np.moveaxis(_rotate(points, -patient.anatomy.orientation), -1, 0)
-        return (x / size.radius[:, None]) ** 2 + (2 * y / size.length[:, None]) ** 2 <= 1
+        within = (x / size.radius[:, None]) ** 2 + (2 * y / size.length[:, None]) ** 2 <= 1
+        return within
     x, y = np.moveaxis(points, -1, 0)
     s = (y - size.top[:, None]) / size.length[:, None]
     clipped = s.clip(0, 1)
     off = x / size.radius[:, None] - bow(patient.anatomy, clipped)
-    return (s >= 0) & (s <= 1) & (np.abs(off) <= half_width(patient.anatomy, clipped))
+    within = (s >= 0) & (s <= 1) & (np.abs(off) <= half_width(patient.anatomy, clipped))
+    return within
 
 
 def to_probe(patient: Patient, points: Array, motion: Motion) -> Array:
@@ -154,10 +158,11 @@ def _tilt(patient: Patient) -> float:
 
 def _origin(patient: Patient) -> Array:
     probe = patient.probe
-    depth = probe.heart_y if patient.view == "A4C" else probe.heart_y + 18 + 0.5 * probe.heart_pixels / 1.4
+    depth = probe.heart_y if patient.view == "A4C" else probe.heart_y + 18 + probe.heart_pixels / (2 * _PSAX_SCALE)
     return np.array([probe.heart_x, depth]) * patient.spacing
 
 
 def _rotate(points: Array, angle: float) -> Array:
     cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    result: Array = points @ np.array([[cos, sin], [-sin, cos]])
+    return result

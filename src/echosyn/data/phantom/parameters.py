@@ -1,21 +1,13 @@
-"""Who is scanned and with what: every number that makes one phantom patient, drawn from (seed, index)."""
+"""Every number that makes one phantom patient, and the range it is drawn from."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_args
-
-import numpy as np
-
-from echosyn import rng
-from echosyn.errors import DataError
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 View = Literal["A4C", "PSAX"]
 """Apical four-chamber or parasternal short-axis."""
 
 SIZE = 112
 """Height and width of a frame in pixels, as in EchoNet-Dynamic."""
-
-_CYCLES = 1.1
-"""Every clip is at least this many mean heart beats long, so that it shows end-diastole and end-systole."""
 
 
 def _drawn(low: float, high: float) -> Any:
@@ -85,13 +77,13 @@ class Anatomy:
 class Brightness:
     """Echo strength of the tissues in dB against standard myocardium."""
 
-    septum: float = _drawn(2.0, 10.0)
-    lateral: float = _drawn(-9.0, 1.0)
-    apex: float = _drawn(-8.0, -1.0)
+    septum: float = _drawn(3.0, 12.0)
+    lateral: float = _drawn(-8.0, 3.0)
+    apex: float = _drawn(-9.0, 0.0)
     right_ventricle: float = _drawn(-9.0, 0.0)
     atria: float = _drawn(-14.0, -3.0)
     annulus: float = _drawn(6.0, 14.0)
-    valve: float = _drawn(4.0, 13.0)
+    valve: float = _drawn(1.0, 12.0)
     pericardium: float = _drawn(6.0, 17.0)
     surroundings: float = _drawn(-4.0, 5.0)
     far_field: float = _drawn(-8.0, 8.0)
@@ -111,7 +103,7 @@ class Probe:
     """Column of the fan's apex, pixels."""
     apex_y: float = _drawn(1.0, 9.0)
     """Row of the fan's apex, pixels."""
-    reach: float = _drawn(97.0, 116.0)
+    reach: float = _drawn(100.0, 118.0)
     """Radius of the fan, pixels; beyond the frame it is cropped."""
     footprint: float = _drawn(1.0, 5.0)
     """Radius of the probe's face, pixels."""
@@ -119,25 +111,25 @@ class Probe:
     """Column of the heart's top against the fan's apex, pixels."""
     heart_y: float = _drawn(9.0, 16.0)
     """Row of the cavity's top against the fan's apex, pixels."""
-    heart_pixels: float = _drawn(54.0, 68.0)
+    heart_pixels: float = _drawn(56.0, 70.0)
     """Length of the left ventricle (A4C), 1.4 times its diameter (PSAX), pixels: sets the depth of the scan."""
-    axial: float = _drawn(0.6, 0.9)
+    axial: float = _drawn(0.5, 0.8)
     """Standard deviation of the pulse, range bins."""
-    lateral: float = _drawn(0.8, 1.3)
+    lateral: float = _drawn(0.7, 1.2)
     """Standard deviation of the beam, lines."""
     side_lobes: float = _drawn(0.02, 0.07)
     """Amplitude of a four times wider beam."""
     dynamic_range: float = _drawn(40.0, 54.0)
     """dB from black to white."""
-    gain: float = _drawn(0.5, 0.66)
+    gain: float = _drawn(0.54, 0.7)
     """Grey level of standard myocardium before the curve, 0..1."""
-    curve: float = _drawn(1.2, 1.8)
+    curve: float = _drawn(1.4, 2.0)
     """Exponent of the grey curve; more is darker."""
-    haze: float = _drawn(-30.0, -15.0)
+    haze: float = _drawn(-28.0, -12.0)
     """Noise in blood, dB."""
-    haze_slope: float = _drawn(-10.0, 0.0)
+    haze_slope: float = _drawn(-18.0, -3.0)
     """Further noise at the deepest range, dB."""
-    clutter: float = _drawn(-14.0, -2.0)
+    clutter: float = _drawn(-13.0, 0.0)
     """Reverberation close to the probe, dB."""
     gain_slope: float = _drawn(-5.0, 4.0)
     """Time gain compensation error from the probe to the deepest range, dB."""
@@ -171,6 +163,8 @@ class Patient:
     """Relative standard deviation of the beats' durations."""
     drift: float
     """Movement of the probe in cm."""
+    spacing: float
+    """Size of a pixel in cm."""
     anatomy: Anatomy
     brightness: Brightness
     probe: Probe
@@ -179,93 +173,3 @@ class Patient:
     def esv(self) -> float:
         """End-systolic volume of the left ventricle in ml."""
         return self.edv * (1 - self.ef / 100)
-
-    @property
-    def spacing(self) -> float:
-        """Size of a pixel in cm."""
-        from echosyn.data.phantom.ventricle import reference_length
-
-        return reference_length(self) / self.probe.heart_pixels
-
-
-_Drawn = TypeVar("_Drawn", Anatomy, Brightness, Probe)
-
-
-def _draw(kind: type[_Drawn], generator: np.random.Generator) -> _Drawn:
-    return kind(**{f.name: float(generator.uniform(*f.metadata["range"])) for f in fields(kind)})
-
-
-def _check(name: str, value: float | None, low: float, high: float, unit: str) -> None:
-    if value is not None and not low <= value <= high:
-        raise DataError(f"phantom: {name} is {value}, expected {low:g}..{high:g} {unit}".rstrip())
-
-
-def patient(
-    seed: int,
-    index: int,
-    *,
-    view: View = "A4C",
-    num_frames: int | None = None,
-    ef: float | None = None,
-    fps: float | None = None,
-    heart_rate: float | None = None,
-) -> Patient:
-    """Draw patient ``index``; an argument that is given replaces only that number, the anatomy stays the same.
-
-    A clip must hold a whole heart beat: the frame rate that was drawn is lowered, or the heart rate that was drawn is
-    raised, where a short clip would not.
-
-    Args:
-        seed: Seed of the whole dataset.
-        index: Which patient.
-        view: Which cut through the heart.
-        num_frames: 64..200; drawn if None.
-        ef: Ejection fraction in percent, 5..90; drawn uniformly from 10..85 if None.
-        fps: Frames per second, 20..120; drawn from 30..60 if None.
-        heart_rate: Beats per minute, 40..120; drawn from 45..110 if None.
-
-    Raises:
-        DataError: If an argument is out of its range, or the clip is too short for one heart beat.
-    """
-    if view not in get_args(View):
-        raise DataError(f"phantom: view is {view!r}, expected one of {', '.join(get_args(View))}")
-    _check("num_frames", num_frames, 64, 200, "")
-    _check("EF", ef, 5, 90, "percent")
-    _check("fps", fps, 20, 120, "frames per second")
-    _check("heart_rate", heart_rate, 40, 120, "beats per minute")
-
-    generator = rng.numpy_generator(seed, "phantom patient", index)
-    drawn_ef, drawn_rate, drawn_fps = generator.uniform([10.0, 45.0, 30.0], [85.0, 110.0, 60.0])
-    drawn_frames = int(generator.integers(64, 201))
-    edv = float(np.exp(generator.uniform(np.log(60.0), np.log(250.0))))
-    start, early, irregularity, drift = generator.uniform([0.0, 0.58, 0.0, 0.0], [1.0, 0.85, 0.03, 0.12])
-
-    frames = num_frames or drawn_frames
-    beats_per_minute_per_fps = 60 * _CYCLES / frames
-    rate = heart_rate or float(np.round(drawn_rate, 1))
-    if fps is None:
-        fps = float(min(np.round(drawn_fps, 1), np.floor(10 * rate / beats_per_minute_per_fps) / 10))
-    elif heart_rate is None:
-        rate = max(rate, float(np.ceil(fps * beats_per_minute_per_fps)))
-    if not fps * beats_per_minute_per_fps <= rate <= 120:
-        raise DataError(
-            f"phantom: {frames} frames at {fps:g} fps and {rate:g} beats per minute hold less than {_CYCLES} heart "
-            "beats; expected more frames, fewer fps or a faster heart (up to 120)"
-        )
-    return Patient(
-        seed=seed,
-        index=index,
-        view=view,
-        ef=float(np.round(drawn_ef, 2)) if ef is None else float(ef),
-        edv=float(np.round(edv, 1)),
-        heart_rate=float(rate),
-        fps=float(fps),
-        num_frames=frames,
-        start=float(start),
-        early_filling=float(early),
-        irregularity=float(irregularity),
-        drift=float(drift),
-        anatomy=_draw(Anatomy, generator),
-        brightness=_draw(Brightness, generator),
-        probe=_draw(Probe, generator),
-    )

@@ -1,0 +1,463 @@
+"""The verbs. torch and the pipeline are imported inside the commands, so that ``--help`` answers at once."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from echosyn import __version__
+from echosyn.apps.cli.console import Console, show
+from echosyn.errors import ConfigError
+
+app = typer.Typer(
+    name="echosyn",
+    help="A folder of echo videos in, a synthetic dataset out, with proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class View(StrEnum):
+    """What the phantom's probe looks at."""
+
+    A4C = "A4C"
+    PSAX = "PSAX"
+
+
+class Source(StrEnum):
+    """What `import` reads."""
+
+    folder = "folder"
+    dynamic = "dynamic"
+    pediatric = "pediatric"
+
+
+class StageName(StrEnum):
+    """What `train` trains."""
+
+    vae = "vae"
+    lidm = "lidm"
+    lvdm = "lvdm"
+    reid = "reid"
+    ef = "ef"
+
+
+Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Item i depends on (seed, i) alone.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+Preset = Annotated[str, typer.Option(help="Settings of the package to start from.")]
+Config = Annotated[
+    Path | None, typer.Option(help="YAML or JSON settings; EchoNet-Synthetic's are accepted as they are.")
+]
+Frames = Annotated[int, typer.Option(help="Frames of a video.")]
+Steps = Annotated[int | None, typer.Option(help="Sampling steps; default what suits the model.", show_default=False)]
+Guidance = Annotated[
+    float | None, typer.Option(help="Guidance scale; default what suits the model.", show_default=False)
+]
+Batch = Annotated[int, typer.Option(help="Items at a time; does not change them.")]
+EF = Annotated[str | None, typer.Option("--ef", help="Requested EFs, in percent: 10..90 or 55.", show_default=False)]
+EFFrom = Annotated[
+    Path | None, typer.Option("--ef-from", help="Draw EFs like a dataset's TRAIN labels.", show_default=False)
+]
+Rate = Annotated[float, typer.Option("--false-rejection-rate", help="How often an innocent heart may be rejected.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _echosyn(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def phantom(
+    out: Out,
+    num: Annotated[int, typer.Option(help="Videos, one a patient.")] = 100,
+    seed: Seed = 0,
+    view: Annotated[View, typer.Option(help="Apical four-chamber or parasternal short-axis.")] = View.A4C,
+    frames: Annotated[
+        int | None, typer.Option(help="64..200; drawn per patient if left out.", show_default=False)
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make a dataset of procedural hearts with exactly known EF."""
+    from echosyn.pipeline.phantom import make_phantom
+
+    show(make_phantom(out, num=num, seed=seed, view=view.value, num_frames=frames, progress=Console(quiet)), json)
+
+
+@app.command("import")
+def import_(
+    src: Annotated[Path, typer.Argument(help="Folder of videos; it stays untouched.", show_default=False)],
+    out: Out,
+    source: Annotated[Source, typer.Option("--from", help="Its layout.")],
+    crop: Annotated[str | None, typer.Option(help="X,Y,W,H in pixels.", show_default=False)] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV with FileName and EF.", show_default=False)] = None,
+    fps: Annotated[float | None, typer.Option(help="Frame rate, whatever the files say.", show_default=False)] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged videos out and report them.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the splits, where there are none.")] = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Read other people's folders into a dataset folder: grey, 112x112, one split a patient."""
+    from echosyn.pipeline.ingest import ingest
+
+    console = Console(quiet)
+    result = ingest(
+        src,
+        out,
+        source=source.value,
+        crop=_box(crop),
+        labels=labels,
+        fps=fps,
+        seed=seed,
+        skip_bad=skip_bad,
+        progress=lambda done, total: console("import", done, total),
+    )
+    show(result, json)
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="Folder with a FileList.csv.", show_default=False)],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Decode every video of a dataset folder and list all that is wrong; exit code 2 if anything is."""
+    from echosyn.data import checking
+
+    console = Console(quiet)
+    report = checking.check(dataset, progress=lambda done, total: console("check", done, total))
+    if json:
+        show(report.to_json(), as_json=True)
+    else:
+        typer.echo(report.table())
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+@app.command()
+def train(
+    stage: Annotated[StageName, typer.Argument(help="What to train.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="Dataset (vae, ef) or latents (lidm, lvdm, reid).", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New run folder; OUT/model is the model.", show_default=False)],
+    preset: Preset = "phantom",
+    config: Config = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE, such as loop.learning_rate=1e-4.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Short for --set loop.steps=N.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set loop.seed=N.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train one stage on the TRAIN videos of a folder."""
+    from echosyn.pipeline.train import train as train_stage
+    from echosyn.training import catalog
+
+    overrides = list(set_ or [])
+    overrides += [f"loop.steps={steps}"] if steps is not None else []
+    overrides += [f"loop.seed={seed}"] if seed is not None else []
+    settings = catalog.settings(stage.value, preset, config, overrides)
+    progress = Console(quiet)
+    show(train_stage(stage.value, data, out, settings=settings, resume=resume, device=device, progress=progress), json)
+
+
+@app.command()
+def encode(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)],
+    out: Out,
+    vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
+    mean: Annotated[bool, typer.Option("--mean", help="Posterior means instead of samples.")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Turn the videos of a dataset into latents."""
+    from echosyn.pipeline.encode import encode as encode_dataset
+
+    posterior: Any = "mean" if mean else "sample"
+    progress = Console(quiet)
+    show(encode_dataset(dataset, out, vae=vae, posterior=posterior, seed=seed, device=device, progress=progress), json)
+
+
+@app.command()
+def sample(
+    out: Out,
+    lidm: Annotated[Path, typer.Option(help="Model folder of the image model.", show_default=False)],
+    num: Annotated[int, typer.Option(help="How many hearts.")] = 16,
+    seed: Seed = 0,
+    steps: Steps = None,
+    batch_size: Batch = 32,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Invent latent hearts: the candidates."""
+    from echosyn.pipeline.sample import sample as sample_stills
+
+    progress = Console(quiet)
+    show(
+        sample_stills(
+            out, lidm=lidm, num=num, seed=seed, steps=steps, batch_size=batch_size, device=device, progress=progress
+        ),
+        json,
+    )
+
+
+@app.command("filter")
+def filter_(
+    candidates: Annotated[Path, typer.Argument(help="Folder of stills.", show_default=False)],
+    out: Out,
+    reid: Annotated[Path, typer.Option(help="Model folder of the re-identification model.", show_default=False)],
+    reference: Annotated[Path, typer.Option(help="Latents of the real videos.", show_default=False)],
+    false_rejection_rate: Rate = 0.05,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Keep the hearts that are nobody's."""
+    from echosyn.pipeline.filtering import filter_stills
+
+    result = filter_stills(
+        candidates,
+        out,
+        reid=reid,
+        reference=reference,
+        false_rejection_rate=false_rejection_rate,
+        device=device,
+        progress=Console(quiet),
+    )
+    show(result, json)
+
+
+@app.command()
+def animate(
+    kept: Annotated[Path, typer.Argument(help="Folder of stills.", show_default=False)],
+    out: Out,
+    lvdm: Annotated[Path, typer.Option(help="Model folder of the video model.", show_default=False)],
+    vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
+    frames: Frames = 192,
+    ef: EF = None,
+    ef_from: EFFrom = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    batch_size: Batch = 8,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make stills beat with a requested EF: a dataset folder."""
+    from echosyn.pipeline.animate import animate as animate_stills
+
+    result = animate_stills(
+        kept,
+        out,
+        lvdm=lvdm,
+        vae=vae,
+        seed=seed,
+        num_frames=frames,
+        ef=_ef(ef, ef_from),
+        steps=steps,
+        guidance_scale=guidance,
+        batch_size=batch_size,
+        device=device,
+        progress=Console(quiet),
+    )
+    show(result, json)
+
+
+@app.command()
+def generate(
+    out: Out,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder with vae, lidm, lvdm and reid, or their published names.", show_default=False),
+    ] = None,
+    num: Annotated[int, typer.Option(help="Videos.")] = 16,
+    seed: Seed = 0,
+    reference: Annotated[
+        Path | None, typer.Option(help="Latents of the real videos, for the filter.", show_default=False)
+    ] = None,
+    frames: Frames = 192,
+    ef: EF = None,
+    ef_from: EFFrom = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    batch_size: Batch = 8,
+    false_rejection_rate: Rate = 0.05,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
+    from echosyn import weights
+    from echosyn.pipeline.generate import generate as generate_dataset
+
+    if models is None:
+        raise ConfigError("--models is missing: this version ships no models; give the models/ folder of `echosyn run`")
+    needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
+    result = generate_dataset(
+        out,
+        models=weights.find_all(models, needed),
+        num=num,
+        seed=seed,
+        reference=reference,
+        num_frames=frames,
+        ef=_ef(ef, ef_from),
+        steps=steps,
+        guidance_scale=guidance,
+        batch_size=batch_size,
+        false_rejection_rate=false_rejection_rate,
+        device=device,
+        progress=Console(quiet),
+    )
+    if reference is None:
+        typer.echo("warning: no --reference: nothing was filtered, do not share this set", err=True)
+    show(result, json)
+
+
+@app.command()
+def evaluate(
+    synthetic: Annotated[Path, typer.Argument(help="Synthetic dataset folder.", show_default=False)],
+    real: Annotated[Path, typer.Argument(help="Real dataset folder.", show_default=False)],
+    out: Out,
+    vae: Annotated[Path | None, typer.Option(help="VAE whose reconstruction to report.", show_default=False)] = None,
+    preset: Preset = "phantom",
+    config: Config = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of the EF regressors.")] = None,
+    seed: Annotated[int, typer.Option(help="Of bootstrap and subsampling.")] = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Compare a synthetic dataset with a real one: OUT/report.json and OUT/index.html."""
+    from echosyn.pipeline.evaluate import evaluate as evaluate_sets
+    from echosyn.training import catalog
+
+    settings = catalog.settings("ef", preset, config, set_ or [])
+    progress = Console(quiet)
+    result = evaluate_sets(
+        synthetic, real, out, ef_settings=settings, vae=vae, seed=seed, device=device, progress=progress
+    )
+    show(result, json)
+
+
+@app.command()
+def run(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)],
+    out: Out,
+    preset: Preset = "phantom",
+    models: Annotated[
+        Path | None, typer.Option(help="Trained models; what is missing is trained.", show_default=False)
+    ] = None,
+    num: Annotated[int, typer.Option(help="Videos to generate.")] = 16,
+    frames: Frames = 128,
+    seed: Seed = 0,
+    config: Config = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="STAGE.NAME=VALUE, such as vae.loop.steps=500.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Do everything on a dataset folder: train, generate, evaluate. Given again after a stop, it continues."""
+    from echosyn.pipeline.run import run as run_all
+
+    result = run_all(
+        dataset,
+        out,
+        preset=preset,
+        models=models,
+        num=num,
+        num_frames=frames,
+        seed=seed,
+        config=config,
+        overrides=set_ or [],
+        device=device,
+        progress=Console(quiet),
+    )
+    show(result, json)
+    _warn_unless_releasable(result)
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
+    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 240,
+    num: Annotated[int, typer.Option(help="Videos to generate.")] = 16,
+    seed: Seed = 0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="STAGE.NAME=VALUE, such as vae.loop.steps=500.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Do everything on the phantom, with nothing but this package: minutes on a laptop."""
+    from echosyn.pipeline.quickstart import quickstart as run_quickstart
+
+    result = run_quickstart(
+        out, patients=patients, num=num, seed=seed, overrides=set_ or [], device=device, progress=Console(quiet)
+    )
+    show(result, json)
+    _warn_unless_releasable(result)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this installation can do; exit code 2 if something needed does not work."""
+    from echosyn.pipeline.doctor import doctor as examine
+
+    report = examine()
+    show(report | report.pop("versions"), json)
+    for problem in report["problems"]:
+        typer.echo(f"problem: {problem}", err=True)
+    if not report["ok"]:
+        sys.exit(2)
+
+
+def _ef(text: str | None, dataset: Path | None) -> Any:
+    """What ``--ef`` and ``--ef-from`` ask for; None is the default."""
+    from echosyn.pipeline.animate import ef_from, ef_range
+
+    if text is not None and dataset is not None:
+        raise ConfigError("--ef and --ef-from exclude one another: give one of them")
+    if dataset is not None:
+        return ef_from(dataset)
+    return ef_range(text) if text is not None else None
+
+
+def _box(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--crop {text}: expected X,Y,W,H, four whole numbers such as 0,0,112,112") from error
+    return x, y, width, height
+
+
+def _warn_unless_releasable(result: dict[str, Any]) -> None:
+    if not result["releasable"]:
+        typer.echo(
+            "warning: the privacy filter does not vouch for this set: do not share it (the page says why)", err=True
+        )

@@ -1,0 +1,173 @@
+"""``echosyn evaluate``: how good is a synthetic dataset? Numbers with intervals and floors, and a page to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from echosyn import device as devices
+from echosyn import rng, weights
+from echosyn.data import filelist, video
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import grey
+from echosyn.errors import DataError
+from echosyn.metrics.frechet import frechet_distance, frechet_floor
+from echosyn.metrics.image import psnr, ssim
+from echosyn.metrics.moments import moments
+from echosyn.metrics.regression import regression_report
+from echosyn.pipeline import presentation
+from echosyn.pipeline.folder import new_folder, read_provenance, write_json
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.predict import Predictions, predict_ef
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.training.stage import StageSettings
+
+FEATURE_SPACE = "echosyn-ef"
+"""Penultimate features of the EF regressor trained on the real TRAIN videos."""
+
+VAE_FRAMES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """The two sides of every comparison."""
+
+    synthetic: Path
+    real: Path
+    synthetic_records: list[Record]
+    real_records: list[Record]
+
+    @property
+    def held_out(self) -> list[Record]:
+        """Real videos that no model was trained on: VAL and TEST."""
+        return [r for r in self.real_records if r.split != "TRAIN" and r.ef is not None]
+
+
+def evaluate(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    *,
+    ef_settings: StageSettings,
+    vae: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write ``OUT/report.json`` and ``OUT/index.html``.
+
+    Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on the real VAL and TEST videos. The
+    one trained on real videos also measures the EF of the synthetic ones, and its features give a Fréchet distance.
+
+    Args:
+        synthetic: dataset folder.
+        real: dataset folder with TRAIN and VAL or TEST videos.
+        out: new folder.
+        ef_settings: of the EF stage.
+        vae: model folder, to report how well it reconstructs held-out frames.
+        seed: of bootstrap and subsampling.
+        device: where to compute.
+        progress: told what is done.
+    """
+    sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
+    _check(sets)
+    inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
+    settings = {"ef": ef_settings.model_dump(mode="json"), "seed": seed}
+    with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
+        models = {
+            side: _regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
+            for side, data in (("real", real), ("synthetic", synthetic))
+        }
+        numbers: dict[str, Any] = {
+            "counts": _counts(sets),
+            "utility": {},
+            "provenance": read_provenance(folder),
+            "privacy": read_provenance(synthetic).get("privacy"),
+        }
+        of_synthetic = predict_ef(synthetic, sets.synthetic_records, models["real"], device=device, progress=progress)
+        of_real: Predictions | None = None
+        for side, model in models.items():
+            predicted = predict_ef(real, sets.held_out, model, device=device, progress=progress)
+            of_real = of_real or predicted
+            numbers["utility"][f"train on {side}"] = _agreement(predicted, sets.held_out, seed)
+        assert of_real is not None
+        numbers["ef_adherence"] = _agreement(of_synthetic, sets.synthetic_records, seed)
+        numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
+        if vae is not None:
+            numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
+        write_json(folder / "report.json", numbers)
+        presentation.write_page(folder / "index.html", numbers, sets, of_synthetic, progress)
+    return {"report": str(out / "report.json"), "page": str(out / "index.html"), **presentation.headline(numbers)}
+
+
+def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], seed: int) -> dict[str, Any]:
+    """Fréchet distance of synthetic to held-out real videos, and its floor at the same number of videos a side."""
+    n = min(len(synthetic.features), len(real.features) // 2)
+    if n < 2:
+        return {
+            "space": FEATURE_SPACE,
+            "value": None,
+            "reason": f"{len(real.features)} real videos; at least 4 are needed",
+        }
+    chosen = rng.numpy_generator(seed, "frechet subset").permutation(len(real.features))[:n]
+    value = frechet_distance(moments(synthetic.features[:n]), moments(real.features[chosen]))
+    floor = frechet_floor(real.features, patients, seed, n=n)
+    return {"space": FEATURE_SPACE, "value": value, "n": n, "floor": floor.to_json()}
+
+
+def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
+    """PSNR and SSIM of held-out frames after the VAE, on frames spread evenly over the given videos."""
+    index = filelist.VideoIndex(dataset)
+    per_video = max(1, VAE_FRAMES // max(1, len(records)))
+    frames = np.concatenate([_spread(video.read(index.path(r)).grey(), per_video) for r in records[:VAE_FRAMES]])
+    autoencoder = codec(vae, devices.resolve(device))
+    back = grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(frames)))).numpy()
+    return {"psnr": psnr(frames, back).mean, "ssim": ssim(frames, back).mean, "frames": len(frames)}
+
+
+def _spread(frames: np.ndarray, count: int) -> np.ndarray:
+    chosen: np.ndarray = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+    return chosen
+
+
+def _regressor(data: Path, run: Path, settings: StageSettings, device: str, progress: Progress) -> Path:
+    """Train an EF regressor, or find it finished."""
+    if not (run / "model").is_dir():
+        train("ef", data, run, settings=settings, resume=True, device=device, progress=progress)
+        discard_checkpoints(run)
+    return run / "model"
+
+
+def _agreement(predictions: Predictions, records: Sequence[Record], seed: int) -> dict[str, Any]:
+    known = [i for i, r in enumerate(records) if r.ef is not None]
+    target = [records[i].ef for i in known]
+    groups = [records[i].patient for i in known]
+    report = regression_report(predictions.ef[known], np.array(target, float), seed=seed, groups=groups)
+    return report.to_json()
+
+
+def _counts(sets: Sets) -> dict[str, int]:
+    def train(records: Sequence[Record]) -> int:
+        return sum(r.split == "TRAIN" and r.ef is not None for r in records)
+
+    return {
+        "synthetic": len(sets.synthetic_records),
+        "synthetic_train": train(sets.synthetic_records),
+        "real_train": train(sets.real_records),
+        "real_held_out": len(sets.held_out),
+    }
+
+
+def _check(sets: Sets) -> None:
+    for where, records in ((sets.real, sets.real_records), (sets.synthetic, sets.synthetic_records)):
+        if not any(r.split == "TRAIN" and r.ef is not None for r in records):
+            raise DataError(f"{where}: no TRAIN video with an EF; an EF regressor is trained on each side")
+    if not sets.held_out:
+        raise DataError(f"{sets.real}: no VAL or TEST video with an EF; the tests need patients that no model has seen")
+    index = filelist.VideoIndex(sets.synthetic)
+    for record in sets.synthetic_records:
+        index.path(record)

@@ -1,0 +1,154 @@
+"""``echosyn run``: the whole picture on a user's folder: train what is missing, generate, evaluate."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from echosyn import weights
+from echosyn.data import checking, filelist
+from echosyn.data.records import Record
+from echosyn.errors import DataError, ModelError
+from echosyn.pipeline.animate import ef_from
+from echosyn.pipeline.encode import encode
+from echosyn.pipeline.evaluate import evaluate
+from echosyn.pipeline.folder import new_folder, refuse_existing
+from echosyn.pipeline.generate import generate
+from echosyn.pipeline.presentation import headline
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.training import catalog
+from echosyn.training.stage import StageSettings
+
+TRAINED = ("vae", "lidm", "lvdm", "reid")
+"""Stages that `run` needs; the EF regressors belong to `evaluate`."""
+
+
+def run(
+    dataset: Path,
+    out: Path,
+    *,
+    preset: str = "phantom",
+    models: Path | None = None,
+    num: int = 16,
+    num_frames: int = 128,
+    seed: int = 0,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """From a dataset folder to a synthetic one with its report.
+
+    ``OUT`` holds ``models/``, ``latents/`` (private), ``synthetic/`` (the dataset) and ``report/`` (private: it shows real
+    videos). A stopped run continues when the same command is given again. When the set is too small for the privacy filter
+    to let enough hearts pass, the synthetic set is completed with rejected ones and marked as not releasable.
+
+    Args:
+        dataset: dataset folder with TRAIN and VAL or TEST videos with EF.
+        out: new folder.
+        preset: settings of all stages.
+        models: folder of trained models; stages that it lacks are trained.
+        num: videos to generate.
+        num_frames: their length.
+        seed: of the generation.
+        config: settings file with a section a stage.
+        overrides: ``stage.name=value``.
+        device: where to compute.
+        progress: told what is done.
+    """
+    records = filelist.read(dataset)
+    settings = catalog.all_settings(preset, config, overrides)
+    refuse_existing(out)
+    _check(dataset, records)
+    call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
+    call |= {"num": num, "frames": num_frames, "seed": seed}
+    inputs = {"dataset": dataset} | ({"models": models} if models else {})
+    with new_folder(out, "run", call, inputs, keep=True) as folder:
+        found = _models(dataset, folder, models, settings, seed, device, progress)
+        synthetic, report = folder / "synthetic", folder / "report"
+        if not synthetic.exists():
+            generate(
+                synthetic,
+                models=found,
+                num=num,
+                seed=seed,
+                reference=folder / "latents",
+                num_frames=num_frames,
+                ef=ef_from(dataset),
+                complete_with_rejected=True,
+                device=device,
+                progress=progress,
+            )
+        if not report.exists():
+            evaluate(
+                synthetic,
+                dataset,
+                report,
+                ef_settings=settings["ef"],
+                vae=found["vae"],
+                device=device,
+                progress=progress,
+            )
+    return result(out)
+
+
+def result(out: Path) -> dict[str, Any]:
+    """Where a finished run put things, and its headline numbers."""
+    numbers = json.loads((out / "report" / "report.json").read_text())
+    return {
+        "synthetic": str(out / "synthetic"),
+        "page": str(out / "report" / "index.html"),
+        "releasable": bool((numbers["privacy"] or {}).get("releasable")),
+        **headline(numbers),
+    }
+
+
+def _models(
+    dataset: Path,
+    folder: Path,
+    models: Path | None,
+    settings: Mapping[str, StageSettings],
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> dict[str, Path]:
+    """Model folders of all stages, trained where they are not given; encodes the latents on the way."""
+    latents = folder / "latents"
+    found = {stage: path for stage in TRAINED if (path := _given(models, stage)) is not None}
+    for stage in TRAINED:
+        if stage not in found:
+            run_folder = folder / "models" / stage
+            if not (run_folder / "model").is_dir():
+                data = dataset if stage == "vae" else latents
+                train(stage, data, run_folder, settings=settings[stage], resume=True, device=device, progress=progress)
+                discard_checkpoints(run_folder)
+            found[stage] = run_folder / "model"
+        if stage == "vae" and not latents.exists():
+            encode(dataset, latents, vae=found["vae"], seed=seed, device=device, progress=progress)
+    return found
+
+
+def _given(models: Path | None, stage: str) -> Path | None:
+    """The folder of a stage among given models, if there is one."""
+    if models is None:
+        return None
+    if not models.is_dir():
+        raise ModelError(f"{models}: no such folder of models")
+    try:
+        return weights.find(models, stage)
+    except ModelError:
+        return None
+
+
+def _check(dataset: Path, records: Sequence[Record]) -> None:
+    """All that would stop the run after minutes of training, before it starts."""
+    report = checking.check(dataset)
+    if not report.ok:
+        raise DataError(f"{report.table()}\nmend the dataset, or import it with --skip-bad")
+    train_videos = sum(r.split == "TRAIN" and r.ef is not None for r in records)
+    held_out = sum(r.split != "TRAIN" and r.ef is not None for r in records)
+    if train_videos < 2 or held_out < 1:
+        raise DataError(
+            f"{dataset}: {train_videos} TRAIN and {held_out} held-out (VAL, TEST) videos with an EF; expected at least 2 and 1"
+        )

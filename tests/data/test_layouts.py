@@ -1,0 +1,189 @@
+"""Other layouts become records with unique names, and no patient is in two splits."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echosyn.data import filelist, layouts
+from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.errors import DataError
+
+ids = st.sets(st.text(max_size=5), max_size=40)
+
+
+def files(folder: Path, *names: str) -> Path:
+    """Empty files: a layout looks at names only."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def table(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# Splits
+
+
+@given(ids, st.integers(0, 2**31))
+def test_a_split_depends_on_the_seed_and_the_set_of_patients_alone(patients: set[str], seed: int) -> None:
+    ordered = sorted(patients)
+    splits = layouts.split_patients(ordered, seed)
+    assert layouts.split_patients([*reversed(ordered), *ordered[:3]], seed) == splits
+    assert set(splits) == patients
+
+
+@given(ids, st.integers(0, 2**31))
+def test_every_split_gets_patients_once_there_are_three(patients: set[str], seed: int) -> None:
+    count = Counter(layouts.split_patients(sorted(patients), seed).values())
+    num = len(patients)
+    if num >= 3:
+        assert min(count[split] for split in SPLITS) >= 1
+        assert abs(count["VAL"] - num / 8) <= 1
+        assert abs(count["TEST"] - num / 8) <= 1
+    else:
+        assert count["TRAIN"] == num
+
+
+def test_known_sizes_and_another_seed() -> None:
+    patients = [f"p{i}" for i in range(80)]
+    count = Counter(layouts.split_patients(patients, 0).values())
+    assert [count[split] for split in SPLITS] == [60, 10, 10]
+    five = Counter(layouts.split_patients(patients[:5], 0).values())
+    assert [five[split] for split in SPLITS] == [3, 1, 1]
+    assert layouts.split_patients(patients, 0) != layouts.split_patients(patients, 1)
+    assert set(layouts.split_patients(patients[:3], 0, (0.0, 1.0, 1.0)).values()) == set(SPLITS)
+
+
+# A plain folder
+
+
+def test_a_folder_without_labels(tmp_path: Path) -> None:
+    src = files(tmp_path, "b.AVI", "a.mp4", "sub/c.gif", "notes.txt", "._a.mp4")
+    layout = layouts.folder(src)
+    assert [(record.name, path.name) for record, path in layout.items] == [
+        ("a", "a.mp4"),
+        ("b", "b.AVI"),
+        ("c", "c.gif"),
+    ]
+    assert all(record.ef is None for record, _ in layout.items)
+    assert {record.split for record, _ in layout.items} == set(SPLITS)
+    assert any("EF is unknown" in note for note in layout.notes)
+    assert any("its own patient" in note for note in layout.notes)
+
+
+def test_equal_names_in_different_folders_do_not_collide(tmp_path: Path) -> None:
+    src = files(tmp_path, "x.avi", "1/x.avi", "2/X.avi", "2/x.mp4", "2/y.avi", "1_x.avi", " z.avi.mp4")
+    names = [record.name for record, _ in layouts.folder(src).items]
+    assert len({name.casefold() for name in names}) == len(names)
+    assert names == [record.name for record, _ in layouts.folder(src).items]
+    by_path = {path.relative_to(src).as_posix(): record.name for record, path in layouts.folder(src).items}
+    assert by_path["2/y.avi"] == "y"
+    assert by_path["2/x.mp4"] == "2_x_mp4"
+    filelist.write(tmp_path, [Record(name) for name in names])
+    assert [record.name for record in filelist.read(tmp_path)] == names
+
+
+def test_labels_fit_by_path_by_name_and_without_extension(tmp_path: Path) -> None:
+    src = files(tmp_path / "src", "a.avi", "b.avi", "one/c.avi", "two/c.avi", "d.avi")
+    labels = table(
+        tmp_path / "labels.csv",
+        "filename,EF,Split,Device",
+        "a,10,,GE",
+        "B.avi,20,,",
+        "one/c.avi,30,TEST,",
+        "two\\c,40,9,",
+        "ghost,50,,",
+    )
+    layout = layouts.folder(src, labels)
+    found = {path.relative_to(src).as_posix(): record for record, path in layout.items}
+    assert {name: record.ef for name, record in found.items()} == {
+        "a.avi": 10,
+        "b.avi": 20,
+        "one/c.avi": 30,
+        "two/c.avi": 40,
+        "d.avi": None,
+    }
+    assert found["a.avi"].extra == {"Device": "GE"}
+    assert found["one/c.avi"].split == found["two/c.avi"].split == "TEST"
+    assert "1 label row(s) without a video: ghost" in layout.notes
+    assert "1 video(s) without a label: d.avi" in layout.notes
+
+
+def test_videos_of_one_patient_stay_together(tmp_path: Path) -> None:
+    src = files(tmp_path / "src", *(f"v{i}.avi" for i in range(12)))
+    rows = [f"v{i},p{i % 4}," for i in range(11)]
+    labels = table(tmp_path / "labels.csv", "FileName,PatientId,Split", *rows, "v11,p3,VAL")
+    layout = layouts.folder(src, labels)
+    splits: dict[str, set[str]] = {}
+    for record, _ in layout.items:
+        splits.setdefault(record.extra["PatientId"], set()).add(record.split)
+    assert {len(split) for split in splits.values()} == {1}
+    assert splits["p3"] == {"VAL"}
+    assert set().union(*splits.values()) == set(SPLITS)
+    assert not any("its own patient" in note for note in layout.notes)
+
+
+def test_wrong_labels_are_told_at_once(tmp_path: Path) -> None:
+    src = files(tmp_path / "src", "a.avi", "b.avi", "one/c.avi", "two/c.avi")
+    labels = table(
+        tmp_path / "labels.csv",
+        "FileName,EF,Patient,Split",
+        "a,101,p,TRAIN",
+        "A.avi,50,,",
+        "c,50,,",
+        "b,50,p,TEST",
+    )
+    with pytest.raises(DataError) as caught:
+        layouts.folder(src, labels)
+    assert str(caught.value) == (
+        f"{labels}: 4 bad row(s):\n"
+        "  line 2: EF is 101, expected a percentage in 0..100\n"
+        "  line 3: FileName 'A.avi' is listed twice; keep one of them\n"
+        f"  line 4: FileName 'c' fits 2 files; expected the path below {src}\n"
+        "  line 5: patient 'p' is in TRAIN and in TEST, expected one split"
+    )
+    with pytest.raises(DataError, match="no row fits a video"):
+        layouts.folder(src, table(tmp_path / "labels.csv", "FileName,EF", "nobody,50"))
+    with pytest.raises(DataError, match="no such file"):
+        layouts.folder(src, tmp_path / "absent.csv")
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no videos below it"):
+        layouts.folder(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        layouts.folder(tmp_path / "absent")
+
+
+# Dataset folders
+
+
+def test_dynamic_brings_records_videos_and_tracings(tmp_path: Path) -> None:
+    files(tmp_path, "Videos/a.avi", "Videos/b.AVI")
+    filelist.write(tmp_path, [Record("a", ef=50.0), Record("b", split="VAL"), Record("gone")])
+    filelist.write_tracings(tmp_path, [Tracing("a.avi", 1, 2, 3, 4, 5)])
+    layout = layouts.dynamic(tmp_path)
+    assert [path.name for _, path in layout.items] == ["a.avi", "b.AVI", "gone.avi"]
+    assert [record.name for record, _ in layout.items] == ["a", "b", "gone"]
+    assert len(layout.tracings) == 1
+    assert not layout.folds
+    assert not layout.notes
+
+
+def test_pediatric_folds_and_outlines(tmp_path: Path) -> None:
+    view = files(tmp_path / "A4C", "Videos/a.avi", "Videos/b.avi")
+    table(view / filelist.FILE_LIST, "FileName,EF,Split", "a.avi,60,3", "b.avi,61,9")
+    table(view / filelist.TRACINGS, "FileName,X,Y,Frame", "a.avi,1,2,3")
+    layout = layouts.pediatric(view)
+    assert [(record.name, record.split) for record, _ in layout.items] == [("a", "TRAIN"), ("b", "TEST")]
+    assert layout.folds == {"3": "TRAIN", "9": "TEST"}
+    assert not layout.tracings
+    assert "no chords" in layout.notes[0]
+    with pytest.raises(DataError, match=r"holds 1 view.*A4C"):
+        layouts.pediatric(tmp_path)
