@@ -239,7 +239,7 @@ def test_speckle_moves_with_the_tissue(view):
         a, b = video[fastest], video[fastest + 1]
         for before, after in zip(place[fastest], place[fastest + 1], strict=True):
             step = after - before
-            if not (12 < before.min() and before.max() < 100) or np.hypot(*step) < 0.8:
+            if not (before.min() > 12 and before.max() < 100) or np.hypot(*step) < 0.8:
                 continue
             y, x = np.mgrid[-4:5, -4:5]
             patch = ndimage.map_coordinates(a, [y + before[1], x + before[0]], order=1)
