@@ -1,0 +1,37 @@
+# Everything runs in .venv, which the first target makes. PYTHON picks the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test test-all check fmt bench docs clean
+
+quickstart: .venv/.installed  ## The main job on the phantom: install, train small models, generate, evaluate.
+	$(BIN)/echosyn quickstart quickstart
+
+test: .venv/.installed  ## The default tests (minutes).
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.installed  ## All tests, the slow ones too.
+	$(BIN)/python -m pytest
+
+check: .venv/.installed  ## Format, lint, types, import contract, generated docs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+fmt: .venv/.installed  ## Format and sort imports; regenerate docs.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/generate.py
+
+bench: .venv/.installed  ## Benchmarks: print JSON.
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
