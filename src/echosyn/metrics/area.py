@@ -88,8 +88,8 @@ def ef_from_area(areas: Array) -> float | None:
     """Ejection fraction in percent from an area curve.
 
     The volume is taken as ``area^1.65`` (see `VOLUME_POWER`). Diastole and systole are high and low quantiles of the
-    curve, not its extremes, which noise decides. A contour is missing where the wall is not seen, so that high EFs come
-    out too low (slope about 0.8 on the phantom).
+    curve, not its extremes, which noise decides. High EFs come out too low (slope about 0.8 on the phantom): walls drop
+    out, and smoothing over time blunts fast beats.
 
     Args:
         areas: Shape ``(t,)``, one heart beat at least.

@@ -1,10 +1,12 @@
 """``echosyn phantom``: a dataset of procedural hearts with exactly known EF."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from echosyn.data import filelist, phantom, video
-from echosyn.data.records import Record, Split
+from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
@@ -34,23 +36,32 @@ def make_phantom(
     settings = {"num": num, "seed": seed, "view": view, "num_frames": num_frames}
     splits = split_by_order(num)
     with new_folder(out, "phantom", settings) as folder:
+        (folder / "Videos").mkdir(exist_ok=True)
         records: list[Record] = []
-        tracings = []
-        for i in range(num):
-            name = f"phantom_{view.lower()}_{i:05d}"
+        tracings: list[Tracing] = []
+
+        def make(i: int) -> tuple[Record, list[Tracing]]:
             patient = phantom.patient(seed, i, view=view, num_frames=num_frames)
-            record = phantom.record(patient, name, splits[i])
-            path = folder / "Videos" / f"{name}.avi"
-            if not path.exists():
-                path.parent.mkdir(exist_ok=True)
-                assert record.fps is not None
-                video.write_avi(path, phantom.render(patient), record.fps, verify=False)
-            records.append(record)
-            tracings += phantom.tracings(patient, f"{name}.avi")
-            progress("phantom", i + 1, num)
+            return _write(folder / "Videos", patient, f"phantom_{view.lower()}_{i:05d}", splits[i])
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for record, chords in pool.map(make, range(num)):
+                records.append(record)
+                tracings += chords
+                progress("phantom", len(records), num)
         filelist.write_tracings(folder, tracings)
         filelist.write(folder, records)
     return {"dataset": str(out), "videos": num}
+
+
+def _write(videos: Path, patient: phantom.Patient, name: str, split: Split) -> tuple[Record, list[Tracing]]:
+    """Render and write one video, unless an earlier try has."""
+    record = phantom.record(patient, name, split)
+    path = videos / f"{name}.avi"
+    if not path.exists():
+        assert record.fps is not None
+        video.write_avi(path, phantom.render(patient), record.fps, verify=False)
+    return record, phantom.tracings(patient, path.name)
 
 
 def split_by_order(num: int) -> list[Split]:
