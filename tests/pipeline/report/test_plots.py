@@ -32,7 +32,7 @@ def test_histogram_is_a_png_with_both_groups():
     assert min(blue, orange) > 100
 
 
-@pytest.mark.parametrize("values", [[], [0.5], [0.5, float("nan")]])
+@pytest.mark.parametrize("values", [[], [0.5, float("nan")]])
 def test_few_or_missing_values_still_plot(values):
     assert pixels(scatter(values, values)).size
     assert pixels(similarity_histogram(values, [], 0.9)).size
