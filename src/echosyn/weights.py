@@ -23,6 +23,7 @@ SCHEDULER = "scheduler_config.json"
 
 NETWORKS: dict[str, str] = {
     "AutoencoderKL": "diffusers",
+    "PatchAutoencoderKL": "echosyn.nn.patch_autoencoder",
     "UNet2DModel": "diffusers",
     "UNetSpatioTemporalConditionModel": "diffusers",
     "VideoTransformer": "echosyn.nn.video_transformer",
@@ -32,7 +33,7 @@ NETWORKS: dict[str, str] = {
 """Classes that a ``_class_name`` may name, and the module that has them."""
 
 STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
-    "vae": ("AutoencoderKL",),
+    "vae": ("AutoencoderKL", "PatchAutoencoderKL"),
     "lidm": ("UNet2DModel", "VideoTransformer"),
     "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer"),
     "reid": ("SiameseNet",),
@@ -134,10 +135,18 @@ def load(folder: Path, stage: str) -> Any:
     if said is not None and said != stage:
         raise ModelError(f"{folder}: was trained as {said}, expected a {stage} model")
     try:
-        model = network_class(name).from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+        # diffusers would fill missing weights with random ones and fall back to a pickle
+        model, info = network_class(name).from_pretrained(
+            folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2]) or type(error).__name__
         raise ModelError(f"{folder}: its weights cannot be loaded ({reason}); copy or train the model again") from error
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"{folder}: {WEIGHTS} lacks {len(missing)} tensor(s) of its {name}, first {missing[0]!r}; copy or train the "
+            "model again"
+        )
     return model.eval().requires_grad_(False)
 
 

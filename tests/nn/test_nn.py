@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from echosyn.nn.blocks import ConditionEmbedding, SelfAttention
 from echosyn.nn.ef_regressor import EFRegressor
+from echosyn.nn.patch_autoencoder import PatchAutoencoderKL
 from echosyn.nn.patch_critic import PatchCritic
 from echosyn.nn.siamese import SiameseNet
 from echosyn.nn.video_transformer import VideoTransformer
@@ -237,3 +238,18 @@ class TestPatchCritic:
         torch.manual_seed(0)
         critic, images = PatchCritic(in_channels=1, num_filters=8).eval(), torch.randn(3, 1, 64, 64)
         torch.testing.assert_close(critic(images[1:2]), critic(images)[1:2], atol=1e-5, rtol=1e-5)
+
+
+def test_the_patch_autoencoder_is_an_autoencoder_of_whole_frames(tmp_path):
+    torch.manual_seed(0)
+    vae = PatchAutoencoderKL(patch_size=4, block_out_channels=(8, 16), norm_num_groups=4).eval()
+    frames = torch.randn(2, 1, 112, 112)
+    with torch.no_grad():
+        latents = vae.encode(frames).latent_dist.mean
+        assert latents.shape == (2, 4, 14, 14)
+        assert vae.decode(latents).sample.shape == frames.shape
+        vae.register_to_config(scaling_factor=0.7)
+        vae.save_pretrained(tmp_path)
+        again = PatchAutoencoderKL.from_pretrained(tmp_path).eval()
+        assert again.config.scaling_factor == 0.7
+        assert torch.equal(again.decode(latents).sample, vae.decode(latents).sample)

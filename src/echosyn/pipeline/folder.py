@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from echosyn import __version__
 from echosyn.errors import DataError, EchosynError
 from echosyn.hashing import PROVENANCE, content_hash
@@ -62,8 +64,8 @@ def new_folder(
         if not keep:
             shutil.rmtree(partial, ignore_errors=True)
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SafetensorError) as error:
+        if not _disk_full(error):
             raise
         raise DataError(
             f"{out}: the disk is full; free some space and run the same command again: it continues with the finished "
@@ -103,6 +105,12 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError):
         return {}
     return record
+
+
+def _disk_full(error: Exception) -> bool:
+    """Whether there was no space left; safetensors says so only in its message."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
 def _version(package: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from echosyn import config
+from echosyn import config, weights
 from echosyn.errors import ConfigError
 from echosyn.training import published
 from echosyn.training.stage import Stage, StageSettings
@@ -26,18 +26,30 @@ STAGES: dict[str, tuple[Any, type[StageSettings]]] = {
 def settings(
     stage: str, preset: str = "phantom", file: Path | None = None, overrides: Sequence[str] = ()
 ) -> StageSettings:
-    """Resolve a stage's settings: preset, then a file (ours, one section a stage, or the reference's), then overrides.
+    """Resolve a stage's settings: preset, then a file (ours, one section a stage), then overrides.
+
+    A file of the reference is complete in itself: it takes the place of the preset.
 
     Raises:
-        ConfigError: an unknown stage, preset or setting, or a value out of range.
+        ConfigError: an unknown stage, preset or setting, a value out of range, or another stage's network.
     """
     if stage not in STAGES:
         raise ConfigError(f"stage {stage!r} is unknown{config.near_miss(stage, list(STAGES))}")
     layers: list[Mapping[str, Any]] = [config.read_preset(preset).get(stage, {})]
     if file is not None:
-        layers.append(_section(stage, file))
+        content = config.read_yaml(file)
+        if published.recognised(content):
+            layers = [published.translated(content, str(file))]
+        else:
+            layers.append(_section(stage, content, file))
     values = config.merged(*layers, overrides=overrides)
-    return config.build(STAGES[stage][1], values, f"settings of {stage}")
+    resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
+    network = resolved.network.get("_class_name")
+    if network not in weights.STAGE_NETWORKS[stage]:
+        raise ConfigError(
+            f"settings of {stage}: network is a {network}, expected {' or '.join(weights.STAGE_NETWORKS[stage])}"
+        )
+    return resolved
 
 
 def all_settings(preset: str, file: Path | None = None, overrides: Sequence[str] = ()) -> dict[str, StageSettings]:
@@ -57,10 +69,7 @@ def create(stage: str, values: StageSettings) -> Stage:
     return created
 
 
-def _section(stage: str, file: Path) -> Mapping[str, Any]:
-    content = config.read_yaml(file)
-    if published.recognised(content):
-        return published.translated(content, str(file))
+def _section(stage: str, content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     unknown = [name for name in content if name not in STAGES]
     if unknown and not any(name in STAGES for name in content):
         return content

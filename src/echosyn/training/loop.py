@@ -66,10 +66,10 @@ class Training:
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
         size = len(batch["index"])
-        micro = self.settings.micro_batch_size or size
+        micro, whole = self.settings.micro_batch_size or size, self.stage.weight(batch)
         for i in range(0, size, micro):
             part = {key: value[i : i + micro] for key, value in batch.items()}
-            yield part, len(part["index"]) / size
+            yield part, self.stage.weight(part) / whole
 
     def _clip(self, objective: Objective) -> float:
         if self.accelerator.num_processes > 1:

@@ -83,6 +83,10 @@ class Stage(ABC):
     def export(self, folder: Path) -> None:
         """Write the model folder from the network as it is now."""
 
+    def weight(self, batch: Batch) -> float:
+        """How much a part of a batch counts in the mean over the whole batch: by its items, unless the loss differs."""
+        return float(len(batch["index"]))
+
     def networks(self) -> dict[str, nn.Module]:
         """Everything with weights: the network and whatever helps to train it."""
         return {"network": self.network}

@@ -81,6 +81,10 @@ class DenoiserStage(Stage):
             prediction = predict(self.network, x_t, t, None, None, None)
         return {"loss": masked_mse(prediction, target, batch["mask"])}
 
+    def weight(self, batch: Batch) -> float:
+        """By the frames that exist, as in `masked_mse`."""
+        return float(batch["mask"].sum())
+
     def export(self, folder: Path) -> None:
         """Write the model folder with its scheduler."""
         settings = self.settings

@@ -18,12 +18,14 @@ from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 
 
 class VAESettings(StageSettings):
-    """L1 reconstruction with a light Kullback-Leibler term."""
+    """L1 (and L2) reconstruction with a light Kullback-Leibler term."""
 
     pixels: Name = "symmetric"
     """How grey levels are shown to the network."""
     frame_stride: int = Field(5, ge=1)
     """Every n-th frame of every TRAIN video is an item."""
+    l2_weight: float = Field(0.0, ge=0)
+    """Weight of the mean squared error beside the mean absolute one."""
     kl_weight: float = Field(1e-6, ge=0)
     scale_frames: int = Field(512, ge=2)
     """Training frames on which the latent scale is measured at the end."""
@@ -49,15 +51,17 @@ class VAEStage(Stage):
         return {"vae": Objective(list(self.network.parameters()), self.loss)}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean absolute error plus KL per frame element."""
+        """Mean absolute and squared error plus KL per frame element."""
         x = LatentCodec(self.network, self.settings.pixels).to_input(batch["frames"])
         posterior = self.network.encode(x).latent_dist
         shape = tuple(posterior.mean.shape[1:])
         noise = rng.normal(shape, self.settings.loop.seed, "posterior", batch["index"].tolist()).to(x)
         reconstruction = self.network.decode(posterior.mean + posterior.std * noise).sample
-        l1 = (reconstruction - x).abs().mean()
+        error = reconstruction - x
+        l1, l2 = error.abs().mean(), error.square().mean()
         kl = posterior.kl().mean() / x[0].numel()
-        return {"loss": l1 + self.settings.kl_weight * kl, "l1": l1, "kl": kl}
+        loss = l1 + self.settings.l2_weight * l2 + self.settings.kl_weight * kl
+        return {"loss": loss, "l1": l1, "l2": l2, "kl": kl}
 
     @torch.no_grad()
     def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
