@@ -253,3 +253,13 @@ def test_the_patch_autoencoder_is_an_autoencoder_of_whole_frames(tmp_path):
         again = PatchAutoencoderKL.from_pretrained(tmp_path).eval()
         assert again.config.scaling_factor == 0.7
         assert torch.equal(again.decode(latents).sample, vae.decode(latents).sample)
+
+
+def test_a_new_residual_network_predicts_that_the_heart_stands_still():
+    torch.manual_seed(0)
+    network = VideoTransformer(num_frames=8, width=32, depth=1, num_heads=2, prediction="residual")
+    noise, still = torch.randn(2, 4, 8, 14, 14), torch.randn(2, 4, 1, 14, 14)
+    t = torch.tensor([250.0, 1000.0])
+    x_t = (1 - t.view(-1, 1, 1, 1, 1) / 1000) * still + t.view(-1, 1, 1, 1, 1) / 1000 * noise
+    velocity = network(torch.cat([x_t, still.expand_as(x_t)], dim=1), t).sample
+    assert torch.allclose(velocity, noise - still, atol=1e-4)

@@ -52,10 +52,25 @@ def noised(x0: Tensor, eps: Tensor, t: Tensor, scheduler: Any) -> tuple[Tensor, 
             raise ValueError(f"prediction_type {other!r} cannot be trained on")
 
 
-def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def time_weight(t: Tensor, scheduler: Any, detail_time: float) -> Tensor:
+    """Weights ``(B,)`` of a velocity's squared error at times ``t``: ``min(1, t / detail_time)^2``; 1 for a diffusion.
+
+    The error of the clean latents is ``t`` times that of the velocity; without a bound, times near 0 would ask for the last
+    of the speckle as loudly as later ones ask for motion.
+    """
+    if detail_time == 0 or not is_flow(scheduler):
+        return torch.ones_like(t, dtype=torch.float32)
+    share: Tensor = t / scheduler.config.num_train_timesteps / detail_time
+    return share.clamp(max=1).square()
+
+
+def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean squared error over the frames that exist: ``(B, C, T, H, W)`` with ``mask`` ``(B, T)`` of 0 and 1.
 
-    The mean is over the unmasked elements, so a short clip weighs by its frames and padding changes nothing.
+    The mean is over the unmasked elements, so a short clip weighs by its frames and padding changes nothing; ``weight``
+    ``(B,)`` scales the items' errors.
     """
     error = (prediction.float() - target.float()).square().mean(dim=(1, 3, 4))
+    if weight is not None:
+        error = error * weight.to(error).unsqueeze(1)
     return (error * mask).sum() / mask.sum().clamp(min=1)

@@ -63,7 +63,7 @@ class PatchAutoencoderKL(AutoencoderKL):  # type: ignore[misc]
         # The parent has written its own, blockwise, settings beside and over ours.
         own = self._get_init_keys(type(self))
         ours = {"in_channels": in_channels, "out_channels": out_channels, "sample_size": sample_size}
-        self._internal_dict = FrozenDict({k: v for k, v in self._internal_dict.items() if k in own} | ours)
+        self._internal_dict = FrozenDict({k: v for k, v in self.config.items() if k in own} | ours)
 
     def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         """Frames ``(N, in_channels, H, W)`` to the posterior of their latents, as ``AutoencoderKL.encode``."""

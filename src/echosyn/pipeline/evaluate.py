@@ -10,7 +10,7 @@ import torch
 
 from echosyn import device as devices
 from echosyn import rng, weights
-from echosyn.data import filelist, video
+from echosyn.data import filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
@@ -168,6 +168,17 @@ def _check(sets: Sets) -> None:
             raise DataError(f"{where}: no TRAIN video with an EF; an EF regressor is trained on each side")
     if not sets.held_out:
         raise DataError(f"{sets.real}: no VAL or TEST video with an EF; the tests need patients that no model has seen")
-    index = filelist.VideoIndex(sets.synthetic)
-    for record in sets.synthetic_records:
-        index.path(record)
+    _check_videos(sets.synthetic, sets.synthetic_records)
+    _check_videos(sets.real, sets.real_records)
+
+
+def _check_videos(dataset: Path, records: Sequence[Record]) -> None:
+    """Decode all that will be looked at, so that no training of minutes ends at a damaged file."""
+    index, problems = filelist.VideoIndex(dataset), []
+    for record in records:
+        try:
+            video.probe(index.path(record))
+        except DataError as error:
+            problems.append(f"  {error}")
+    if problems:
+        raise DataError(table.listing(f"{dataset}: {len(problems)} bad video(s)", problems))

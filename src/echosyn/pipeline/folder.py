@@ -65,12 +65,18 @@ def new_folder(
             shutil.rmtree(partial, ignore_errors=True)
         raise
     except (OSError, SafetensorError) as error:
-        if not _disk_full(error):
+        if not disk_is_full(error):
             raise
         raise DataError(
             f"{out}: the disk is full; free some space and run the same command again: it continues with the finished "
             f"items kept in {partial.name}, or remove that folder"
         ) from error
+
+
+def disk_is_full(error: OSError | SafetensorError) -> bool:
+    """Whether a file could not be written for want of space; safetensors says so only in words."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in full or any(f"(os error {number})" in str(error) for number in full)
 
 
 def note(folder: Path, **facts: Any) -> None:
@@ -105,12 +111,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError):
         return {}
     return record
-
-
-def _disk_full(error: Exception) -> bool:
-    """Whether there was no space left; safetensors says so only in its message."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
-    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
 def _version(package: str) -> str:

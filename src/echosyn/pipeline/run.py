@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from echosyn import weights
-from echosyn.data import checking, filelist
+from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import DataError, ModelError
 from echosyn.pipeline.animate import ef_from
@@ -145,7 +145,11 @@ def _check(dataset: Path, records: Sequence[Record]) -> None:
     """All that would stop the run after minutes of training, before it starts."""
     report = checking.check(dataset)
     if not report.ok:
-        raise DataError(f"{report.table()}\nmend the dataset, or import it with --skip-bad")
+        counts = ", ".join(f"{count} {reason}" for reason, count in report.counts.items())
+        head = (
+            f"{dataset}: {len(report.problems)} problem(s): {counts}; mend them, or import the folder with --skip-bad"
+        )
+        raise DataError(table.listing(head, [f"  {p.name}: {p.detail}" for p in report.problems]))
     train_videos = sum(r.split == "TRAIN" and r.ef is not None for r in records)
     held_out = sum(r.split != "TRAIN" and r.ef is not None for r in records)
     if train_videos < 2 or held_out < 1:

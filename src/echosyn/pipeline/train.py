@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
 from echosyn import device as devices
 from echosyn.data import filelist, latents
-from echosyn.errors import ConfigError, DataError
+from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import folder_hash
-from echosyn.pipeline.folder import refuse_existing, write_json
+from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
 from echosyn.training.loop import Training, fit
@@ -72,16 +73,16 @@ def train(
     else:
         refuse_existing(out)
     training = Training(stage, settings.loop, _accelerator(settings, device))
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / RUN, run)
-    if checkpoint.restore(out, training) is None:
-        (out / METRICS).unlink(missing_ok=True)
-    else:
-        _cut(out / METRICS, training.step)
-    last = _loop(training, items, out, progress, on_log)
-    training.use_average()
-    facts = stage.finish(data, records)
-    stage.export(out / MODEL)
+    with _run_folder(out):
+        write_json(out / RUN, run)
+        if checkpoint.restore(out, training) is None:
+            (out / METRICS).unlink(missing_ok=True)
+        else:
+            _cut(out / METRICS, training.step)
+        last = _loop(training, items, out, progress, on_log)
+        training.use_average()
+        facts = stage.finish(data, records)
+        stage.export(out / MODEL)
     return {"model": str(out / MODEL), "steps": training.step, **last, **facts}
 
 
@@ -105,6 +106,25 @@ def _loop(
             if is_terminated():
                 raise KeyboardInterrupt(f"terminated at step {step}; the checkpoint is saved, go on with --resume")
     return metrics
+
+
+@contextmanager
+def _run_folder(out: Path) -> Iterator[None]:
+    """Make ``out``; a user's mistake before the first checkpoint leaves nothing, a full disk says how to go on."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except EchosynError:
+        if not checkpoint.found(out):
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    except (OSError, SafetensorError) as error:
+        if not disk_is_full(error):
+            raise
+        raise DataError(
+            f"{out}: the disk is full; free some space and run the same command again (`train` with --resume): it continues "
+            "from the last checkpoint"
+        ) from error
 
 
 @contextmanager

@@ -12,8 +12,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except EchosynError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {_one_line_if_one_problem(str(error))}\n")
         sys.exit(2)
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"stopped{f': {stop}' if str(stop) else '; run the same command again to continue'}\n")
         sys.exit(130)
+
+
+def _one_line_if_one_problem(message: str) -> str:
+    """A table of one row, on the line of its head."""
+    head, *rows = message.splitlines()
+    return f"{head} {rows[0].strip()}" if len(rows) == 1 else message

@@ -13,7 +13,7 @@ from echosyn import rng, weights
 from echosyn.data import latents, loading
 from echosyn.data.records import Record
 from echosyn.diffusion.denoiser import predict
-from echosyn.diffusion.objective import masked_mse, noised, times
+from echosyn.diffusion.objective import masked_mse, noised, time_weight, times
 from echosyn.errors import DataError
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 
@@ -34,6 +34,8 @@ class DenoiserSettings(StageSettings):
     time_distribution: Literal["uniform", "logit_normal"] = "uniform"
     time_shift: float = Field(1.0, gt=0)
     """Above 1 trains more often at high noise (flow only)."""
+    detail_time: float = Field(0.0, ge=0, lt=1)
+    """Flow times below it weigh by ``(t / detail_time)^2`` only: detail is learned last, motion first. 0 weighs all alike."""
     num_inference_steps: int = Field(64, ge=1)
     """Sampling steps recorded in the model folder as suiting it."""
     guidance_scale: float = 1.0
@@ -79,7 +81,8 @@ class DenoiserStage(Stage):
             prediction = predict(self.network, x_t, t, batch["still"], conditions, given)
         else:
             prediction = predict(self.network, x_t, t, None, None, None)
-        return {"loss": masked_mse(prediction, target, batch["mask"])}
+        weight = time_weight(t, self.scheduler, settings.detail_time)
+        return {"loss": masked_mse(prediction, target, batch["mask"], weight)}
 
     def weight(self, batch: Batch) -> float:
         """By the frames that exist, as in `masked_mse`."""
