@@ -63,8 +63,8 @@ class EFDistribution:
 def ef_range(text: str) -> EFDistribution:
     """``10..90`` -> uniform in that range; ``55`` -> always 55."""
     try:
-        low, _, high = text.partition("..")
-        bounds = float(low), float(high or low)
+        low, dots, high = text.partition("..")
+        bounds = float(low), float(high if dots else low)
     except ValueError as error:
         raise ConfigError(f"--ef {text}: expected a range such as 10..90, in percent") from error
     if not 0 <= bounds[0] <= bounds[1] <= 100:

@@ -75,6 +75,8 @@ def evaluate(
     """
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
+    if vae is not None:
+        codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
     settings = {"ef": ef_settings.model_dump(mode="json"), "seed": seed}
     with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:

@@ -8,7 +8,7 @@ from typing import Any
 from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
-from echosyn.errors import DataError, ModelError
+from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline.animate import ef_from
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.evaluate import evaluate
@@ -60,7 +60,12 @@ def run(
     records = filelist.read(dataset)
     settings = catalog.all_settings(preset, config, overrides)
     refuse_existing(out)
+    if min(num, num_frames) < 1:
+        raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
     _check(dataset, records)
+    for stage in TRAINED:
+        if (given := _given(models, stage)) is not None:
+            weights.load(given, stage)  # a wrong folder is refused before minutes of training
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
     call |= {"num": num, "frames": num_frames, "seed": seed}
     inputs = {"dataset": dataset} | ({"models": models} if models else {})

@@ -1,0 +1,159 @@
+"""Tiny networks, settings and data that the tests share; everything is made from fixed seeds."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from echosyn import rng, weights
+from echosyn.data import filelist, latents, video
+from echosyn.data.records import SPLITS, Record
+from echosyn.training import catalog
+from echosyn.training.stage import StageSettings
+
+torch.set_num_threads(1)  # networks this small only wait for one another
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "vae": {
+        "_class_name": "AutoencoderKL",
+        "in_channels": 1,
+        "out_channels": 1,
+        "sample_size": 32,
+        "latent_channels": 4,
+        "block_out_channels": [8, 8, 8, 16],
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "mid_block_add_attention": False,
+    },
+    "lidm": {
+        "_class_name": "UNet2DModel",
+        "in_channels": 4,
+        "out_channels": 4,
+        "sample_size": 4,
+        "block_out_channels": [8, 16],
+        "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+        "up_block_types": ["AttnUpBlock2D", "UpBlock2D"],
+        "layers_per_block": 1,
+        "attention_head_dim": 8,
+        "norm_num_groups": 4,
+    },
+    "lvdm": {
+        "_class_name": "VideoTransformer",
+        "in_channels": 8,
+        "out_channels": 4,
+        "sample_size": 4,
+        "num_frames": 8,
+        "patch_size": 2,
+        "temporal_patch_size": 2,
+        "width": 16,
+        "depth": 1,
+        "num_heads": 2,
+    },
+    "reid": {"_class_name": "SiameseNet", "backbone": "small", "embedding_size": 16},
+    "ef": {"_class_name": "EFRegressor", "backbone": "small", "bias": 50.0},
+}
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
+EXTRAS: dict[str, dict[str, Any]] = {
+    "vae": {"scale_frames": 64},
+    "lidm": {"scheduler": FLOW, "num_frames": 1},
+    "lvdm": {"scheduler": FLOW, "num_frames": 8},
+    "reid": {},
+    "ef": {"num_frames": 8},
+}
+
+
+@pytest.fixture(scope="session")
+def configs() -> Mapping[str, dict[str, Any]]:
+    """The tiny network of each stage, as ``config.json`` would say it."""
+    return NETWORKS
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Any]:
+    """``build(stage, seed)``: a tiny network, random in every weight (some layers of a new network are zero)."""
+
+    def make(stage: str, seed: int = 0, **changed: Any) -> Any:
+        with rng.initializing(seed):
+            network = weights.network(NETWORKS[stage] | changed)
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.add_(0.05 * torch.randn_like(parameter))
+        return network.eval().requires_grad_(False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Callable[..., StageSettings]:
+    """``settings_of(stage, loop={...}, ...)``: settings of a tiny training."""
+
+    def make(stage: str, loop: Mapping[str, Any] | None = None, **changed: Any) -> StageSettings:
+        values = {"network": NETWORKS[stage], "loop": {"steps": 6, "batch_size": 4} | dict(loop or {})}
+        return catalog.STAGES[stage][1].model_validate(values | EXTRAS[stage] | changed)
+
+    return make
+
+
+def records(count: int) -> list[Record]:
+    """Videos of different length and frame rate; the last two are held out, the first is shorter than a clip."""
+    return [
+        Record(
+            f"v{i:02d}",
+            ef=20.0 + 5 * i,
+            height=32,
+            width=32,
+            fps=(32.0, 50.0)[i % 2],
+            num_frames=5 + 4 * i,
+            split=SPLITS[max(0, i - count + 3)],
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def latents_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Latents ``(T, 4, 4, 4)`` of ten videos; a frame's first value is ``video + frame / 100``."""
+    folder = tmp_path_factory.mktemp("latents")
+    for i, record in enumerate(records(10)):
+        assert record.num_frames
+        content = rng.normal((4, 4, 4), i, "test latents", range(record.num_frames))
+        content[:, 0, 0, 0] = i + torch.arange(record.num_frames) / 100
+        latents.write(folder, record, content)
+    latents.write_info(folder, vae="0" * 64, pixels="symmetric", posterior="mean")
+    filelist.write(folder, records(10))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def video_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of six grey videos of 32x32 noise blobs."""
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "Videos").mkdir()
+    for i, record in enumerate(records(6)):
+        assert record.num_frames
+        assert record.fps
+        coarse = rng.numpy_generator(i, "test video").integers(0, 256, (record.num_frames, 8, 8), np.uint8)
+        video.write_avi(folder / "Videos" / f"{record.name}.avi", coarse.repeat(4, 1).repeat(4, 2), record.fps)
+    filelist.write(folder, records(6))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def same_weights() -> Callable[[nn.Module, nn.Module], bool]:
+    """Whether two networks have bit-identical weights."""
+
+    def compare(one: nn.Module, other: nn.Module) -> bool:
+        a: dict[str, Tensor] = one.state_dict()
+        b: dict[str, Tensor] = other.state_dict()
+        return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+    return compare

@@ -1,0 +1,66 @@
+"""Encoding: a video's latents depend on the video, the VAE and (seed, place in the list)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from echosyn import weights
+from echosyn.data import filelist, latents, video
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.errors import DataError
+from echosyn.pipeline.encode import encode
+from echosyn.pipeline.folder import read_provenance
+
+
+@pytest.fixture
+def vae(tmp_path: Path, build: Callable[..., Any]) -> Path:
+    weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    return tmp_path / "vae"
+
+
+def test_the_mean_is_the_codecs_and_a_sample_scatters_around_it(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
+    for name, posterior, seed in (("mean", "mean", 0), ("a", "sample", 0), ("b", "sample", 0), ("c", "sample", 1)):
+        encode(video_dataset, tmp_path / name, vae=vae, posterior=posterior, seed=seed, device="cpu")
+    codec = LatentCodec(weights.load(vae, "vae"), "symmetric")
+    for record in filelist.read(video_dataset):
+        frames = torch.from_numpy(video.read(video_dataset / "Videos" / f"{record.name}.avi").grey())
+        mean, a, b, c = (latents.read(tmp_path / name, record) for name in ("mean", "a", "b", "c"))
+        assert torch.allclose(mean, codec.encode(frames), atol=1e-5)
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+        assert not torch.equal(a, mean)
+    assert filelist.read(tmp_path / "a") == filelist.read(video_dataset)
+
+
+def test_the_folder_says_what_made_it(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
+    result = encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    assert result == {"latents": str(tmp_path / "out"), "videos": 6}
+    facts = latents.info(tmp_path / "out")
+    assert facts == {"vae": weights.weights_hash(vae), "pixels": "symmetric", "posterior": "sample"}
+    assert set(read_provenance(tmp_path / "out")["call"]["inputs"]) == {"dataset", "vae"}
+
+
+def test_an_interrupted_encoding_goes_on_and_ends_the_same(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(video_dataset, tmp_path / "out", vae=vae, device="cpu", progress=stop)
+    first = tmp_path / "out.partial" / "Latents" / "v00.safetensors"
+    written = first.stat().st_mtime_ns
+    encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    encode(video_dataset, tmp_path / "straight", vae=vae, device="cpu")
+    assert (tmp_path / "out" / "Latents" / "v00.safetensors").stat().st_mtime_ns == written
+    for record in filelist.read(video_dataset):
+        one, other = (latents.path(tmp_path / name, record).read_bytes() for name in ("out", "straight"))
+        assert one == other
+
+
+def test_nothing_is_left_of_an_encoding_that_cannot_be(vae: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        encode(tmp_path / "none", tmp_path / "out", vae=vae, device="cpu")
+    assert [p.name for p in tmp_path.iterdir()] == ["vae"]

@@ -1,0 +1,240 @@
+"""What a stage learns from: its draws belong to the item, and its words mean what they say."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scipy.stats import binom
+from torch import Tensor
+
+from echosyn import rng, weights
+from echosyn.data import filelist
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.errors import DataError
+from echosyn.training import catalog
+from echosyn.training.loop import Training, collate, fit
+from echosyn.training.stages import denoiser
+from echosyn.training.stages.ef import shifted, to_input
+
+SettingsOf = Callable[..., Any]
+
+
+def train_records(folder: Path) -> list[Record]:
+    return [r for r in filelist.read(folder) if r.split == "TRAIN"]
+
+
+@pytest.fixture
+def begun(settings_of: SettingsOf, latents_folder: Path, video_dataset: Path) -> Callable[..., Any]:
+    """``begun(name, ...)``: a stage, its items, its folder."""
+
+    def make(name: str, loop: dict[str, Any] | None = None, **changed: Any) -> tuple[Any, Any, Path]:
+        stage = catalog.create(name, settings_of(name, loop, **changed))
+        data = latents_folder if stage.needs_latents else video_dataset
+        return stage, stage.items(data, train_records(data)), data
+
+    return make
+
+
+def clip_batch(indices: list[int], frames: int = 1, lengths: list[int] | None = None) -> dict[str, Any]:
+    """Latent clips that depend on their index alone."""
+    mask = torch.ones(len(indices), frames)
+    for row, length in zip(mask, lengths or [frames] * len(indices), strict=True):
+        row[length:] = 0
+    return {
+        "latents": rng.normal((4, frames, 4, 4), 0, "clip", indices) * mask[:, None, :, None, None],
+        "still": rng.normal((4, 4, 4), 0, "still", indices),
+        "ef": torch.tensor([float(i % 100) for i in indices]),
+        "mask": mask,
+        "index": torch.tensor(indices),
+    }
+
+
+# Every stage
+
+
+@pytest.mark.parametrize("name", list(catalog.STAGES))
+def test_every_stage_trains_and_exports_a_model_folder_that_loads(
+    name: str, begun: Callable[..., Any], tmp_path: Path
+) -> None:
+    stage, items, data = begun(name, {"steps": 2})
+    training = Training(stage, stage.settings.loop)
+    metrics = list(fit(training, items))
+    assert all(f"{name}/loss" in m for m in metrics)
+    training.use_average()
+    stage.finish(data, train_records(data))
+    stage.export(tmp_path / "model")
+    weights.load(tmp_path / "model", name)
+    facts = weights.load_facts(tmp_path / "model")
+    assert facts.stage == name
+    assert facts.vae == ("0" * 64 if stage.needs_latents else None)
+    if name in ("lidm", "lvdm"):
+        found = dict(weights.load_scheduler(tmp_path / "model").config)
+        assert found.items() >= {k: v for k, v in stage.scheduler.config.items() if k[0] != "_"}.items()
+
+
+@pytest.mark.parametrize("name", list(catalog.STAGES))
+def test_an_items_loss_does_not_depend_on_its_batch(name: str, begun: Callable[..., Any]) -> None:
+    stage, items, _ = begun(name)
+    chosen = [items[g] for g in (1, 5, 8)]
+    with torch.no_grad():
+        stage.network.eval()
+        alone = [(float(stage.loss(collate([i]))["loss"]), stage.weight(collate([i]))) for i in chosen]
+        together = float(stage.loss(collate(chosen))["loss"])
+    mean = sum(loss * weight for loss, weight in alone) / sum(weight for _, weight in alone)
+    assert together == pytest.approx(mean, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", list(catalog.STAGES))
+def test_initial_weights_are_the_seeds(name: str, begun: Callable[..., Any], same_weights: Any) -> None:
+    torch.manual_seed(1)
+    one, *_ = begun(name)
+    torch.manual_seed(2)
+    assert same_weights(one.network, begun(name)[0].network)
+    assert not same_weights(one.network, begun(name, {"seed": 1})[0].network)
+
+
+# LIDM and LVDM
+
+
+def test_the_ef_is_dropped_from_the_asked_share_of_items(
+    begun: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[str, Tensor] = {}
+
+    def spy(network: Any, x_t: Tensor, t: Tensor, still: Tensor, conditions: Tensor, given: Tensor) -> Tensor:
+        shown.update(given=given[:, 0], conditions=conditions[:, 0], t=t)
+        return x_t
+
+    monkeypatch.setattr(denoiser, "predict", spy)
+    stage, *_ = begun("lvdm", drop_conditions=0.2)
+    batch = clip_batch(list(range(3000)))
+    stage.loss(batch)
+    low, high = binom.interval(0.999, 3000, 0.2)
+    assert low <= int((~shown["given"]).sum()) <= high
+    assert torch.allclose(shown["conditions"], batch["ef"] / 100)
+    assert abs(float(torch.corrcoef(torch.stack([shown["given"].float(), shown["t"]]))[0, 1])) < 0.1
+    stage, *_ = begun("lvdm", drop_conditions=0.0)
+    stage.loss(batch)
+    assert shown["given"].all()
+
+
+def test_a_dropped_ef_is_not_seen(begun: Callable[..., Any], build: Callable[..., Any]) -> None:
+    stage, *_ = begun("lvdm", drop_conditions=0.5)
+    stage.network = build("lvdm")
+    given = stage._draws(list(range(40)), (4, 1, 4, 4))["uniform"][:, 1] >= 0.5
+    for index, is_given in enumerate(given.tolist()):
+        batch = clip_batch([index])
+        other = batch | {"ef": batch["ef"] + 50}
+        assert (float(stage.loss(batch)["loss"]) != float(stage.loss(other)["loss"])) == is_given
+
+
+def test_padding_does_not_change_the_loss_and_clips_weigh_by_their_frames(begun: Callable[..., Any]) -> None:
+    stage, *_ = begun("lvdm")
+    batch = clip_batch([0, 1], 8, [3, 8])
+    assert stage.weight(batch) == 11
+    with torch.no_grad():
+        stage.network.head.bias.fill_(0.3)
+        loss = stage.loss(batch)["loss"]
+        batch["latents"][0, :, 3:] = 7.0
+        assert torch.equal(stage.loss(batch)["loss"], loss)
+
+
+@pytest.mark.parametrize("micro", [1, 2, 3])
+def test_accumulated_parts_equal_the_whole_batch_also_with_short_clips(
+    micro: int, begun: Callable[..., Any], build: Callable[..., Any]
+) -> None:
+    batch, gradients = clip_batch(list(range(5)), 8, [1, 8, 3, 8, 5]), []
+    for part in (None, micro):
+        stage, *_ = begun("lvdm", {"micro_batch_size": part})
+        stage.network = build("lvdm").requires_grad_(True)
+        training = Training(stage, stage.settings.loop)
+        loss = training.advance(batch)["lvdm/loss"]
+        gradients.append((loss, torch.cat([p.grad.flatten() for p in stage.network.parameters()])))
+    assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
+    assert torch.allclose(gradients[0][1], gradients[1][1], atol=1e-5)
+
+
+def test_the_noise_offset_moves_each_channel_by_a_constant(begun: Callable[..., Any]) -> None:
+    plain, offset = (begun("lidm", noise_offset=v)[0]._draws([3, 4], (4, 2, 5, 5))["eps"] for v in (0.0, 0.5))
+    moved = (offset - plain).flatten(2)
+    assert torch.allclose(moved, moved[..., :1].expand_as(moved), atol=1e-6)
+    assert moved[..., 0].unique().numel() == 8
+
+
+def test_a_video_without_ef_is_no_use_to_the_lvdm_and_is_to_the_lidm(
+    settings_of: SettingsOf, latents_folder: Path
+) -> None:
+    records = [Record("v01", fps=32.0, num_frames=9)]
+    with pytest.raises(DataError, match="no TRAIN video has an EF; the lvdm learns from videos with EF labels"):
+        catalog.create("lvdm", settings_of("lvdm")).items(latents_folder, records)
+    assert catalog.create("lidm", settings_of("lidm")).items(latents_folder, records)[0]["latents"].shape[1] == 1
+
+
+def test_a_dataset_is_no_latents_folder(settings_of: SettingsOf, video_dataset: Path) -> None:
+    for name in ("lidm", "lvdm", "reid"):
+        with pytest.raises(DataError, match="not a latents folder"):
+            catalog.create(name, settings_of(name)).items(video_dataset, train_records(video_dataset))
+
+
+# VAE
+
+
+def test_after_the_vae_is_finished_its_latents_have_unit_variance(begun: Callable[..., Any]) -> None:
+    stage, items, data = begun("vae", {"steps": 3})
+    list(fit(Training(stage, stage.settings.loop), items))
+    facts = stage.finish(data, train_records(data))
+    frames = torch.stack([items[g]["frames"] for g in range(100, 160)])
+    latents = LatentCodec(stage.network, stage.settings.pixels).encode(frames)
+    assert 0.95 < float(latents.std()) < 1.05
+    assert facts["scaling_factor"] == stage.network.config.scaling_factor
+    assert stage.finish(data, train_records(data)) == pytest.approx(facts)
+
+
+def test_the_kl_term_weighs_as_asked(begun: Callable[..., Any]) -> None:
+    stage, items, _ = begun("vae", kl_weight=0.5)
+    with torch.no_grad():
+        scalars = stage.loss(collate([items[0]]))
+    assert float(scalars["loss"]) == pytest.approx(float(scalars["l1"] + 0.5 * scalars["kl"]), rel=1e-5)
+    assert scalars["kl"] > 0
+
+
+# EF and Re-ID
+
+
+def test_the_ef_loss_is_in_tens_and_its_error_in_points(begun: Callable[..., Any]) -> None:
+    stage, items, _ = begun("ef")
+    item = items[0]
+    stage.network = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
+    scalars = stage.loss(collate([item]))
+    assert float(scalars["loss"]) == pytest.approx(0.25)
+    assert float(scalars["mae"]) == pytest.approx(5)
+
+
+def test_shifts_move_the_picture_and_fill_with_black():
+    clips = torch.zeros(6, 1, 2, 9, 9)
+    clips[..., 4, 4] = 1.0
+    moved = shifted(clips, 2, 0, range(6))
+    assert moved.shape == clips.shape
+    places = {tuple((clip[0, 0] == 1).nonzero()[0].tolist()) for clip in moved}
+    assert len(places) > 1
+    assert all(2 <= x <= 6 for place in places for x in place)
+    assert set(moved.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert torch.equal(shifted(clips[2:3], 2, 0, [2])[0], moved[2])
+
+
+def test_the_regressor_sees_grey_clips_with_one_channel():
+    from echosyn.pixels import convention
+
+    seen = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8), convention("symmetric"))
+    assert seen.shape == (2, 1, 3, 4, 4)
+    assert (seen == 1).all()
+
+
+def test_reid_accuracy_counts_pairs_on_the_right_side(begun: Callable[..., Any]) -> None:
+    stage, *_ = begun("reid")
+    stage.network = lambda a, b: torch.tensor([2.0, -1.0, 3.0, -4.0])
+    scalars = stage.loss({"a": None, "b": None, "same": torch.tensor([1.0, 1.0, 0.0, 0.0])})
+    assert float(scalars["accuracy"]) == 0.5
