@@ -17,7 +17,7 @@ from echosyn.errors import DataError
 from echosyn.training import catalog
 from echosyn.training.loop import Training, collate, fit
 from echosyn.training.stages import denoiser
-from echosyn.training.stages.ef import shifted, to_input
+from echosyn.training.stages.ef import augmented, to_input
 
 SettingsOf = Callable[..., Any]
 
@@ -209,20 +209,31 @@ def test_the_ef_loss_is_in_tens_and_its_error_in_points(begun: Callable[..., Any
     item = items[0]
     stage.network = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
     scalars = stage.loss(collate([item]))
-    assert float(scalars["loss"]) == pytest.approx(0.25)
+    assert float(scalars["loss"]) == pytest.approx(0.125)  # Huber: half the square
     assert float(scalars["mae"]) == pytest.approx(5)
 
 
 def test_shifts_move_the_picture_and_fill_with_black():
     clips = torch.zeros(6, 1, 2, 9, 9)
     clips[..., 4, 4] = 1.0
-    moved = shifted(clips, 2, 0, range(6))
+    moved = augmented(clips, 2, 0.0, 0, range(6))
     assert moved.shape == clips.shape
     places = {tuple((clip[0, 0] == 1).nonzero()[0].tolist()) for clip in moved}
     assert len(places) > 1
     assert all(2 <= x <= 6 for place in places for x in place)
     assert set(moved.unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert torch.equal(shifted(clips[2:3], 2, 0, [2])[0], moved[2])
+    assert torch.equal(augmented(clips[2:3], 2, 0.0, 0, [2])[0], moved[2])
+
+
+def test_gain_scales_grey_levels_and_leaves_black_black():
+    clips = torch.full((8, 1, 2, 3, 3), -0.5)
+    clips[..., 0, 0] = -1.0
+    scaled = augmented(clips, 0, 0.2, 0, range(8))
+    assert (scaled[..., 0, 0] == -1).all()
+    levels = scaled[:, 0, 0, 1, 1] + 1
+    assert levels.min() >= 0.4
+    assert levels.max() <= 0.6
+    assert levels.std() > 0.01
 
 
 def test_the_regressor_sees_grey_clips_with_one_channel():

@@ -8,7 +8,8 @@ from echosyn.pipeline.phantom import make_phantom
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.run import result, run
 
-NUM_PATIENTS = 240
+NUM_PATIENTS = 200
+NUM_FRAMES = 128
 NUM_SYNTHETIC = 16
 
 
@@ -35,7 +36,7 @@ def quickstart(
     """
     dataset, finished = out / "dataset", out / "run"
     if not dataset.exists():
-        make_phantom(dataset, num=patients, seed=seed, progress=progress)
+        make_phantom(dataset, num=patients, seed=seed, num_frames=NUM_FRAMES, progress=progress)
     if finished.exists():
         return result(finished)
     return run(dataset, finished, num=num, seed=seed, overrides=overrides, device=device, progress=progress)

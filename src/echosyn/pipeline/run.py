@@ -70,7 +70,7 @@ def run(
     call |= {"num": num, "frames": num_frames, "seed": seed}
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        found = _models(dataset, folder, models, settings, seed, device, progress)
+        found = _models(dataset, folder, models, settings, device, progress)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():
             generate(
@@ -114,7 +114,6 @@ def _models(
     folder: Path,
     models: Path | None,
     settings: Mapping[str, StageSettings],
-    seed: int,
     device: str,
     progress: Progress,
 ) -> dict[str, Path]:
@@ -130,7 +129,7 @@ def _models(
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
         if stage == "vae" and not latents.exists():
-            encode(dataset, latents, vae=found["vae"], seed=seed, device=device, progress=progress)
+            encode(dataset, latents, vae=found["vae"], posterior="mean", device=device, progress=progress)
     return found
 
 

@@ -402,7 +402,7 @@ def run(
 @app.command()
 def quickstart(
     out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
-    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 240,
+    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 200,
     num: Annotated[int, typer.Option(help="Videos to generate.")] = 16,
     seed: Seed = 0,
     set_: Annotated[

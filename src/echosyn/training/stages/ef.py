@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch.nn.functional import pad, smooth_l1_loss
 from torch.utils.data import Dataset
 
 from echosyn import rng, weights
@@ -28,10 +28,12 @@ class EFSettings(StageSettings):
     num_frames: int = Field(64, ge=2)
     shift: int = Field(0, ge=0)
     """Random translation in pixels, as augmentation."""
+    gain: float = Field(0.0, ge=0, lt=1)
+    """Random gain of ``1 - gain .. 1 + gain`` on the grey levels, as augmentation."""
 
 
 class EFStage(Stage):
-    """Trains a regressor with mean squared error, in units of ten points."""
+    """Trains a regressor with a loss that is square for small errors and absolute for large ones."""
 
     name = "ef"
     needs_latents = False
@@ -50,16 +52,17 @@ class EFStage(Stage):
         return loading.Clips(usable, reader(data), settings.fps, settings.num_frames, settings.loop.seed)
 
     def objectives(self) -> Mapping[str, Objective]:
-        """One: the squared error."""
+        """One: the error of the EF."""
         return {"ef": Objective(list(self.network.parameters()), self.loss)}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Squared error of EF / 10, and the mean absolute error in points."""
-        clips = to_input(batch["clip"], convention(self.settings.pixels))
-        if self.settings.shift:
-            clips = shifted(clips, self.settings.shift, self.settings.loop.seed, batch["index"].tolist())
+        """Smooth L1 error of EF / 10 (Huber, bend at 10 points), and the mean absolute error in points."""
+        settings = self.settings
+        clips = to_input(batch["clip"], convention(settings.pixels))
+        if settings.shift or settings.gain:
+            clips = augmented(clips, settings.shift, settings.gain, settings.loop.seed, batch["index"].tolist())
         predicted, ef = self.network(clips), batch["ef"].float()
-        return {"loss": mse_loss(predicted / 10, ef / 10), "mae": (predicted - ef).abs().mean()}
+        return {"loss": smooth_l1_loss(predicted / 10, ef / 10), "mae": (predicted - ef).abs().mean()}
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
@@ -74,12 +77,16 @@ def to_input(clips: Tensor, pixels: PixelConvention) -> Tensor:
     return pixels.to_model(clips).unsqueeze(1)
 
 
-def shifted(clips: Tensor, most: int, seed: int, indices: Sequence[int]) -> Tensor:
-    """Every clip ``(C, T, H, W)`` moved by up to ``most`` pixels, black where nothing was."""
+def augmented(clips: Tensor, shift: int, gain: float, seed: int, indices: Sequence[int]) -> Tensor:
+    """Clips ``(B, C, T, H, W)`` in [-1, 1], each moved by up to ``shift`` pixels and scaled by ``1 - gain .. 1 + gain``.
+
+    Black (-1) comes in at the borders, and stays black under gain; bright is clipped at 1.
+    """
+    height, width = clips.shape[-2:]
     out = []
-    for clip, generator in zip(clips, rng.generators(seed, "shift", indices), strict=True):
-        dy, dx = (int(v) for v in torch.randint(-most, most + 1, (2,), generator=generator))
-        padded = torch.nn.functional.pad(clip, (most, most, most, most), value=-1.0)
-        h, w = clip.shape[-2:]
-        out.append(padded[..., most + dy : most + dy + h, most + dx : most + dx + w])
+    for clip, generator in zip(clips, rng.generators(seed, "augmentation", indices), strict=True):
+        dy, dx = (int(v) for v in torch.randint(0, 2 * shift + 1, (2,), generator=generator))
+        factor = 1 + gain * (2 * float(torch.rand((), generator=generator)) - 1)
+        padded = pad(clip, (shift, shift, shift, shift), value=-1.0)
+        out.append(((padded[..., dy : dy + height, dx : dx + width] + 1) * factor - 1).clamp(max=1))
     return torch.stack(out)
