@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from echosyn.config import Settings, build, near_miss, read_yaml
 from echosyn.errors import ModelError
+from echosyn.files import usual_permissions
 from echosyn.hashing import file_hash
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -114,6 +115,7 @@ def save(model: Any, folder: Path, facts: Facts, noise_scheduler: Any = None) ->
     (partial / FACTS).write_text(facts.model_dump_json(indent=2, exclude_none=True) + "\n")
     if noise_scheduler is not None:
         noise_scheduler.save_pretrained(partial)
+    usual_permissions(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 

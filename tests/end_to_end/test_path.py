@@ -211,3 +211,12 @@ def test_quickstart(program, all_tiny, tmp_path):
     result = program.good(*arguments).json
     assert_is_a_run(tmp_path / "q" / "run", result, num=4)
     assert program.good(*arguments).json == result
+
+
+def test_nothing_in_a_synthetic_dataset_says_which_labels_real_patients_have(tmp_path: Path) -> None:
+    from echosyn.pipeline.animate import EFDistribution
+
+    told = json.dumps(EFDistribution(5.0, 90.0, (61.234, 17.891)).described())
+    assert "61.234" not in told
+    assert "17.891" not in told
+    assert '"num_real_labels": 2' in told

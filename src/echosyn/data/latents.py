@@ -16,6 +16,7 @@ from torch import Tensor, from_numpy
 from echosyn.data.clips import Indices
 from echosyn.data.records import Record
 from echosyn.errors import DataError
+from echosyn.files import usual_permissions
 
 INFO = "latents.json"
 KEY = "latents"
@@ -32,6 +33,7 @@ def write(folder: Path, record: Record, latents: Tensor) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
     save_file({KEY: latents.contiguous()}, temporary)
+    usual_permissions(temporary)
     temporary.replace(target)
 
 

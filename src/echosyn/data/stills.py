@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from echosyn.errors import DataError
+from echosyn.files import usual_permissions
 
 
 def shard(folder: Path, first: int) -> Path:
@@ -25,6 +26,7 @@ def write(folder: Path, indices: Sequence[int], latents: Tensor) -> None:
     target = shard(folder, indices[0])
     temporary = target.with_suffix(".tmp")
     save_file({"index": torch.tensor(indices), "latents": latents.contiguous()}, temporary)
+    usual_permissions(temporary)
     temporary.replace(target)
 
 

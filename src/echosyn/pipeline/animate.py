@@ -1,5 +1,6 @@
 """``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,11 @@ class EFDistribution:
     real: tuple[float, ...] = ()
     jitter: float = 2.0
     """Standard deviation in points added to a real label, so that no label is a patient's own."""
+
+    def described(self) -> dict[str, Any]:
+        """What provenance may say: of real labels only how many and a hash, since it lies beside the released videos."""
+        labels = hashlib.sha256(repr(self.real).encode()).hexdigest() if self.real else None
+        return {"low": self.low, "high": self.high, "num_real_labels": len(self.real), "real_labels": labels}
 
     def draw(self, seed: int, index: int) -> float:
         """The EF of item ``index`` in percent, one decimal: what is asked for is exactly what the label says."""
@@ -117,7 +123,7 @@ def animate(
     ef = ef or EFDistribution()
     settings = {
         "seed": seed,
-        "ef": vars(ef),
+        "ef": ef.described(),
         "frames": num_frames,
         "steps": motion.steps,
         "guidance": motion.guidance_scale,

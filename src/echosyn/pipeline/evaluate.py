@@ -14,6 +14,7 @@ from echosyn.data import filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
+from echosyn.metrics.area import ef_from_area, lv_area
 from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
@@ -30,6 +31,9 @@ FEATURE_SPACE = "echosyn-ef"
 """Penultimate features of the EF regressor trained on the real TRAIN videos."""
 
 VAE_FRAMES = 256
+
+AREA_VIDEOS = 32
+"""Videos of each side whose EF is also measured by tracking the left ventricle's area (0.3 s a video)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,10 @@ def evaluate(
             numbers["utility"][f"train on {side}"] = _agreement(predicted, sets.held_out, seed)
         assert of_real is not None
         numbers["ef_adherence"] = _agreement(of_synthetic, sets.synthetic_records, seed)
+        numbers["ef_by_area"] = {
+            "synthetic": by_area(synthetic, sets.synthetic_records[:AREA_VIDEOS], seed, progress),
+            "real": by_area(real, sets.held_out[:AREA_VIDEOS], seed, progress),
+        }
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
@@ -119,6 +127,24 @@ def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], 
     value = frechet_distance(moments(synthetic.features[:n]), moments(real.features[chosen]))
     floor = frechet_floor(real.features, patients, seed, n=n)
     return {"space": FEATURE_SPACE, "value": value, "n": n, "floor": floor.to_json()}
+
+
+def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progress = silent) -> dict[str, Any]:
+    """Agreement of the labels with the EF read off the tracked cavity: no network that flicker could fool is involved.
+
+    On real videos it says how good the measurement is. It needs an apical four-chamber view.
+    """
+    index = filelist.VideoIndex(dataset)
+    measured, known = [], []
+    for i, record in enumerate(records):
+        ef = ef_from_area(lv_area(video.read(index.path(record)).grey()))
+        if ef is not None and record.ef is not None:
+            measured.append(ef)
+            known.append(record)
+        progress("track LV area", i + 1, len(records))
+    target = np.array([r.ef for r in known], float)
+    report = regression_report(np.array(measured, float), target, seed=seed, groups=[r.patient for r in known])
+    return report.to_json() | {"unmeasured": len(records) - len(known)}
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:

@@ -82,7 +82,7 @@ def generate(
     animator = video_pipeline(folders["lvdm"], folders["vae"], where)
     motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size)
     ef = ef or EFDistribution()
-    settings = {"num": num, "seed": seed, "ef": vars(ef), "frames": num_frames, "steps": motion.steps}
+    settings = {"num": num, "seed": seed, "ef": ef.described(), "frames": num_frames, "steps": motion.steps}
     settings |= {"guidance": motion.guidance_scale, "rate": false_rejection_rate, "complete": complete_with_rejected}
     inputs = folders | ({"reference": reference} if reference is not None else {})
     with new_folder(out, "generate", settings, inputs) as folder:

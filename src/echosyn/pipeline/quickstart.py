@@ -10,7 +10,7 @@ from echosyn.pipeline.run import result, run
 
 NUM_PATIENTS = 200
 NUM_FRAMES = 128
-NUM_SYNTHETIC = 16
+NUM_SYNTHETIC = 48
 
 
 def quickstart(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from echosyn.data.loading import Positions
-from echosyn.errors import EchosynError
+from echosyn.errors import ConfigError, EchosynError
 from echosyn.training.stage import Batch, LoopSettings, Objective, Stage
 
 
@@ -28,7 +28,8 @@ class Training:
         for network in stage.networks().values():
             network.to(self.accelerator.device)
         self.objectives = stage.objectives()
-        self.optimizers = {name: _optimizer(o, settings) for name, o in self.objectives.items()}
+        prepare = self.accelerator.prepare_optimizer
+        self.optimizers = {name: prepare(_optimizer(o, settings)) for name, o in self.objectives.items()}
         self.average = EMAModel(list(stage.network.parameters()), decay=settings.ema_decay)
         self.step = 0
 
@@ -47,17 +48,22 @@ class Training:
                 self.accelerator.backward(scalars["loss"] * share)
                 for key, value in scalars.items():
                     metrics[f"{name}/{key}"] = metrics.get(f"{name}/{key}", 0.0) + float(value.detach()) * share
-            metrics[f"{name}/grad_norm"] = self._clip(objective)
-            if not math.isfinite(metrics[f"{name}/loss"] + metrics[f"{name}/grad_norm"]):
-                raise NonFiniteLossError(
-                    f"{self.stage.name}: the loss is not finite at step {self.step + 1}; lower loop.learning_rate and "
-                    "resume: the last checkpoint is unharmed"
-                )
+            metrics[f"{name}/grad_norm"] = self._clip(objective, optimizer)
+            self._refuse_non_finite(metrics[f"{name}/loss"], metrics[f"{name}/grad_norm"])
             optimizer.step()
         self.step += 1
         if self.settings.ema_decay > 0:
             self.average.step(self.stage.network.parameters())
         return metrics
+
+    def _refuse_non_finite(self, loss: float, grad_norm: float) -> None:
+        # in half precision a gradient may overflow: the loss scaler then skips the step and scales less
+        scaled = self.settings.mixed_precision == "fp16"
+        if not math.isfinite(loss) or not (scaled or math.isfinite(grad_norm)):
+            raise NonFiniteLossError(
+                f"{self.stage.name}: the loss is not finite at step {self.step + 1}; lower loop.learning_rate and resume: "
+                "the last checkpoint is unharmed"
+            )
 
     def use_average(self) -> None:
         """Put the averaged weights into the network (for good: at the end, before export)."""
@@ -71,7 +77,8 @@ class Training:
             part = {key: value[i : i + micro] for key, value in batch.items()}
             yield part, self.stage.weight(part) / whole
 
-    def _clip(self, objective: Objective) -> float:
+    def _clip(self, objective: Objective, optimizer: Any) -> float:
+        self.accelerator.unscale_gradients(optimizer)
         if self.accelerator.num_processes > 1:
             for parameter in objective.parameters:
                 if parameter.grad is not None:
@@ -83,6 +90,10 @@ def fit(training: Training, items: Dataset[dict[str, Any]]) -> Iterator[dict[str
     """Train from ``training.step`` to ``settings.steps``; yields ``{"step": 1.., "OBJECTIVE/loss": ..}`` a step."""
     settings, accelerator = training.settings, training.accelerator
     batch = settings.batch_size
+    if batch % accelerator.num_processes:
+        raise ConfigError(
+            f"loop.batch_size = {batch} does not divide by {accelerator.num_processes} processes; choose a multiple"
+        )
     positions = Positions(
         training.step * batch, settings.steps * batch, batch, accelerator.process_index, accelerator.num_processes
     )

@@ -29,28 +29,42 @@ class LoopSettings(Settings):
     micro_batch_size: int | None = Field(None, ge=1)
     """Items that go through the network at once; smaller than ``batch_size`` accumulates gradients."""
     learning_rate: float = Field(1e-3, gt=0)
+    """Of AdamW, after the warm-up."""
     schedule: Literal["constant", "cosine"] = "constant"
+    """Constant, or a half cosine to zero at the last step."""
     warmup_steps: int = Field(0, ge=0)
+    """Optimizer steps over which the learning rate rises linearly."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Of AdamW."""
     weight_decay: float = Field(1e-2, ge=0)
+    """Of AdamW."""
     epsilon: float = 1e-8
+    """Of AdamW."""
     max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients of an objective are clipped to this norm."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, warmed up as ``(1 + step) / (10 + step)``; 0 keeps the live weights."""
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    """Autocast; ``no`` computes in float32, which is also the fastest on most CPUs."""
     save_every_steps: int = Field(500, ge=1)
+    """Optimizer steps between checkpoints; the last step is always saved."""
     keep_checkpoints: int = Field(2, ge=1)
+    """Newest checkpoints that stay on disk."""
     log_every_steps: int = Field(10, ge=1)
+    """Steps between lines of ``metrics.jsonl``."""
     num_workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""
     seed: int = 0
+    """Of initialization, order and every draw."""
 
 
 class StageSettings(Settings):
     """What every stage has: a network by ``_class_name`` and a loop."""
 
     network: dict[str, Any]
+    """``_class_name`` and the network's own settings."""
     loop: LoopSettings = LoopSettings()
+    """How long and how fast to train."""
 
 
 @dataclass(frozen=True, eq=False)

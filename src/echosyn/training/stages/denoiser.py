@@ -32,6 +32,7 @@ class DenoiserSettings(StageSettings):
     noise_offset: float = Field(0.0, ge=0)
     """Strength of a constant added to the noise of each channel."""
     time_distribution: Literal["uniform", "logit_normal"] = "uniform"
+    """How training times are drawn; logit-normal (Esser et al. 2024) draws the middle more often."""
     time_shift: float = Field(1.0, gt=0)
     """Above 1 trains more often at high noise (flow only)."""
     detail_time: float = Field(0.0, ge=0, lt=1)

@@ -23,9 +23,11 @@ class EFSettings(StageSettings):
     """Which clips of a video are shown."""
 
     pixels: Name = "symmetric"
+    """How grey levels are shown to the network."""
     fps: float = Field(32.0, gt=0)
     """Frame rate of the clips, in real time: videos of any frame rate show the same beats."""
     num_frames: int = Field(64, ge=2)
+    """Frames of a clip."""
     shift: int = Field(0, ge=0)
     """Random translation in pixels, as augmentation."""
     gain: float = Field(0.0, ge=0, lt=1)

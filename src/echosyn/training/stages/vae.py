@@ -27,6 +27,7 @@ class VAESettings(StageSettings):
     l2_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared error beside the mean absolute one."""
     kl_weight: float = Field(1e-6, ge=0)
+    """Weight of the Kullback-Leibler divergence, summed over the latent and divided by the pixels of a frame."""
     scale_frames: int = Field(512, ge=2)
     """Training frames on which the latent scale is measured at the end."""
 
