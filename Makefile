@@ -8,10 +8,10 @@ quickstart: .venv/.installed  ## The main job on the phantom: install, train sma
 	$(BIN)/echosyn quickstart quickstart
 
 test: .venv/.installed  ## The default tests (minutes).
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-all: .venv/.installed  ## All tests, the slow ones too.
-	$(BIN)/python -m pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m ""
 
 check: .venv/.installed  ## Format, lint, types, import contract, generated docs.
 	$(BIN)/ruff format --check .
