@@ -32,7 +32,7 @@ FEATURE_SPACE = "echosyn-ef"
 
 VAE_FRAMES = 256
 
-AREA_VIDEOS = 32
+AREA_VIDEOS = 16
 """Videos of each side whose EF is also measured by tracking the left ventricle's area (0.3 s a video)."""
 
 

@@ -8,9 +8,9 @@ from echosyn.pipeline.phantom import make_phantom
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.run import result, run
 
-NUM_PATIENTS = 200
+NUM_PATIENTS = 140
 NUM_FRAMES = 128
-NUM_SYNTHETIC = 48
+NUM_SYNTHETIC = 24
 
 
 def quickstart(

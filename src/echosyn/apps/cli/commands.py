@@ -402,8 +402,8 @@ def run(
 @app.command()
 def quickstart(
     out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
-    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 200,
-    num: Annotated[int, typer.Option(help="Videos to generate.")] = 48,
+    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 140,
+    num: Annotated[int, typer.Option(help="Videos to generate.")] = 24,
     seed: Seed = 0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="STAGE.NAME=VALUE, such as vae.loop.steps=500.")
