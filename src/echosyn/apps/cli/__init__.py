@@ -14,6 +14,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except EchosynError as error:
         sys.stderr.write(f"error: {_one_line_if_one_problem(str(error))}\n")
         sys.exit(2)
+    except (PermissionError, NotADirectoryError) as error:
+        reason = (error.strerror or "not usable").lower()
+        sys.stderr.write(
+            f"error: {error.filename}: {reason}; expected a place that can be read and written: choose another\n"
+        )
+        sys.exit(2)
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"stopped{f': {stop}' if str(stop) else '; run the same command again to continue'}\n")
         sys.exit(130)
