@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import Dataset
+from torch.utils.data import default_collate as collate
 
 from echosyn import rng
 from echosyn.training import checkpoint
-from echosyn.training.loop import NonFiniteLossError, Training, collate, fit, learning_rate
+from echosyn.training.loop import NonFiniteLossError, Training, fit, learning_rate
 from echosyn.training.stage import Batch, LoopSettings, Objective, Stage
 
 

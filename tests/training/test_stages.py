@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import binom
 from torch import Tensor
+from torch.utils.data import default_collate as collate
 
 from echosyn import rng, weights
 from echosyn.data import filelist
@@ -15,7 +16,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
 from echosyn.training import catalog
-from echosyn.training.loop import Training, collate, fit
+from echosyn.training.loop import Training, fit
 from echosyn.training.stages import denoiser
 from echosyn.training.stages.ef import augmented, to_input
 

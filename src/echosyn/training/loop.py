@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from echosyn.data.loading import Positions
 from echosyn.errors import ConfigError, EchosynError
@@ -115,12 +115,6 @@ def learning_rate(settings: LoopSettings, step: int) -> float:
         return settings.learning_rate
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def collate(items: list[dict[str, Any]]) -> Batch:
-    """Items to a batch, as the loader does."""
-    batch: Batch = default_collate(items)
-    return batch
 
 
 def _optimizer(objective: Objective, settings: LoopSettings) -> torch.optim.Optimizer:
