@@ -37,7 +37,10 @@ class Training:
         """One optimizer step of every objective; returns what to log."""
         rate = learning_rate(self.settings, self.step)
         metrics: dict[str, float] = {"learning_rate": rate}
+        self.stage.step = self.step
         for name, objective in self.objectives.items():
+            if self.step < objective.start:
+                continue
             optimizer = self.optimizers[name]
             for group in optimizer.param_groups:
                 group["lr"] = rate

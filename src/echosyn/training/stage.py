@@ -73,6 +73,8 @@ class Objective:
 
     parameters: list[nn.Parameter]
     loss: Loss
+    start: int = 0
+    """Optimizer steps of the stage before this objective begins."""
 
 
 class Stage(ABC):
@@ -84,6 +86,10 @@ class Stage(ABC):
     settings: StageSettings
     network: Any
     """The network that the model folder holds; its weights are averaged (EMA)."""
+    step: int = 0
+    """Optimizer steps done; set by the loop before every step."""
+    criterion: ClassVar[tuple[str, Literal["max", "min"]] | None] = None
+    """Which number of `validate` says which checkpoint is best, and whether it should be large or small."""
 
     @abstractmethod
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
@@ -107,6 +113,19 @@ class Stage(ABC):
 
     def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
         """Last measurements on the training videos before `export` (the VAE's latent scale); facts worth logging."""
+        return {}
+
+    def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
+        """Judge the network, in evaluation mode, on held-out videos.
+
+        Args:
+            data: the folder that training reads.
+            records: its videos of split VAL (TEST if there are none); may be empty.
+            folder: an existing folder for pictures and videos; their draws are the same at every call.
+
+        Returns:
+            Numbers to log.
+        """
         return {}
 
     @property
