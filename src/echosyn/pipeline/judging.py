@@ -55,7 +55,7 @@ class Judge:
         if criterion is None or f"validation/{criterion[0]}" not in found:
             return False
         value, sign = found[f"validation/{criterion[0]}"], 1 if criterion[1] == "max" else -1
-        if not value == value or (self.best_step is not None and sign * value <= sign * self.best_value):
+        if value != value or (self.best_step is not None and sign * value <= sign * self.best_value):
             return False
         self.best_step, self.best_value = self.training.step, value
         return True
