@@ -45,11 +45,11 @@ def test_every_start_is_equally_likely_and_both_ends_are_reached():
 
 
 @given(recordings, st.integers(1, 100), st.integers(1, 8))
-def test_evenly_spaced_clips_go_from_the_first_to_the_last_frame(
+def test_clips_spread_evenly_go_from_the_first_to_the_last_frame(
     recording: tuple[int, float, float], length: int, count: int
 ) -> None:
     frames = clips.resampled(*recording)
-    found = clips.evenly_spaced(*recording, length, count)
+    found = clips.windows(*recording, length).spread(count)
     assert 1 <= len(found) <= count
     assert {len(c) for c in found} == {min(length, len(frames))}
     assert found[0][0] == frames[0]

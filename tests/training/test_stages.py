@@ -15,10 +15,12 @@ from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
+from echosyn.pixels import convention
 from echosyn.training import catalog
+from echosyn.training.ef_reading import to_input
 from echosyn.training.loop import Training, fit
 from echosyn.training.stages import denoiser
-from echosyn.training.stages.ef import augmented, to_input
+from echosyn.training.stages.ef import augmented
 
 SettingsOf = Callable[..., Any]
 
@@ -208,7 +210,7 @@ def test_the_kl_term_weighs_as_asked(begun: Callable[..., Any]) -> None:
 def test_the_ef_loss_is_in_tens_and_its_error_in_points(begun: Callable[..., Any]) -> None:
     stage, items, _ = begun("ef")
     item = items[0]
-    stage.network = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
+    stage.network.forward = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
     scalars = stage.loss(collate([item]))
     assert float(scalars["loss"]) == pytest.approx(0.125)  # Huber: half the square
     assert float(scalars["mae"]) == pytest.approx(5)
@@ -238,11 +240,11 @@ def test_gain_scales_grey_levels_and_leaves_black_black():
 
 
 def test_the_regressor_sees_grey_clips_with_one_channel():
-    from echosyn.pixels import convention
-
-    seen = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8), convention("symmetric"))
+    seen = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8), [3, 2], convention("symmetric"), blank=0.25)
     assert seen.shape == (2, 1, 3, 4, 4)
-    assert (seen == 1).all()
+    assert (seen[0] == 1).all()
+    assert (seen[1, :, :2] == 1).all()
+    assert (seen[1, :, 2:] == 0.25).all()
 
 
 def test_reid_accuracy_counts_pairs_on_the_right_side(begun: Callable[..., Any]) -> None:
