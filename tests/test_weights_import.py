@@ -17,7 +17,7 @@ from echosyn.nn import r2plus1d
 from echosyn.nn.ef_regressor import EFRegressor
 from echosyn.pixels import convention
 from echosyn.training.ef_reading import EFReader
-from echosyn.weights_import import import_echonet_dynamic_ef
+from echosyn.weights_import import import_echonet_dynamic_ef, read_state
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_an_imported_best_pt_predicts_what_its_torchvision_network_predicts(
 def test_kinetics_weights_bring_everything_but_the_last_layer(network: Any, ours: EFRegressor, tmp_path: Path) -> None:
     path = tmp_path / "r2plus1d_18.pth"
     torch.save(network.state_dict() | {"fc.weight": torch.ones(400, 512), "fc.bias": torch.ones(400)}, path)
-    state, rest = r2plus1d.read_state(path)
+    state, rest = read_state(path)
     assert rest == {}
     before = ours.head.weight.clone()
     assert not r2plus1d.load_published(ours, state, path)
@@ -107,7 +107,7 @@ class _Bomb:
 def test_a_file_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "surprise": _Bomb(tmp_path / "boom")}, tmp_path / "bad.pt")
     with pytest.raises(ModelError, match=r"bad\.pt: cannot be read safely") as error:
-        r2plus1d.read_state(tmp_path / "bad.pt")
+        read_state(tmp_path / "bad.pt")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "boom").exists()
 
@@ -124,17 +124,17 @@ def test_another_network_is_refused(content: Any, said: str, ours: EFRegressor, 
     path = tmp_path / "other.pt"
     torch.save(content, path)
     with pytest.raises(ModelError, match=rf"other\.pt: .*{said}.*expected torchvision's") as error:
-        r2plus1d.load_published(ours, r2plus1d.read_state(path)[0], path)
+        r2plus1d.load_published(ours, read_state(path)[0], path)
     assert "\n" not in str(error.value)
 
 
 def test_no_file_and_no_weights_file_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
-        r2plus1d.read_state(tmp_path / "none.pt")
+        read_state(tmp_path / "none.pt")
     for garbage in (b"", b"<html>not found</html>", b"PK\x03\x04 cut"):
         (tmp_path / "garbage.pt").write_bytes(garbage)
         with pytest.raises(ModelError, match="cannot be read safely") as error:
-            r2plus1d.read_state(tmp_path / "garbage.pt")
+            read_state(tmp_path / "garbage.pt")
         assert "\n" not in str(error.value)
 
 

@@ -76,4 +76,4 @@ def test_the_peak_memory_of_all_clips_does_not_grow_with_their_number(
     said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert said["clips"] == [10, 10, 100]
     # 90 more clips of 32 x 112 x 112 numbers are 145 MB, 90 more frames of a recording are 1.1
-    assert said["peaks"][2] - said["peaks"][1] < 10
+    assert said["peaks"][2] - said["peaks"][1] < 40

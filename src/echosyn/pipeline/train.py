@@ -16,6 +16,7 @@ from echosyn import device as devices
 from echosyn.data import filelist, latents
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import folder_hash
+from echosyn.pipeline import splits
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
@@ -62,7 +63,7 @@ def train(
     stage = catalog.create(stage_name, settings)
     records = [r for r in _records(stage, data) if r.split == "TRAIN"]
     items = stage.items(data, records)
-    run = {
+    run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
@@ -83,6 +84,7 @@ def train(
         training.use_average()
         facts = stage.finish(data, records)
         stage.export(out / MODEL)
+        splits.write(out / MODEL, records, run["data"])
     return {"model": str(out / MODEL), "steps": training.step, **last, **facts}
 
 

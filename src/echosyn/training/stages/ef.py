@@ -22,6 +22,7 @@ from echosyn.pixels import Name, convention
 from echosyn.training.ef_reading import EFReader, to_input
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
+from echosyn.weights_import import read_state
 
 VALIDATED = ("mae", "rmse", "r2")
 
@@ -68,7 +69,7 @@ class EFStage(Stage):
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
         if settings.pretrained is not None:
-            r2plus1d.load_published(self.network, r2plus1d.read_state(settings.pretrained)[0], settings.pretrained)
+            r2plus1d.load_published(self.network, read_state(settings.pretrained)[0], settings.pretrained)
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """Clips of the videos whose EF is known; measures their grey levels if the network is to know them."""
