@@ -4,7 +4,7 @@ import json
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from echosyn import device as devices
 from echosyn.data import filelist, latents
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import folder_hash
+from echosyn.pipeline import mixtures
+from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
@@ -38,6 +40,7 @@ def train(
     out: Path,
     *,
     settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
     resume: bool = False,
     device: str = "auto",
     progress: Progress = silent,
@@ -50,6 +53,7 @@ def train(
         data: dataset folder (vae, ef) or latents folder (lidm, lvdm, reid).
         out: new run folder: ``run.json`` (settings, data hash, ids seen), ``metrics.jsonl``, ``checkpoints/``, ``model/``.
         settings: see `echosyn.training.catalog.settings`.
+        also: further latents folders to learn from.
         resume: go on from the last checkpoint in ``out`` (or start if there is none).
         device: where to compute.
         progress: told how many steps are done.
@@ -61,13 +65,15 @@ def train(
     """
     stage = catalog.create(stage_name, settings)
     records = [r for r in _records(stage, data) if r.split == "TRAIN"]
-    items = stage.items(data, records)
+    items, others = mixtures.items(stage, data, records, also)
     run = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
         "videos": [r.name for r in records],
     }
+    if others:
+        run["also"] = others
     if (out / RUN).is_file() and resume:
         _refuse_change(out, run)
     else:
@@ -84,6 +90,21 @@ def train(
         facts = stage.finish(data, records)
         stage.export(out / MODEL)
     return {"model": str(out / MODEL), "steps": training.step, **last, **facts}
+
+
+def dry_run(
+    stage_name: str,
+    data: Path,
+    *,
+    settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
+    device: str = "auto",
+) -> dict[str, Any]:
+    """What `train` would take, from a few steps of it; see `echosyn.pipeline.dry_run.estimate`."""
+    stage = catalog.create(stage_name, settings)
+    records = [r for r in _records(stage, data) if r.split == "TRAIN"]
+    items, _ = mixtures.items(stage, data, records, also)
+    return {"stage": stage_name} | estimate(Training(stage, settings.loop, _accelerator(settings, device)), items)
 
 
 def _loop(
