@@ -143,8 +143,10 @@ class DenoiserStage(Stage):
     def _held_out_losses(self, clips: loading.LatentClips) -> dict[float, float]:
         total, weight = dict.fromkeys(VALIDATION_TIMES, 0.0), 0.0
         count = min(VALIDATION_CLIPS, 4 * len(clips.records))
-        for first in range(0, count, VALIDATION_BATCH):
-            batch = default_collate([clips[g] for g in range(first, min(first + VALIDATION_BATCH, count))])
+        loop = self.settings.loop
+        part = min(VALIDATION_BATCH, loop.micro_batch_size or loop.batch_size)  # never more memory than a step of training
+        for first in range(0, count, part):
+            batch = default_collate([clips[g] for g in range(first, min(first + part, count))])
             batch = {name: value.to(self.device) for name, value in batch.items()}
             x0, frames = batch["latents"], float(batch["mask"].sum())
             eps = rng.normal(tuple(x0.shape[1:]), self.settings.loop.seed, "validation", batch["index"].tolist()).to(x0)
