@@ -89,7 +89,9 @@ RECIPE: dict[str, dict[str, Any]] = {
         "network.normalize": True,
         "loop.learning_rate": 1e-4,
         "loop.batch_size": 128,
+        "loop.optimizer": "adam",
         "loop.weight_decay": 0.0,
+        "loop.patience": 50,
     },
     "ef": {
         "network.backbone": "r2plus1d_18",
@@ -98,6 +100,9 @@ RECIPE: dict[str, dict[str, Any]] = {
         "shift": 12,
         "loop.learning_rate": 1e-4,
         "loop.batch_size": 20,
+        "loop.optimizer": "sgd",
+        "loop.momentum": 0.9,
+        "loop.schedule": "step",
         "loop.weight_decay": 1e-4,
     },
 }
@@ -122,7 +127,8 @@ def test_a_preset_says_what_was_published(preset: str, stage: str) -> None:
 
 @pytest.mark.parametrize("preset", PUBLISHED)
 def test_the_regressor_learns_for_45_epochs_of_its_dataset(preset: str) -> None:
-    assert catalog.settings("ef", preset).loop.steps == 45 * EPOCH[preset]
+    loop = catalog.settings("ef", preset).loop
+    assert (loop.steps, loop.decay_every_steps) == (45 * EPOCH[preset], 15 * EPOCH[preset])
 
 
 def test_every_number_says_where_it_comes_from() -> None:

@@ -17,6 +17,7 @@ LOOP: dict[str, str] = {
     "adam_epsilon": "epsilon",
     "max_grad_norm": "max_grad_norm",
     "checkpointing_steps": "save_every_steps",
+    "validation_steps": "validate_every_steps",
     "checkpoints_total_limit": "keep_checkpoints",
     "dataloader_num_workers": "num_workers",
     "mixed_precision": "mixed_precision",
@@ -46,7 +47,6 @@ ELSEWHERE = frozenset(
         "validation_frames",
         "validation_count",
         "validation_guidance",
-        "validation_steps",
         "validation_lvefs",
         "resume_from_checkpoint",
         "adam_beta1",
@@ -139,7 +139,7 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         },
         "pixels": "published",
         "kl_weight": loss.get("kl_weight", 1.0),
-        "loop": {"betas": [0.5, 0.9], "weight_decay": 0.0, "ema_decay": 0.0},
+        "loop": ADAM | {"betas": [0.5, 0.9]},
     }
     parts = int((content.get("lightning", {}).get("trainer") or {}).get("accumulate_grad_batches", 1))
     if "batch_size" in data:
@@ -160,10 +160,12 @@ def _siamese(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     network = {"_class_name": "SiameseNet", "backbone": names[architecture]}
     network |= {new: content[old] for old, new in SIAMESE_NETWORK.items() if old in content}
     loop = {name: content[name] for name in ("batch_size", "learning_rate", "num_workers") if name in content}
-    return {"network": network, "loop": loop | {"weight_decay": 0.0, "ema_decay": 0.0}}
+    return {"network": network, "loop": loop | ADAM}
 
 
 SIAMESE_NETWORK = {"n_channels": "in_channels", "n_features": "embedding_size"}
+ADAM = {"optimizer": "adam", "weight_decay": 0.0, "max_grad_norm": None, "ema_decay": 0.0}
+"""The optimizer of VAE and re-identification model."""
 
 
 def _refuse_unknown(names: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -193,8 +195,6 @@ def _diffusion(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         loop["ema_decay"] = 0.0
     else:
         loop["ema_decay"] = 0.9999  # diffusers' default, which the reference leaves as it is
-    if loop.get("mixed_precision") is False:
-        loop["mixed_precision"] = "no"  # YAML's `no`
     clips = content.get("globals", {})
     outputs = clips.get("outputs", [])
     result: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """The verbs. torch and the pipeline are imported inside the commands, so that ``--help`` answers at once."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -172,6 +173,9 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume although settings or data have changed.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would take: memory, time, disk; a few steps, no files.")
     ] = False,
@@ -179,7 +183,7 @@ def train(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train one stage on the TRAIN videos of a folder."""
+    """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
     from echosyn.pipeline import mixtures
     from echosyn.pipeline.train import dry_run as try_stage
     from echosyn.pipeline.train import train as train_stage
@@ -193,17 +197,11 @@ def train(
     if dry_run:
         show(try_stage(stage.value, data, settings=settings, also=sources, device=device), json)
         return
-    result = train_stage(
-        stage.value,
-        data,
-        out,
-        settings=settings,
-        also=sources,
-        resume=resume,
-        device=device,
-        progress=Console(quiet),
-    )
-    show(result, json)
+    is_main = os.environ.get("RANK", "0") == "0"
+    how: dict[str, Any] = {"also": sources, "resume": resume, "accept_changes": accept_changes, "device": device}
+    result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
+    if is_main:
+        show(result, json)
 
 
 @app.command()

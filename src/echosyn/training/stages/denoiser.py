@@ -144,7 +144,9 @@ class DenoiserStage(Stage):
         total, weight = dict.fromkeys(VALIDATION_TIMES, 0.0), 0.0
         count = min(VALIDATION_CLIPS, 4 * len(clips.records))
         loop = self.settings.loop
-        part = min(VALIDATION_BATCH, loop.micro_batch_size or loop.batch_size)  # never more memory than a step of training
+        part = min(
+            VALIDATION_BATCH, loop.micro_batch_size or loop.batch_size
+        )  # never more memory than a step of training
         for first in range(0, count, part):
             batch = default_collate([clips[g] for g in range(first, min(first + part, count))])
             batch = {name: value.to(self.device) for name, value in batch.items()}
