@@ -78,7 +78,7 @@ class Condition(Settings):
         return ((numbers - low) / (high - low)).unsqueeze(1)
 
 
-EF = Condition(name="ef", unit="percent", range=(0.0, 100.0))
+EF = Condition(name="ef", column="EF", unit="percent", range=(0.0, 100.0))
 """The ejection fraction; the network sees EF/100, as published."""
 
 
