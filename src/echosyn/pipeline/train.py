@@ -91,7 +91,7 @@ def train(
     learnt = [r for r in records if r.split == "TRAIN"]
     items, others = mixtures.items(stage, data, learnt, also)
     accelerator = _accelerator(settings, device, out)
-    run = {
+    run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),

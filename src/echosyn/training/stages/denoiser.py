@@ -250,6 +250,7 @@ class LIDMStage(DenoiserStage):
             generator=rng.generators(settings.loop.seed, "validation stills", range(NUM_STILLS)),
             output_type="pixel",
         )
+        assert shown.videos is not None
         pictures.write_stills(folder / "stills.png", grey(shown.videos[:, 0]).numpy(), columns=4)
 
 
@@ -282,5 +283,6 @@ class LVDMStage(DenoiserStage):
                 output_type="pixel",
                 conditions=schema.words(items),
             )
+            assert shown.videos is not None
             rows.append(grey(shown.videos).numpy())
         pictures.write_videos(folder, "videos", np.stack(rows), settings.fps)
