@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from echosyn.config import Settings, build, near_miss, read_yaml
+from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
 from echosyn.files import usual_permissions
 from echosyn.hashing import file_hash
@@ -65,6 +66,8 @@ class Facts(Settings):
     """Frames in a training clip."""
     drop_conditions: float = 0.0
     """Share of training items that went without their conditions; guidance needs it above 0."""
+    conditions: tuple[Condition, ...] = (EF,)
+    """What a video model is told besides the still."""
     num_inference_steps: int = 64
     """Sampling steps that suit the model."""
     guidance_scale: float = 1.0

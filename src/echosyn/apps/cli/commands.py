@@ -66,6 +66,10 @@ EF = Annotated[str | None, typer.Option("--ef", help="Requested EFs, in percent:
 EFFrom = Annotated[
     Path | None, typer.Option("--ef-from", help="Draw EFs like a dataset's TRAIN labels.", show_default=False)
 ]
+Condition = Annotated[
+    list[str] | None,
+    typer.Option("--condition", help="NAME=VALUE of a further condition of the video model, such as heart_rate=70."),
+]
 Rate = Annotated[float, typer.Option("--false-rejection-rate", help="How often an innocent heart may be rejected.")]
 
 
@@ -162,15 +166,26 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Short for --set loop.steps=N.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set loop.seed=N.", show_default=False)] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also", help="FOLDER or FOLDER=WEIGHT: more latents, WEIGHT times as often as DATA (lidm, lvdm)."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Resume although settings or data have changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take: memory, time, disk; a few steps, no files.")
     ] = False,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
+    from echosyn.pipeline import mixtures
+    from echosyn.pipeline.train import dry_run as try_stage
     from echosyn.pipeline.train import train as train_stage
     from echosyn.training import catalog
 
@@ -178,8 +193,12 @@ def train(
     overrides += [f"loop.steps={steps}"] if steps is not None else []
     overrides += [f"loop.seed={seed}"] if seed is not None else []
     settings = catalog.settings(stage.value, preset, config, overrides)
+    sources = [mixtures.parse(text) for text in also or []]
+    if dry_run:
+        show(try_stage(stage.value, data, settings=settings, also=sources, device=device), json)
+        return
     is_main = os.environ.get("RANK", "0") == "0"
-    how = {"resume": resume, "accept_changes": accept_changes, "device": device}
+    how: dict[str, Any] = {"also": sources, "resume": resume, "accept_changes": accept_changes, "device": device}
     result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
     if is_main:
         show(result, json)
@@ -266,6 +285,7 @@ def animate(
     seed: Seed = 0,
     steps: Steps = None,
     guidance: Guidance = None,
+    condition: Condition = None,
     batch_size: Batch = 8,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -273,6 +293,7 @@ def animate(
 ) -> None:
     """Make stills beat with a requested EF: a dataset folder."""
     from echosyn.pipeline.animate import animate as animate_stills
+    from echosyn.pipeline.animate import conditions_of
 
     result = animate_stills(
         kept,
@@ -284,6 +305,7 @@ def animate(
         ef=_ef(ef, ef_from),
         steps=steps,
         guidance_scale=guidance,
+        conditions=conditions_of(condition or []),
         batch_size=batch_size,
         device=device,
         progress=Console(quiet),
@@ -308,6 +330,7 @@ def generate(
     ef_from: EFFrom = None,
     steps: Steps = None,
     guidance: Guidance = None,
+    condition: Condition = None,
     batch_size: Batch = 8,
     false_rejection_rate: Rate = 0.05,
     device: Device = "auto",
@@ -316,6 +339,7 @@ def generate(
 ) -> None:
     """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
     from echosyn import weights
+    from echosyn.pipeline.animate import conditions_of
     from echosyn.pipeline.generate import generate as generate_dataset
 
     if models is None:
@@ -331,6 +355,7 @@ def generate(
         ef=_ef(ef, ef_from),
         steps=steps,
         guidance_scale=guidance,
+        conditions=conditions_of(condition or []),
         batch_size=batch_size,
         false_rejection_rate=false_rejection_rate,
         device=device,
