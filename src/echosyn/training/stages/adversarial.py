@@ -20,7 +20,7 @@ class AdversarialSettings(Settings):
     warmup: int = Field(200, ge=0)
     """Optimizer steps before ``start`` in which the critic already learns; published 0."""
     weight: float = Field(0.5, ge=0)
-    """Share of the critic in the gradient of the decoder's last layer: factor of the adaptive weight."""
+    """Factor on the adaptive weight: the critic pulls at the last layer this many times as hard as the reconstruction."""
     max_adaptive_weight: float = Field(1.0, gt=0)
     """Bound of the adaptive weight, before the factor. Reconstruction errors are means over pixels here: the published
     bound of 1e4 on sums is ``1e4 / (channels * height * width)`` in these units, 0.266 for 3x112x112."""
