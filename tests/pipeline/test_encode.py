@@ -109,7 +109,7 @@ def test_beyond_a_factor_of_two_is_wrong(spread: float) -> None:
     assert check_scale(spread, Path("vae"), must_fit=False)
 
 
-def test_what_patients_differ_by_raises_no_question() -> None:
+def test_small_deviations_raise_no_question() -> None:
     assert [check_scale(s, Path("vae"), must_fit=True) is None for s in (0.6, 0.81, 1.0, 1.24, 1.9)] == [
         False, True, True, True, False,
     ]  # fmt: skip

@@ -132,7 +132,9 @@ def test_a_posterior_that_runs_away_has_a_finite_loss(training: Callable[..., Tr
         assert all(p.grad is None or p.grad.isfinite().all() for p in stage.network.parameters())
         # diffusers clamps them to -30..20
         clamped = torch.tensor(value).clamp(-30, 20)
-        assert float(scalars["kl"].detach()) == pytest.approx(0.5 * 64 * float(clamped.exp() - 1 - clamped) / 1024, rel=0.05)
+        assert float(scalars["kl"].detach()) == pytest.approx(
+            0.5 * 64 * float(clamped.exp() - 1 - clamped) / 1024, rel=0.05
+        )
 
 
 def test_the_published_recipe_can_be_said(settings_of: SettingsOf) -> None:

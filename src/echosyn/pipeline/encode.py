@@ -83,9 +83,10 @@ def encode(
 def check_scale(spread: float, vae: Path, *, must_fit: bool) -> str | None:
     """Whether latents have about the unit variance that diffusion models expect.
 
-    The 0.8..1.25 that raise no question are what patients differ by; 0.5..2 is a factor of two, half a step of the noise
-    schedule's log scale, and what a forgotten factor (typically 3 to 8) misses. A VAE of others has a scale that belongs
-    to the models trained with it, whatever its value, so it is only remarked on.
+    Patients differ by about 5 % (0.95..1.04 over 40 phantom patients, seen and unseen; five real clips through the phantom's
+    VAE 0.97..1.00), so beyond 0.8..1.25 something is unusual, and a factor of two is no accident: a forgotten factor
+    misses by 3 to 8. A VAE of others has a scale that belongs to the models trained with it, whatever its value, so it
+    is only remarked on.
 
     Args:
         spread: standard deviation of the scaled latents.
