@@ -171,7 +171,7 @@ def test_a_video_without_ef_is_no_use_to_the_lvdm_and_is_to_the_lidm(
     settings_of: SettingsOf, latents_folder: Path
 ) -> None:
     records = [Record("v01", fps=32.0, num_frames=9)]
-    with pytest.raises(DataError, match="no TRAIN video has a value in column EF of .*; the lvdm learns from"):
+    with pytest.raises(DataError, match=r"no TRAIN video has a value in column EF of .*; the lvdm learns from"):
         catalog.create("lvdm", settings_of("lvdm")).items(latents_folder, records)
     assert catalog.create("lidm", settings_of("lidm")).items(latents_folder, records)[0]["latents"].shape[1] == 1
 

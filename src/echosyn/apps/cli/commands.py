@@ -210,6 +210,7 @@ def encode(
     out: Out,
     vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
     mean: Annotated[bool, typer.Option("--mean", help="Posterior means instead of samples.")] = False,
+    any_scale: Annotated[bool, typer.Option("--any-scale", help="Accept latents far from unit variance.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -220,7 +221,10 @@ def encode(
 
     posterior: Any = "mean" if mean else "sample"
     progress = Console(quiet)
-    show(encode_dataset(dataset, out, vae=vae, posterior=posterior, seed=seed, device=device, progress=progress), json)
+    result = encode_dataset(
+        dataset, out, vae=vae, posterior=posterior, seed=seed, any_scale=any_scale, device=device, progress=progress
+    )
+    show(result, json)
 
 
 @app.command()
