@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from echosyn.errors import DataError
-from echosyn.metrics.area import ef_from_area, lv_area, track_lv
+from echosyn.metrics.area import ef_from_area, lv_area
 from echosyn.metrics.cavity import volume_from_area
 from echosyn.metrics.regression import regression_report
 

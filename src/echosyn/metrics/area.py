@@ -17,6 +17,7 @@ from echosyn.metrics.cavity import FAMILIES, Array, Family, View, ends, volume_f
 from echosyn.metrics.contraction import average, best_phases, normalized, rough_phases
 from echosyn.metrics.polar import (
     Pixels,
+    at_steps,
     edge_costs,
     expectation,
     moving_line,
@@ -29,6 +30,8 @@ SIZE = 112
 MIN_FRAMES = 8
 _TOLERANCES = (0.001, 0.003, 0.006)
 """Cost of a squared pixel away from the expected outline, round by round."""
+MIN_CONTRAST = 0.02
+"""An outline with less is no cavity's."""
 _ROBUST = 1.5
 """Pixels; what is farther away from the outline is doubted."""
 
@@ -44,7 +47,9 @@ class LeftVentricle:
     systole: Array
     """Outline at end-systole, shape ``(n, 2)``."""
     contrast: float
-    """Mean step from dark to bright across the outline, 1 is tissue against blood."""
+    """Mean step from dark to bright across the outline, less what is bright inside; 1 is tissue against blood."""
+    reason: str | None
+    """Why there are no areas; ``None`` when there are."""
 
 
 def lv_area(frames: NDArray[np.uint8], view: View = "A4C") -> Array:
@@ -80,16 +85,16 @@ def track_lv(frames: NDArray[np.uint8], view: View = "A4C") -> LeftVentricle:
         numbers = _fit(family, numbers, typical, seed, line, _weights(costs, line))
         seed = _seed(family, numbers)
         diastole, systole = radii_of(ends(family, numbers), seed, family.elongation)
-        raw = best_phases(edge_costs(levels, seed, family.elongation), diastole, diastole - systole)
+        of_frames = edge_costs(levels, seed, family.elongation)
+        raw = best_phases(of_frames, diastole, diastole - systole)
         phases = normalized(raw)
     radii = diastole - raw[:, None] * (diastole - systole)
+    contrast = -float(at_steps(of_frames, radii).mean())
+    found = contrast >= MIN_CONTRAST
+    reason = None if found else f"no cavity: contrast {contrast:.2f}, expected {MIN_CONTRAST} or more"
+    areas = polygon_area(radii.clip(min=1.0), family.elongation) if found else np.full(len(frames), np.nan)
     points = ends(family, numbers)
-    return LeftVentricle(
-        areas=polygon_area(radii.clip(min=1.0), family.elongation),
-        diastole=points[0],
-        systole=points[1],
-        contrast=float(-np.mean([sample(costs[:1], diastole[:, None]), sample(costs[-1:], systole[:, None])])),
-    )
+    return LeftVentricle(areas, points[0], points[1], contrast, reason)
 
 
 def ef_from_area(areas: Array, view: View = "A4C") -> float | None:
@@ -161,8 +166,9 @@ def _fit(
         steps = np.diag(0.05 * family.spread)
         slopes = np.stack([(radii(numbers + step) - base) / step.sum() for step in steps], -1)
         residual = line.ravel() - base
-        limit = np.where(residual < 0, 1.0, 2.0) * _ROBUST
-        weight = 0.25 / _ROBUST**2 * weights.ravel() * np.minimum(1, limit / np.abs(residual).clip(1e-6))
+        trust = np.minimum(1, _ROBUST / np.abs(residual).clip(1e-6))
+        trust = np.where(residual < 0, trust**2, np.sqrt(trust))
+        weight = 0.25 / _ROBUST**2 * weights.ravel() * trust
         normal = slopes.T @ (weight[:, None] * slopes) + np.diag(precision)
         gradient = slopes.T @ (weight * residual) - precision * (numbers - typical)
         numbers = numbers + np.linalg.solve(normal, gradient)

@@ -1,7 +1,6 @@
 """When a heart contracts: a phase for each frame, 0 at end-diastole and 1 at end-systole."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.polar import Array, Pixels, sample

@@ -59,6 +59,13 @@ def sample(costs: Pixels, radii: Array) -> Array:
     return values
 
 
+def at_steps(costs: Pixels, radii: Array) -> Array:
+    """Costs ``(k, NUM_ANGLES, r)`` at the steps nearest to each frame's radii ``(k, NUM_ANGLES)``."""
+    step = ((radii - RADII[0]) / STEP).round().clip(0, len(RADII) - 1).astype(np.int64)
+    values: Array = np.take_along_axis(costs, step[..., None], axis=2)[..., 0].astype(np.float64)
+    return values
+
+
 def expectation(outlines: Array, tolerance: float) -> Array:
     """Cost of leaving expected radii ``(2, NUM_ANGLES)``: ``(NUM_ANGLES, len(RADII), len(SHIFTS))``; far is far."""
     diastole = RADII[:, None] - outlines[0][:, None, None]
