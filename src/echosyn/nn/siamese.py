@@ -6,6 +6,7 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torchvision.models import resnet
 
 Backbone = Literal["resnet50", "resnet18", "small"]
@@ -50,6 +51,11 @@ class SiameseNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits ``(B,)`` that ``a[i]`` and ``b[i]`` are of one patient; swapping them changes nothing."""
         return cast(Tensor, self.score((self.embed(a) - self.embed(b)).abs())[:, 0])
+
+
+def correlations(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson correlation of each row of ``a`` ``(n, d)`` with each of ``b`` ``(m, d)``: ``(n, m)``; of a constant row 0."""
+    return normalize(a - a.mean(dim=1, keepdim=True), dim=1) @ normalize(b - b.mean(dim=1, keepdim=True), dim=1).T
 
 
 def _min_max(x: Tensor) -> Tensor:
