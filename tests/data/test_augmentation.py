@@ -1,7 +1,5 @@
 """A changed frame is the same heart: moves are the moves they are called, and nothing asked is nothing done."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +10,12 @@ from echosyn.rng import numpy_generator
 
 SIZE = 32
 EVERYTHING = {"gain": 0.3, "shift": 0.1, "rotation": 10.0, "crop": 0.1, "speckle": 0.2, "noise": 0.2}
+NOTHING = dict.fromkeys(EVERYTHING, 0.0)
+
+
+def largest(**changes: float) -> Augmentation:
+    """These changes and no others."""
+    return Augmentation(**NOTHING | changes)
 
 
 def blob(x: float = 16.0, y: float = 16.0, width: float = 3.0) -> Tensor:
@@ -31,7 +35,7 @@ def draws(index: int = 0) -> np.random.Generator:
 
 def test_nothing_asked_is_nothing_done():
     frame = blob().to(torch.uint8)
-    assert torch.equal(augmented(frame, Augmentation(), draws()), frame)
+    assert torch.equal(augmented(frame, largest(), draws()), frame)
 
 
 def test_a_shift_moves_right_and_down():
@@ -59,7 +63,7 @@ def test_black_comes_in():
 def test_every_change_stays_within_what_is_asked(name: str) -> None:
     frame = (blob(20, 12) + 20).to(torch.uint8)
     strong, weak = (
-        [augmented(frame, Augmentation(**{name: amount * EVERYTHING[name]}), draws(i)).float() for i in range(20)]
+        [augmented(frame, largest(**{name: amount * EVERYTHING[name]}), draws(i)).float() for i in range(20)]
         for amount in (1.0, 0.1)
     )
     far, near = ([float((x - frame).square().mean()) for x in changed] for changed in (strong, weak))
@@ -70,7 +74,7 @@ def test_every_change_stays_within_what_is_asked(name: str) -> None:
 def test_gain_scales_grey_levels_by_at_most_its_share_and_leaves_black_black():
     frame = torch.full((4, 4), 100, dtype=torch.uint8)
     frame[0] = 0
-    seen = [augmented(frame, Augmentation(gain=0.2), draws(i)) for i in range(50)]
+    seen = [augmented(frame, largest(gain=0.2), draws(i)) for i in range(50)]
     assert all((x[0] == 0).all() for x in seen)
     levels = [int(x[1, 1]) for x in seen]
     assert 80 <= min(levels) < 85
@@ -79,18 +83,17 @@ def test_gain_scales_grey_levels_by_at_most_its_share_and_leaves_black_black():
 
 def test_noise_has_the_asked_share_of_the_root_mean_square():
     frame = torch.full((112, 112), 120, dtype=torch.uint8)
-    shares = [float((augmented(frame, Augmentation(noise=0.1), draws(i)).float() - 120).std()) / 120 for i in range(40)]
+    shares = [float((augmented(frame, largest(noise=0.1), draws(i)).float() - 120).std()) / 120 for i in range(40)]
     assert 0.09 < max(shares) < 0.105
     assert min(shares) < 0.02
 
 
 def test_changes_are_those_of_the_draws_and_one_does_not_change_another():
     frame = blob().to(torch.uint8)
-    every: dict[str, Any] = EVERYTHING
     assert torch.equal(
-        augmented(frame, Augmentation(**every), draws(3)), augmented(frame, Augmentation(**every), draws(3))
+        augmented(frame, largest(**EVERYTHING), draws(3)), augmented(frame, largest(**EVERYTHING), draws(3))
     )
     moves = {"shift": 0.1}
-    one = augmented(frame, Augmentation(**moves), draws(3))
-    both = augmented(frame, Augmentation(**moves, gain=0.3), draws(3))
+    one = augmented(frame, largest(**moves), draws(3))
+    both = augmented(frame, largest(**moves, gain=0.3), draws(3))
     assert centre(one) == pytest.approx(centre(both), abs=0.2)

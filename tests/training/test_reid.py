@@ -11,13 +11,15 @@ from torch.utils.data import default_collate as collate
 
 from echosyn import weights
 from echosyn.data import filelist
+from echosyn.data.augmentation import Augmentation
 from echosyn.errors import ConfigError, ModelError
 from echosyn.training import catalog
 from echosyn.training.loop import Training, fit
 from echosyn.training.stages.reid import contrastive
 
 SettingsOf = Callable[..., Any]
-AUGMENTATION = {"gain": 0.2, "shift": 0.05, "noise": 0.1}
+AUGMENTATION = {"gain": 0.2, "shift": 0.1, "noise": 0.1}
+NONE = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def test_with_a_vae_it_sees_augmented_frames_through_it(
     item = items[3]
     assert item["a"].dtype == torch.uint8
     assert torch.equal(item["a"], stage.items(video_dataset, split(video_dataset, "TRAIN"))[3]["a"])
-    plain = catalog.create("reid", settings_of("reid", vae=str(vae_folder)))
+    plain = catalog.create("reid", settings_of("reid", vae=str(vae_folder), augmentation=NONE))
     untouched = plain.items(video_dataset, split(video_dataset, "TRAIN"))[3]
     assert not torch.equal(item["a"], untouched["a"])
     assert item["patient"] == untouched["patient"]

@@ -12,19 +12,19 @@ from echosyn.config import Settings
 
 
 class Augmentation(Settings):
-    """The largest changes; every item draws its own between none and these. All zero: none."""
+    """The largest changes; every item draws its own between none and these."""
 
-    gain: float = Field(0.0, ge=0, lt=1)
+    gain: float = Field(0.3, ge=0, lt=1)
     """Grey levels times ``1 - gain .. 1 + gain``."""
-    shift: float = Field(0.0, ge=0, lt=0.5)
+    shift: float = Field(0.05, ge=0, lt=0.5)
     """Translation along each axis, as a share of the side."""
-    rotation: float = Field(0.0, ge=0, le=180)
+    rotation: float = Field(7.0, ge=0, le=180)
     """Rotation about the centre in degrees, either way."""
-    crop: float = Field(0.0, ge=0, lt=0.9)
+    crop: float = Field(0.08, ge=0, lt=0.9)
     """Share of the side that is cut away before the rest is scaled to the old size."""
-    speckle: float = Field(0.0, ge=0)
+    speckle: float = Field(0.1, ge=0)
     """Standard deviation of noise that multiplies the grey levels."""
-    noise: float = Field(0.0, ge=0)
+    noise: float = Field(0.15, ge=0)
     """Standard deviation of added noise, as a share of the frame's root mean square."""
 
 

@@ -34,7 +34,7 @@ class ReIDSettings(StageSettings):
     """Model folder of the VAE: trains on a dataset folder, whose frames are changed by ``augmentation`` and then encoded;
     without it, on a latents folder."""
     augmentation: Augmentation = Augmentation()
-    """Changes that leave a patient the same; needs ``vae``."""
+    """Changes that leave a patient the same, where ``vae`` is given."""
 
 
 class ReIDStage(Stage):
@@ -85,7 +85,7 @@ class ReIDStage(Stage):
         index = None if self.needs_latents else reader(data)
         read = (lambda r: latents.read(data, r)) if index is None else (lambda r: torch.from_numpy(index(r)))
         pairs = verification.opposite_frames(records, read)
-        if len(pairs.patients) < 2:
+        if len(set(pairs.patients)) < 2:
             return {}
         a, b = self._latents(pairs.a), self._latents(pairs.b)
         found = verification.verify(correlations(self.network.embed(a), self.network.embed(b)), pairs.patients)
