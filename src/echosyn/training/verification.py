@@ -81,7 +81,9 @@ def opposite_frames(records: Sequence[Record], read: Callable[[Record], Tensor])
         a.append(video[starts])
         b.append(video[starts + lag])
         patients += [record.patient] * FRAMES_PER_PATIENT
-    return OppositeFrames(*(torch.cat(parts) if parts else torch.zeros(0) for parts in (a, b)), patients)
+    if not patients:
+        return OppositeFrames(torch.zeros(0), torch.zeros(0), [])
+    return OppositeFrames(torch.cat(a), torch.cat(b), patients)
 
 
 def verify(similarity: Tensor, patients: Sequence[str]) -> Verification:

@@ -126,10 +126,11 @@ def contrastive(embeddings: Tensor, patients: Tensor, temperature: float) -> dic
         ``loss``, and ``accuracy``: the share of frames whose partner is the most similar one.
     """
     n = len(embeddings) // 2
-    partner = torch.arange(2 * n, device=embeddings.device).roll(n)
+    row = torch.arange(2 * n, device=embeddings.device)
+    partner = row.roll(n)
     scores = correlations(embeddings, embeddings) / temperature
     hidden = patients[:, None] == patients[None]
-    hidden[torch.arange(2 * n), partner] = False
+    hidden[row, partner] = False
     scores = scores.masked_fill(hidden, -torch.inf)
     return {
         "loss": cross_entropy(scores, partner),
