@@ -57,7 +57,9 @@ def area_with_interval(
     """Area under the ROC curve; its interval resamples whole patients.
 
     A patient drawn k times counts k-fold; a pair of patients drawn k and m times counts k m-fold, and a pair within one
-    patient k-fold: copies of a patient are never taken for two patients.
+    patient k-fold: copies of a patient are never taken for two patients. Percentiles are a little too narrow for few
+    patients: in simulations with 20 patients of two frames the interval held the truth in 185 of 200 cases, with 60
+    patients in 93 of 100.
 
     Args:
         scores: Shape ``(n,)``, finite.

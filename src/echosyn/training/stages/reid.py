@@ -87,11 +87,11 @@ class ReIDStage(Stage):
         pairs = verification.opposite_frames(records, read)
         if len(set(pairs.patients)) < 2:
             return {}
-        a, b = self._latents(pairs.a), self._latents(pairs.b)
+        a, b = (self._latents(frames.to(self.device)) for frames in (pairs.a, pairs.b))
         found = verification.verify(correlations(self.network.embed(a), self.network.embed(b)), pairs.patients)
         floor = verification.verify(-torch.cdist(a.flatten(1), b.flatten(1)), pairs.patients)
         verification.plot({"re-identification": found, "distance of latents": floor}, folder / "roc.png")
-        return found.numbers() | {"auc_of_latents": floor.auc.value}
+        return found.numbers() | {"auc_of_latents": floor.numbers()["auc"]}
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
@@ -106,7 +106,7 @@ class ReIDStage(Stage):
     def _latents(self, frames: Tensor) -> Tensor:
         """What the network sees: latents as they are, pixels encoded (the posterior's mean)."""
         if self.codec is None:
-            return frames.to(self.device)
+            return frames
         self.codec.vae.to(self.device)
         return self.codec.encode(frames).to(self.device)
 
