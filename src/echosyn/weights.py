@@ -59,6 +59,8 @@ class Facts(Settings):
     """How the VAE sees grey levels (`echosyn.pixels`)."""
     fps: float = 32.0
     """Frames a second of the clips it was trained on."""
+    period: int | None = None
+    """Every so many-th frame is in a clip, whatever the frame rate; ``fps`` then has no say."""
     num_frames: int | None = None
     """Frames in a training clip."""
     drop_conditions: float = 0.0

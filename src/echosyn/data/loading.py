@@ -121,18 +121,31 @@ class Frames(Items):
 
 
 class Clips(Items):
-    """Pixel clips with their EF: ``{"clip": uint8 (T, H, W), "ef": percent, "index": g}``; short ones end in black."""
+    """Pixel clips with their EF; short ones end in black.
 
-    def __init__(self, records: Sequence[Record], read: ReadVideo, fps: float, num_frames: int, seed: int) -> None:
+    ``{"clip": uint8 (T, H, W), "length": frames before the black, "ef": percent, "index": g}``
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        read: ReadVideo,
+        fps: float,
+        num_frames: int,
+        seed: int,
+        period: int | None = None,
+    ) -> None:
         super().__init__([r for r in records if r.ef is not None], seed, "clips")
-        self.read, self.fps, self.num_frames = read, fps, num_frames
+        self.read, self.fps, self.num_frames, self.period = read, fps, num_frames, period
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         record = self.records[self.shuffle[g]]
         assert record.num_frames is not None
         assert record.fps is not None
-        indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, self.draws(g).random())
-        return {"clip": pixel_clip(self.read(record), indices, self.num_frames), "ef": record.ef, "index": g}
+        windows = clips.windows(record.num_frames, record.fps, self.fps, self.num_frames, self.period)
+        indices = clips.anywhere(windows, self.draws(g).random())
+        clip = pixel_clip(self.read(record), indices, self.num_frames)
+        return {"clip": clip, "length": len(indices), "ef": record.ef, "index": g}
 
 
 class LatentClips(Items):

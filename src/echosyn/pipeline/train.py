@@ -22,6 +22,7 @@ from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
+from echosyn.pipeline import splits
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge
 from echosyn.pipeline.progress import Progress, silent
@@ -87,7 +88,7 @@ def train(
     learnt = [r for r in records if r.split == "TRAIN"]
     items = stage.items(data, learnt)
     accelerator = _accelerator(settings, device, out)
-    run = {
+    run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
@@ -106,7 +107,7 @@ def train(
         if accelerator.is_main_process:
             if settings.loop.select == "best" and judge.best_step is not None:
                 checkpoint.restore(out, training, judge.best_step)
-            last |= _export(training, data, learnt, out)
+            last |= _export(training, data, learnt, out, run["data"])
         accelerator.wait_for_everyone()
     return {"model": str(out / MODEL), "steps": training.step, **last}
 
@@ -191,16 +192,19 @@ def _anywhere(training: Training, flag: bool) -> bool:
     return float(training.accelerator.reduce(given, "sum")) > 0
 
 
-def _export(training: Training, data: Path, records: list[Record], out: Path) -> dict[str, float]:
+def _export(training: Training, data: Path, records: list[Record], out: Path, data_hash: str) -> dict[str, float]:
     """Write the model folder, from averaged weights if there are any; the live ones then go beside it."""
-    stage = training.stage
+
+    def write(folder: Path) -> dict[str, float]:
+        facts = training.stage.finish(data, records)
+        training.stage.export(folder)
+        splits.write(folder, records, data_hash)
+        return facts
+
     if training.averages:
-        stage.finish(data, records)
-        stage.export(out / RAW_MODEL)
+        write(out / RAW_MODEL)
     with training.averaged():
-        facts = stage.finish(data, records)
-        stage.export(out / MODEL)
-    return facts
+        return write(out / MODEL)
 
 
 def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -> None:

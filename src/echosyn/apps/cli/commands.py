@@ -347,6 +347,14 @@ def evaluate(
     real: Annotated[Path, typer.Argument(help="Real dataset folder.", show_default=False)],
     out: Out,
     vae: Annotated[Path | None, typer.Option(help="VAE whose reconstruction to report.", show_default=False)] = None,
+    made_by: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--made-by",
+            help="Model that made SYNTHETIC, repeatable; refused if it was trained on REAL's VAL or TEST.",
+            show_default=False,
+        ),
+    ] = None,
     preset: Preset = "phantom",
     config: Config = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of the EF regressors.")] = None,
@@ -362,9 +370,60 @@ def evaluate(
     settings = catalog.settings("ef", preset, config, set_ or [])
     progress = Console(quiet)
     result = evaluate_sets(
-        synthetic, real, out, ef_settings=settings, vae=vae, seed=seed, device=device, progress=progress
+        synthetic,
+        real,
+        out,
+        ef_settings=settings,
+        vae=vae,
+        made_by=made_by or [],
+        seed=seed,
+        device=device,
+        progress=progress,
     )
     show(result, json)
+
+
+@app.command("predict-ef")
+def predict_ef(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model folder of the EF regressor, or a folder with ef in it.", show_default=False),
+    ] = None,
+    clips: Annotated[
+        str, typer.Option(help="Average over so many clips of a video, or all (EchoNet-Dynamic's test; slow).")
+    ] = "4",
+    fps: Annotated[float | None, typer.Option(help="Frame rate, whatever the files say.", show_default=False)] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Read the EF off video files, in percent: a line a file. Bad files are named and left out; exit code 2 if there are any."""
+    from echosyn.pipeline.predict import predict_files, video_files
+
+    if model is None:
+        raise ConfigError(
+            "--model is missing: this version ships no models; give the model folder of `echosyn train ef`"
+        )
+    files, readings, problems = video_files(videos), [], 0
+    for reading in predict_files(
+        files, model, num_clips=_clips(clips), fps=fps, device=device, progress=Console(quiet)
+    ):
+        if reading.problem is not None:
+            problems += 1
+            typer.echo(f"error: {reading.problem}", err=True)
+            continue
+        if reading.resized_from is not None and not quiet:
+            height, width = reading.resized_from
+            typer.echo(f"warning: {reading.path}: {width}x{height} as a whole became 112x112", err=True)
+        if json:
+            readings.append({"file": str(reading.path), "ef": reading.ef, "clips": reading.num_clips})
+        else:
+            typer.echo(f"{reading.ef:5.1f}  {reading.path}")
+    if json:
+        show({"videos": readings, "problems": problems}, as_json=True)
+    if problems:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -451,6 +510,14 @@ def _ef(text: str | None, dataset: Path | None) -> Any:
     if dataset is not None:
         return ef_from(dataset)
     return ef_range(text) if text is not None else None
+
+
+def _clips(text: str) -> Any:
+    if text == "all":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--clips {text}: expected a number from 1 on, or all")
+    return int(text)
 
 
 def _box(text: str | None) -> tuple[int, int, int, int] | None:
