@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echosyn.data import filelist, latents
-from echosyn.data.loading import Clips, Frames, LatentClips, LatentPairs, Positions, Recent, Shuffle, pixel_clip
+from echosyn.data.loading import Clips, Frames, LatentClips, Pairs, Positions, Recent, Shuffle, pixel_clip
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 
@@ -28,13 +28,18 @@ def pixels(record: Record) -> np.ndarray[Any, np.dtype[np.uint8]]:
 RECORDS = [Record(f"v{i}", ef=10.0 * i, fps=32.0, num_frames=3 + i) for i in range(5)]
 
 
+def frame_of(folder: Path) -> Any:
+    """Latent frames, unchanged by the draws."""
+    return lambda record, frame, _: latents.read(folder, record, [frame])[0]
+
+
 def streams(folder: Path, seed: int = 0) -> dict[str, Any]:
     records = filelist.read(folder)
     return {
         "frames": Frames(RECORDS, pixels, 2, seed),
         "clips": Clips(RECORDS, pixels, 32.0, 4, seed),
         "latent clips": LatentClips(folder, records, 32.0, 8, seed),
-        "latent pairs": LatentPairs(folder, records, seed),
+        "pairs": Pairs(records, frame_of(folder), 0.5, seed),
     }
 
 
@@ -89,7 +94,7 @@ def test_one_process_has_every_position():
 # Items
 
 
-@pytest.mark.parametrize("kind", ["frames", "clips", "latent clips", "latent pairs"])
+@pytest.mark.parametrize("kind", ["frames", "clips", "latent clips", "pairs"])
 def test_an_item_depends_on_seed_and_position_alone(kind: str, latents_folder: Path) -> None:
     stream = streams(latents_folder)[kind]
     forward = [stream[g] for g in range(30)]
@@ -157,23 +162,45 @@ def test_clips_and_stills_reach_the_whole_video(latents_folder: Path) -> None:
     assert shown == set(range(41))
 
 
-def test_half_of_the_pairs_are_of_one_video(latents_folder: Path) -> None:
-    stream = LatentPairs(latents_folder, filelist.read(latents_folder), 0)
+def test_half_of_the_pairs_are_of_one_patient(latents_folder: Path) -> None:
+    stream = Pairs(filelist.read(latents_folder), frame_of(latents_folder), 0.5, 0)
     items = [stream[g] for g in range(600)]
     for item in items:
-        assert (int(item["a"][0, 0, 0]) == int(item["b"][0, 0, 0])) == bool(item["same"])
+        assert item["patient"] == int(item["a"][0, 0, 0])
+        assert (item["patient"] == int(item["b"][0, 0, 0])) == bool(item["same"])
     same = sum(item["same"] for item in items)
     assert 250 < same < 350  # four standard deviations of a fair coin
     others = Counter((int(i["b"][0, 0, 0]) - int(i["a"][0, 0, 0])) % 10 for i in items if not i["same"])
     assert set(others) == set(range(1, 10))
 
 
+def test_two_videos_of_a_patient_are_one_patient(latents_folder: Path) -> None:
+    records = [replace(r, extra={"PatientId": f"p{i // 3}"}) for i, r in enumerate(filelist.read(latents_folder)[:6])]
+    stream = Pairs(records, frame_of(latents_folder), 0.5, 0)
+    videos: Counter[tuple[int, int]] = Counter()
+    for g in range(200):
+        item = stream[g]
+        a, b = (int(item[side][0, 0, 0]) for side in "ab")
+        assert item["patient"] == a // 3
+        assert (a // 3 == b // 3) == bool(item["same"])
+        videos[a, b] += 1
+    assert set(videos) == {(a, b) for a in range(6) for b in range(6)}
+
+
+def test_pairs_of_one_patient_alone_show_every_patient_once_an_epoch(latents_folder: Path) -> None:
+    stream = Pairs(filelist.read(latents_folder), frame_of(latents_folder), 1.0, 0)
+    items = [stream[g] for g in range(20)]
+    assert all(int(i["b"][0, 0, 0]) == i["patient"] and i["same"] == 1 for i in items)
+    assert sorted(i["patient"] for i in items[:10]) == sorted(i["patient"] for i in items[10:]) == list(range(10))
+
+
 # Mistakes
 
 
 def test_one_patient_cannot_be_told_apart(latents_folder: Path) -> None:
-    with pytest.raises(DataError, match=r"1 TRAIN video\(s\).*at least 2"):
-        LatentPairs(latents_folder, filelist.read(latents_folder)[:1], 0)
+    one = [replace(r, extra={"PatientId": "p"}) for r in filelist.read(latents_folder)]
+    with pytest.raises(DataError, match=r"1 TRAIN patient\(s\).*at least 2"):
+        Pairs(one, frame_of(latents_folder), 0.5, 0)
 
 
 def test_unknown_lengths_name_the_cure():

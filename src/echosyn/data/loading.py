@@ -22,6 +22,8 @@ from echosyn.errors import DataError
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 ReadVideo = Callable[[Record], Pixels]
 """A recording's grey frames, uint8 ``(T, H, W)``."""
+ReadFrame = Callable[[Record, int, np.random.Generator], Tensor]
+"""A frame of a recording by its number, perhaps changed by the draws of its item."""
 
 
 class Positions(Sampler[int]):
@@ -193,27 +195,44 @@ class LatentClips(Items):
         return {"latents": padded, "mask": mask, "still": still, **self.labels[video], "index": g}
 
 
-class LatentPairs(Items):
-    """Pairs of latent frames for the re-identification model, half of them of one video.
+class Pairs(Items):
+    """Pairs of frames for the re-identification model.
 
-    ``{"a": (C, h, w), "b": (C, h, w), "same": 0 or 1, "index": g}``
+    ``{"a": frame, "b": frame, "same": 0 or 1, "patient": whose ``a`` is, as a number, "index": g}``; every patient is ``a``
+    once an epoch, and any two frames of a patient may be a pair, of whichever videos.
+
+    Args:
+        records: videos of at least two patients (``Record.patient``).
+        read: one frame of a recording.
+        same: share of pairs of one patient; the others are of two.
+        seed: of the order and the draws.
     """
 
-    def __init__(self, folder: Path, records: Sequence[Record], seed: int) -> None:
-        super().__init__(records, seed, "latent pairs")
-        self.folder = folder
-        if len(self.records) < 2:
-            raise DataError(f"{folder}: {len(self.records)} TRAIN video(s); telling patients apart needs at least 2")
+    def __init__(self, records: Sequence[Record], read: ReadFrame, same: float, seed: int) -> None:
+        super().__init__(records, seed, "pairs")
+        self.read, self.same = read, same
+        videos: dict[str, list[Record]] = {}
+        for record in self.records:
+            videos.setdefault(record.patient, []).append(record)
+        self.patients = list(videos.values())
+        if len(self.patients) < 2:
+            raise DataError(f"{len(self.patients)} TRAIN patient(s); telling patients apart needs at least 2")
+
+    @cached_property
+    def shuffle(self) -> Shuffle:
+        """The order of the patients."""
+        return Shuffle(len(self.patients), self.seed)
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         first, draws = self.shuffle[g], self.draws(g)
-        same = bool(draws.integers(2))
-        other = first if same else (first + 1 + int(draws.integers(len(self.records) - 1))) % len(self.records)
-        a, b = (self._frame(self.records[i], draws) for i in (first, other))
-        return {"a": a, "b": b, "same": float(same), "index": g}
+        same = bool(draws.random() < self.same)
+        other = first if same else (first + 1 + int(draws.integers(len(self.patients) - 1))) % len(self.patients)
+        a, b = (self._frame(self.patients[i], draws) for i in (first, other))
+        return {"a": a, "b": b, "same": float(same), "patient": first, "index": g}
 
-    def _frame(self, record: Record, draws: np.random.Generator) -> Tensor:
-        return latents.read(self.folder, record, [int(draws.integers(record.num_frames or 1))])[0]
+    def _frame(self, videos: Sequence[Record], draws: np.random.Generator) -> Tensor:
+        record = videos[int(draws.integers(len(videos)))]
+        return self.read(record, int(draws.integers(record.num_frames or 1)), draws)
 
 
 def pixel_clip(frames: Pixels, indices: clips.Indices, length: int) -> Tensor:

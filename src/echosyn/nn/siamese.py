@@ -1,12 +1,17 @@
 """The re-identification network: do two latent frames show the same patient?"""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torchvision.models import resnet
+
+from echosyn.errors import ModelError
 
 Backbone = Literal["resnet50", "resnet18", "small"]
 
@@ -50,6 +55,27 @@ class SiameseNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits ``(B,)`` that ``a[i]`` and ``b[i]`` are of one patient; swapping them changes nothing."""
         return cast(Tensor, self.score((self.embed(a) - self.embed(b)).abs())[:, 0])
+
+
+def load_backbone(network: SiameseNet, state: Mapping[str, Tensor], source: Path) -> None:
+    """Put ImageNet weights of torchvision's ResNet into the backbone.
+
+    Its first convolution (latents have other channels than pictures) and last layer stay as they are.
+
+    Raises:
+        ModelError: ``state``, which came from ``source``, is of another network.
+    """
+    own = network.network.state_dict()
+    taken = {name: value for name, value in state.items() if not name.startswith(("conv1.", "fc."))}
+    expected = {name: value.shape for name, value in own.items() if not name.startswith(("conv1.", "fc."))}
+    if expected != {name: value.shape for name, value in taken.items()}:
+        raise ModelError(f"{source}: not the weights of a {network.config.backbone}; expected torchvision's file")
+    network.network.load_state_dict(own | taken)
+
+
+def correlations(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson correlation of each row of ``a`` ``(n, d)`` with each of ``b`` ``(m, d)``: ``(n, m)``; of a constant row 0."""
+    return normalize(a - a.mean(dim=1, keepdim=True), dim=1) @ normalize(b - b.mean(dim=1, keepdim=True), dim=1).T
 
 
 def _min_max(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
+from echosyn.training.stages.reid import ReIDSettings
 
 TRAINED = ("vae", "lidm", "lvdm", "reid")
 """Stages that `run` needs; the EF regressors belong to `evaluate`."""
@@ -127,13 +128,24 @@ def _models(
         if stage not in found:
             run_folder = folder / "models" / stage
             if not (run_folder / "model").is_dir():
-                data = dataset if stage == "vae" else latents
-                train(stage, data, run_folder, settings=settings[stage], resume=True, device=device, progress=progress)
+                data, values = _input(stage, dataset, latents, settings[stage], found)
+                train(stage, data, run_folder, settings=values, resume=True, device=device, progress=progress)
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
         if stage == "vae" and not latents.exists():
             encode(dataset, latents, vae=found["vae"], posterior="mean", device=device, progress=progress)
     return found
+
+
+def _input(
+    stage: str, dataset: Path, latents: Path, settings: StageSettings, found: Mapping[str, Path]
+) -> tuple[Path, StageSettings]:
+    """What a stage learns from; a contrastive re-identification model sees pixels that are changed and then encoded."""
+    if stage == "vae":
+        return dataset, settings
+    if isinstance(settings, ReIDSettings) and settings.objective == "contrastive":
+        return dataset, settings.model_copy(update={"vae": str(found["vae"])})
+    return latents, settings
 
 
 def _given(models: Path | None, stage: str) -> Path | None:

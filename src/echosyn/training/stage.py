@@ -105,7 +105,7 @@ class Stage(ABC):
     """Something trainable: VAE, LIDM, LVDM, Re-ID or EF."""
 
     name: ClassVar[str]
-    needs_latents: ClassVar[bool]
+    needs_latents: bool
     """Whether its data are a latents folder rather than a dataset folder."""
     settings: StageSettings
     network: Any
