@@ -41,7 +41,7 @@ def edge_costs(frames: Pixels, seed: tuple[float, float], elongation: float) -> 
     x = seed[0] + np.cos(ANGLES)[:, None] * RADII
     y = seed[1] + elongation * np.sin(ANGLES)[:, None] * RADII
     rays = np.stack([ndimage.map_coordinates(frame, [y, x], order=1, mode="constant") for frame in frames])
-    kernel = np.repeat(np.float32([1.0, -1.0]), _EDGE_WIDTH) / _EDGE_WIDTH
+    kernel = np.repeat(np.array([1.0, -1.0], np.float32), _EDGE_WIDTH) / _EDGE_WIDTH
     edge = ndimage.convolve1d(rays, kernel, axis=-1, mode="nearest")
     cavity = np.quantile(rays[:, :, :8], 0.5)
     bright = np.cumsum((rays - cavity - 0.3).clip(min=0), axis=-1) * STEP
