@@ -46,6 +46,14 @@ class StageName(StrEnum):
     ef = "ef"
 
 
+class Variant(StrEnum):
+    """The datasets that EchoNet-Synthetic publishes models for."""
+
+    dynamic = "dynamic"
+    ped_a4c = "ped_a4c"
+    ped_psax = "ped_psax"
+
+
 Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Item i depends on (seed, i) alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -291,6 +299,9 @@ def generate(
         Path | None,
         typer.Option(help="Folder with vae, lidm, lvdm and reid, or their published names.", show_default=False),
     ] = None,
+    dataset: Annotated[
+        Variant | None, typer.Option(help="Which published LIDM and Re-ID, where there are several.", show_default=False)
+    ] = None,
     num: Annotated[int, typer.Option(help="Videos.")] = 16,
     seed: Seed = 0,
     reference: Annotated[
@@ -316,7 +327,7 @@ def generate(
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
     result = generate_dataset(
         out,
-        models=weights.find_all(models, needed),
+        models=weights.find_all(models, needed, dataset.value if dataset else None),
         num=num,
         seed=seed,
         reference=reference,

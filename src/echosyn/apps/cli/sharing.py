@@ -1,0 +1,96 @@
+"""The verbs of what comes in from others and what goes out to them: weights, releases, EchoNet's own formats."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echosyn.apps.cli.commands import Json, Quiet, app
+from echosyn.apps.cli.console import Console, show
+
+weights_app = typer.Typer(
+    help="Weights that others publish: list, fetch, verify, import.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(weights_app, name="weights")
+
+
+class Kind(StrEnum):
+    """What `weights import` reads."""
+
+    siamese = "siamese"
+    ldm_vae = "ldm-vae"
+
+
+Models = Annotated[Path, typer.Argument(help="Folder of models.", show_default=False)]
+
+
+@weights_app.command("list")
+def list_(json: Json = False) -> None:
+    """What can be fetched, from where, how large, under which licence."""
+    from echosyn.weights.registry import sources
+
+    if json:
+        show({"sources": [source.model_dump() for source in sources().values()]}, as_json=True)
+        return
+    for source in sources().values():
+        size = f"{source.size_mb} MB" if source.size_mb else "size not published"
+        typer.echo(f"{source.name}: {source.about}; {size}; licence: {source.licence}")
+        for file, digest in source.files.items():
+            typer.echo(f"  {source.address(file)}  sha256 {digest[:12] if digest else 'not published'}")
+
+
+@weights_app.command("fetch")
+def fetch_(
+    names: Annotated[list[str], typer.Argument(help="Names of `weights list`, or a group such as echonet-synthetic.")],
+    to: Annotated[Path, typer.Option(help="Folder of models to fill.")] = Path("models"),
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Folder or URL with the same layout.", show_default=False)
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
+    trust_on_first_use: Annotated[
+        bool, typer.Option("--trust-on-first-use", help="Accept and record hashes that nobody published.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Fetch published weights, resumed and checked; what is there and right stays."""
+    from echosyn.weights import fetch, registry
+
+    found = fetch.fetch(
+        registry.select(names),
+        to,
+        mirror=from_,
+        offline=offline,
+        trust_on_first_use=trust_on_first_use,
+        progress=Console(quiet),
+    )
+    show({"models": str(to), "files": len(found), "sha256": found}, json)
+
+
+@weights_app.command("verify")
+def verify_weights(models: Models, json: Json = False) -> None:
+    """Recompute the hashes of what was fetched into a folder."""
+    from echosyn.weights import fetch
+
+    found = fetch.verify(models)
+    show({"models": str(models), "files": len(found), "sha256": found}, json)
+
+
+@weights_app.command("import")
+def import_weights(
+    checkpoint: Annotated[Path, typer.Argument(help="The file of weights.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Model folder to write.", show_default=False)],
+    kind: Annotated[Kind, typer.Option("--from", help="What it is.", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Option(help="Its settings file (ldm-vae); default EchoNet-Synthetic's.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Turn a published checkpoint into a model folder; nothing in it is executed."""
+    from echosyn.pipeline.folder import refuse_existing
+    from echosyn.weights.published import import_checkpoint
+
+    refuse_existing(out)
+    stage = import_checkpoint(kind.value, checkpoint, out, config)
+    show({"model": str(out), "stage": stage}, json)
