@@ -300,7 +300,8 @@ def generate(
         typer.Option(help="Folder with vae, lidm, lvdm and reid, or their published names.", show_default=False),
     ] = None,
     dataset: Annotated[
-        Variant | None, typer.Option(help="Which published LIDM and Re-ID, where there are several.", show_default=False)
+        Variant | None,
+        typer.Option(help="Which published LIDM and Re-ID, where there are several.", show_default=False),
     ] = None,
     num: Annotated[int, typer.Option(help="Videos.")] = 16,
     seed: Seed = 0,

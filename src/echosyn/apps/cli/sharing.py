@@ -94,3 +94,58 @@ def import_weights(
     refuse_existing(out)
     stage = import_checkpoint(kind.value, checkpoint, out, config)
     show({"model": str(out), "stage": stage}, json)
+
+
+@app.command()
+def publish(
+    dataset: Annotated[Path, typer.Argument(help="Synthetic dataset folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New folder: the release.", show_default=False)],
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", "--license", help="Such as cc-by-4.0; asked, never assumed.", show_default=False),
+    ] = None,
+    licence_file: Annotated[Path | None, typer.Option(help="Its text.", show_default=False)] = None,
+    title: Annotated[str, typer.Option(help="Name of the dataset.")] = "Synthetic echocardiograms",
+    splits: Annotated[
+        str | None, typer.Option(help="TRAIN,VAL,TEST counts; what is left over is EXTRA.", show_default=False)
+    ] = None,
+    audit: Annotated[Path | None, typer.Option(help="Audit of exactly these videos.", show_default=False)] = None,
+    without_audit: Annotated[
+        str | None, typer.Option(help="The words that are needed to do without.", show_default=False)
+    ] = None,
+    evaluation: Annotated[Path | None, typer.Option(help="report.json of its evaluation.", show_default=False)] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Models that made it: their cards are added.", show_default=False)
+    ] = None,
+    push: Annotated[str | None, typer.Option(help="ORG/NAME on the Hugging Face hub.", show_default=False)] = None,
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it there.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make a release folder of a synthetic dataset: only what may leave the house, sealed; push it if asked."""
+    from echosyn.pipeline.publish import Words
+    from echosyn.pipeline.publish import publish as publish_dataset
+
+    result = publish_dataset(
+        dataset,
+        out,
+        Words(licence, licence_file, title, splits, without_audit),
+        audit=audit,
+        evaluation=evaluation,
+        models=models,
+        push=push,
+        public=public,
+        progress=Console(quiet),
+    )
+    show(result, json)
+
+
+@app.command()
+def verify(
+    release: Annotated[Path, typer.Argument(help="Release folder.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Recompute the provenance chain of a release; exit code 2 if a byte changed."""
+    from echosyn.pipeline.verify import verify as verify_release
+
+    show(verify_release(release), json)
