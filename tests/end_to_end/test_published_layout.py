@@ -105,7 +105,8 @@ def fetch_and_generate(program: Any, mirror: Any, folder: Path, lidm_steps: int)
     (folder / "models" / "lidm_dynamic" / "echosyn.json").write_text(json.dumps({"num_inference_steps": lidm_steps}))
     out = folder / "synthetic"
     options = ["--num", 1, "--frames", 64, "--steps", 1, "--seed", 3, "--dataset", "dynamic", "--quiet"]
-    program.good("generate", out, "--models", folder / "models", *options)
+    done = program.start("generate", out, "--models", folder / "models", *options).wait(timeout_s=1800)
+    assert done.code == 0, done.stderr
     return out
 
 

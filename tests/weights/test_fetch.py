@@ -134,7 +134,9 @@ def test_a_prefix_of_a_hash_is_enough(served: Any, out: Path) -> None:
 
 def test_offline_opens_no_connection(served: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was opened"))
-    with pytest.raises(ModelError, match=r"offline: 1 file\(s\) are not here, first http://127.0.0.1:9/weights.bin; bring"):
+    with pytest.raises(
+        ModelError, match=r"offline: 1 file\(s\) are not here, first http://127.0.0.1:9/weights.bin; bring"
+    ):
         fetch.fetch([KNOWN], out, offline=True)
     assert fetch.fetch([KNOWN], out, offline=True, mirror=str(served.root)) == {"b/weights.bin": DIGEST}
     assert fetch.fetch([KNOWN], out, offline=True) == {"b/weights.bin": DIGEST}

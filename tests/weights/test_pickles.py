@@ -1,6 +1,7 @@
 """Pickles: tensors come out, code never runs."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ def test_an_evil_pickle_is_refused_and_does_not_run(writer: str, reader: str, tm
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=writer == "torch")
+    readers: dict[str, Callable[[], Any]] = {
+        "checkpoint": lambda: read_checkpoint(path),
+        "import": lambda: import_checkpoint("siamese", path, tmp_path / "out"),
+        "published folder": lambda: weights.load(path.parent, "reid"),
+    }
     with pytest.raises(ModelError) as error:
-        if reader == "checkpoint":
-            read_checkpoint(path)
-        elif reader == "import":
-            import_checkpoint("siamese", path, tmp_path / "out")
-        else:
-            weights.load(path.parent, "reid")
+        readers[reader]()
     assert "refused" in str(error.value)
     assert "\n" not in str(error.value)
     assert not canary.exists()

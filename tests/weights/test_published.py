@@ -53,7 +53,9 @@ def pair() -> list[Tensor]:
 
 
 @torch.no_grad()
-def test_the_siamese_scores_as_theirs_read_in_place_or_imported(theirs: TheirSiamese, published: Path, tmp_path: Path) -> None:
+def test_the_siamese_scores_as_theirs_read_in_place_or_imported(
+    theirs: TheirSiamese, published: Path, tmp_path: Path
+) -> None:
     assert import_checkpoint("siamese", next(published.glob("*.pth")), tmp_path / "ours") == "reid"
     expected = theirs(*pair())
     assert expected.std() > 0

@@ -224,6 +224,7 @@ def _write_papers(
         title=words.title,
         description=description,
         licence="LICENSE" if licence == "other" else licence,
+        audited=audit is not None,
         date=datetime.now(UTC).date().isoformat(),
         address=f"https://huggingface.co/datasets/{push}" if push else None,
     )

@@ -149,3 +149,50 @@ def verify(
     from echosyn.pipeline.verify import verify as verify_release
 
     show(verify_release(release), json)
+
+
+@app.command()
+def frames(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
+    every: Annotated[int, typer.Option(help="Take every n-th frame.")] = 5,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write frames of the TRAIN and VAL videos as PNG, with lists, for VAE trainers that read images."""
+    from echosyn.pipeline.images import extract_frames
+
+    show(extract_frames(dataset, out, every=every, progress=Console(quiet)), json)
+
+
+@app.command()
+def reference(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
+    frames: Annotated[int, typer.Option(help="Of each video.")] = 128,
+    fps: Annotated[float, typer.Option(help="At this rate.")] = 32.0,
+    num: Annotated[int | None, typer.Option(help="Videos; default as published.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write TRAIN videos as folders of PNG, for StyleGAN-V's metrics."""
+    from echosyn.pipeline.images import reference_images
+
+    result = reference_images(dataset, out, frames=frames, fps=fps, num=num, seed=seed, progress=Console(quiet))
+    show(result, json)
+
+
+@app.command("update-split")
+def update_split(
+    csv: Annotated[Path, typer.Option(help="FileList.csv; it stays untouched.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="New file list.", show_default=False)],
+    train: Annotated[int, typer.Option(help="Videos.", show_default=False)],
+    val: Annotated[int, typer.Option(help="Videos.", show_default=False)],
+    test: Annotated[int, typer.Option(help="Videos.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Give the rows of a file list new splits, in their order; what is left over is EXTRA."""
+    from echosyn.pipeline.images import update_splits
+
+    show(update_splits(csv, output, {"TRAIN": train, "VAL": val, "TEST": test}), json)

@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from yaml import YAMLError
 
 from echosyn.config import near_miss
 from echosyn.errors import ConfigError, DataError
@@ -107,7 +108,7 @@ def check_card(text: str, kind: type[DatasetCard] | type[ModelCard] = DatasetCar
     """
     try:
         data: dict[str, Any] = kind(text).data.to_dict()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, YAMLError) as error:
         raise DataError(f"README.md: the hub would refuse it ({str(error).splitlines()[0]})") from error
     problems = []
     if data.get("license") not in LICENCES:
