@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelCard
+
 from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.errors import DataError, ModelError
@@ -79,7 +81,12 @@ def publish(
     passed = audits.required(audit, words.without_audit, seal.videos_hash(dataset))
     numbers = _figures(evaluation, dataset) if evaluation else None
     described = _model_cards(models, made, words.title, licence) if models else {}
-    settings = {"licence": licence, "title": words.title, "splits": words.splits, "audit": passed and passed.released()}
+    settings: dict[str, Any] = {
+        "licence": licence,
+        "title": words.title,
+        "splits": words.splits,
+        "audit": passed and passed.released(),
+    }
     settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
     inputs = {"synthetic": dataset} | ({"licence": words.licence_file} if words.licence_file else {})
     if not (push and _same(out, provenance("publish", settings, inputs))):
@@ -203,7 +210,7 @@ def _write_papers(
     if numbers:
         write_json(folder / "evaluation.json", numbers)
     for stage, text in described.items():
-        cards.check_card(text, cards.ModelCard)
+        cards.check_card(text, ModelCard)
         (folder / "model-cards").mkdir(exist_ok=True)
         (folder / "model-cards" / f"{stage}.md").write_text(text)
     card = cards.dataset_card(

@@ -6,7 +6,7 @@ Siamese ResNet-50 of Packhäuser et al. 2022 as EchoNet-Synthetic uses it (``mod
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
@@ -17,8 +17,6 @@ from echosyn.errors import ConfigError, ModelError
 from echosyn.nn.siamese import SiameseNet
 from echosyn.weights import Facts, save
 from echosyn.weights.pickles import read_checkpoint
-
-N = TypeVar("N", bound=nn.Module)
 
 LATENT_DIFFUSION = {
     "ch": 128,
@@ -39,7 +37,9 @@ def import_siamese(checkpoint: Path) -> SiameseNet:
     _expect(checkpoint, found, ("model.conv1.weight", "model.fc.weight", "fc_end.weight"), "Siamese ResNet-50")
     renamed = {_siamese_name(name): tensor for name, tensor in found.items()}
     channels, features = found["model.conv1.weight"].shape[1], found["model.fc.weight"].shape[0]
-    return _filled(SiameseNet(in_channels=channels, embedding_size=features), renamed, checkpoint)
+    network = SiameseNet(in_channels=channels, embedding_size=features)
+    _fill(network, renamed, checkpoint)
+    return network
 
 
 def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) -> AutoencoderKL:
@@ -61,7 +61,9 @@ def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) ->
             f"{checkpoint}: {len(found) - len(converted)} tensor(s) have no place in a VAE of these settings; "
             "give its own settings file with --config"
         )
-    return _filled(AutoencoderKL(**settings), converted, checkpoint)
+    network = AutoencoderKL(**settings)
+    _fill(network, converted, checkpoint)
+    return network
 
 
 KINDS: Mapping[str, str] = {"siamese": "reid", "ldm-vae": "vae"}
@@ -120,7 +122,7 @@ def _expect(checkpoint: Path, found: Mapping[str, Tensor], names: tuple[str, ...
         )
 
 
-def _filled(network: N, weights: Mapping[str, Tensor], checkpoint: Path) -> N:
+def _fill(network: nn.Module, weights: Mapping[str, Tensor], checkpoint: Path) -> None:
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:
@@ -128,4 +130,4 @@ def _filled(network: N, weights: Mapping[str, Tensor], checkpoint: Path) -> N:
         raise ModelError(
             f"{checkpoint}: its weights do not fit ({reason}); give its own settings file with --config"
         ) from error
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)

@@ -9,6 +9,8 @@ import typer
 from echosyn.apps.cli.commands import Json, Quiet, app
 from echosyn.apps.cli.console import Console, show
 
+__all__ = ["app"]
+
 weights_app = typer.Typer(
     help="Weights that others publish: list, fetch, verify, import.", no_args_is_help=True, rich_markup_mode=None
 )

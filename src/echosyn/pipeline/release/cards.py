@@ -107,7 +107,7 @@ def check_card(text: str, kind: type[DatasetCard] | type[ModelCard] = DatasetCar
         DataError: the card would be refused.
     """
     try:
-        data: dict[str, Any] = kind(text).data.to_dict()
+        data: dict[str, Any] = kind(text).data.to_dict()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, YAMLError) as error:
         raise DataError(f"README.md: the hub would refuse it ({str(error).splitlines()[0]})") from error
     problems = []

@@ -7,9 +7,10 @@ from typing import Any
 
 from huggingface_hub import DatasetCard, HfApi
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from echosyn.errors import ConfigError, DataError
+from echosyn.hashing import PROVENANCE
 from echosyn.pipeline.release import seal
 
 ATTEMPTS = 5
@@ -71,7 +72,7 @@ def _try(api: HfApi, folder: Path, repo: str, public: bool) -> str:
         repo_id=repo, repo_type="dataset", folder_path=folder, commit_message="Release by echosyn publish"
     )
     there = {file.rfilename for file in api.dataset_info(repo).siblings or []}
-    if missing := sorted({*seal.files(folder), seal.SUMS, seal.PROVENANCE} - there):
+    if missing := sorted({*seal.files(folder), seal.SUMS, PROVENANCE} - there):
         raise ConnectionError(f"{len(missing)} file(s) did not arrive, first {missing[0]}")
     return address
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from echosyn import hashing
 from echosyn.data import filelist
+from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
 from echosyn.hashing import PROVENANCE, file_hash
 
@@ -81,7 +82,7 @@ def _broken_links(folder: Path, record: Mapping[str, Any], actual: Mapping[str, 
     if (folder / AUDIT).is_file() and _json(folder / AUDIT).get("videos") != videos:
         found.append(f"{AUDIT}: is the audit of other videos")
     listed = _json(folder / CROISSANT).get("distribution", [])
-    pairs = {entry.get("contentUrl"): entry.get("sha256") for entry in listed if isinstance(entry, dict)}
+    pairs = {str(entry.get("contentUrl")): entry.get("sha256") for entry in listed if isinstance(entry, dict)}
     found += [
         f"{CROISSANT}: another hash of {name}"
         for name, digest in pairs.items()
@@ -96,7 +97,7 @@ def _videos_hash(digests: Mapping[str, str]) -> str:
 
 
 def _is_video(name: str) -> bool:
-    return name.startswith(f"{filelist.VIDEOS}/") and name.lower().endswith(filelist.EXTENSIONS)
+    return name.startswith(f"{filelist.VIDEOS}/") and name.lower().endswith(EXTENSIONS)
 
 
 def _sealed(facts: Mapping[str, Any]) -> str:
