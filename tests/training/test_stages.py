@@ -64,9 +64,9 @@ def test_every_stage_trains_and_exports_a_model_folder_that_loads(
     training = Training(stage, stage.settings.loop)
     metrics = list(fit(training, items))
     assert all(f"{name}/loss" in m for m in metrics)
-    training.use_average()
-    stage.finish(data, train_records(data))
-    stage.export(tmp_path / "model")
+    with training.averaged():
+        stage.finish(data, train_records(data))
+        stage.export(tmp_path / "model")
     weights.load(tmp_path / "model", name)
     facts = weights.load_facts(tmp_path / "model")
     assert facts.stage == name

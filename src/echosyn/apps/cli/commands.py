@@ -1,5 +1,6 @@
 """The verbs. torch and the pipeline are imported inside the commands, so that ``--help`` answers at once."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -170,11 +171,14 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Short for --set loop.steps=N.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set loop.seed=N.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume although settings or data have changed.")
+    ] = False,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train one stage on the TRAIN videos of a folder."""
+    """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
     from echosyn.pipeline.train import train as train_stage
     from echosyn.training import catalog
 
@@ -182,8 +186,11 @@ def train(
     overrides += [f"loop.steps={steps}"] if steps is not None else []
     overrides += [f"loop.seed={seed}"] if seed is not None else []
     settings = catalog.settings(stage.value, preset, config, overrides)
-    progress = Console(quiet)
-    show(train_stage(stage.value, data, out, settings=settings, resume=resume, device=device, progress=progress), json)
+    is_main = os.environ.get("RANK", "0") == "0"
+    how = {"resume": resume, "accept_changes": accept_changes, "device": device}
+    result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
+    if is_main:
+        show(result, json)
 
 
 @app.command()
