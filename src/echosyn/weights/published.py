@@ -37,7 +37,7 @@ def import_siamese(checkpoint: Path) -> SiameseNet:
     _expect(checkpoint, found, ("model.conv1.weight", "model.fc.weight", "fc_end.weight"), "Siamese ResNet-50")
     renamed = {_siamese_name(name): tensor for name, tensor in found.items()}
     channels, features = found["model.conv1.weight"].shape[1], found["model.fc.weight"].shape[0]
-    network = SiameseNet(in_channels=channels, embedding_size=features)
+    network: SiameseNet = SiameseNet(in_channels=channels, embedding_size=features)
     _fill(network, renamed, checkpoint)
     return network
 
@@ -61,7 +61,7 @@ def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) ->
             f"{checkpoint}: {len(found) - len(converted)} tensor(s) have no place in a VAE of these settings; "
             "give its own settings file with --config"
         )
-    network = AutoencoderKL(**settings)
+    network: AutoencoderKL = AutoencoderKL(**settings)
     _fill(network, converted, checkpoint)
     return network
 
