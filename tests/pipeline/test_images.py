@@ -71,9 +71,9 @@ def test_new_splits_are_exact_and_keep_every_other_column(tmp_path: Path) -> Non
     result = update_splits(tmp_path / "a.csv", tmp_path / "b.csv", {"TRAIN": 4, "VAL": 2, "TEST": 2})
     assert result == {"file list": str(tmp_path / "b.csv"), "TRAIN": 4, "VAL": 2, "TEST": 2, "EXTRA": 1}
     lines = (tmp_path / "b.csv").read_text().splitlines()
-    assert lines[0] == "FileName,EF,Note,Split"
-    assert lines[1] == "v0.avi,0,n0,TRAIN"
-    assert [line.rpartition(",")[2] for line in lines[1:]] == ["TRAIN"] * 4 + ["VAL"] * 2 + ["TEST"] * 2 + ["EXTRA"]
+    assert lines[0] == "FileName,EF,Split,Note"
+    assert lines[1] == "v0.avi,0,TRAIN,n0"
+    assert [line.split(",")[2] for line in lines[1:]] == ["TRAIN"] * 4 + ["VAL"] * 2 + ["TEST"] * 2 + ["EXTRA"]
     assert (tmp_path / "a.csv").read_bytes() == before
     with pytest.raises(DataError, match="exists already"):
         update_splits(tmp_path / "a.csv", tmp_path / "b.csv", {"TRAIN": 1, "VAL": 1, "TEST": 1})

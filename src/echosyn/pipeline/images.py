@@ -110,11 +110,9 @@ def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, 
 
     contents = table.read(csv, required=("FileName",))
     splits = splits_asked(",".join(str(count) for count in counts.values()), len(contents.rows))
-    columns = [column for column in contents.columns if column.casefold() != "split"]
     if out.exists():
         raise DataError(f"{out}: exists already; expected a new file: choose another name or remove it")
-    rows = [
-        [row.cells.get(c.casefold(), "") for c in columns] + [s] for row, s in zip(contents.rows, splits, strict=True)
-    ]
-    table.write(out, [*columns, "Split"], rows)
+    columns = [*contents.columns, *([] if contents.has("Split") else ["Split"])]
+    changed = [dict(row.cells) | {"split": split} for row, split in zip(contents.rows, splits, strict=True)]
+    table.write(out, columns, [[cells.get(column.casefold(), "") for column in columns] for cells in changed])
     return {"file list": str(out), **{split: splits.count(split) for split in dict.fromkeys(splits)}}
