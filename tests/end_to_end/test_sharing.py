@@ -58,3 +58,13 @@ def test_a_changed_byte_and_a_real_dataset_are_exit_code_2(
     assert refused.code == 2
     assert "may show patients" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_the_table_of_weights_says_where_how_large_and_under_which_licence(program: Any) -> None:
+    text = program.good("weights", "list").stdout
+    assert (
+        "https://huggingface.co/HReynaud/EchoNet-Synthetic/resolve/main/lvdm/diffusion_pytorch_model.safetensors"
+        in text
+    )
+    assert "sha256 not published" in text
+    assert text.count("licence: ") == len(program.good("weights", "list", "--json").json["sources"])
