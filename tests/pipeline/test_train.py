@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from echosyn import weights
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import splits
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training import checkpoint
 from echosyn.training.loop import NonFiniteLossError
@@ -58,6 +60,9 @@ def test_a_run_folder_holds_settings_log_and_model(call: Callable[..., Any], tmp
     assert said["stage"] == "reid"
     assert said["settings"]["loop"]["steps"] == 6
     assert said["videos"] == [f"v{i:02d}" for i in range(8)]  # TRAIN alone
+    seen = splits.seen(run / "model")
+    assert seen is not None
+    assert [seen.has(Record(f"v{i:02d}")) for i in range(10)] == [True] * 8 + [False] * 2
     assert [m["step"] for m in logged(run)] == [1, 2, 3, 4, 5, 6]
     discard_checkpoints(run)
     weights.load(weights.resolve(run), "reid")

@@ -20,7 +20,7 @@ LOOP = {"steps": STEPS, "batch_size": 4, "log_every_steps": 1, "warmup_steps": 3
 
 def launched(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     """``accelerate launch`` with several processes on the CPU."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     return subprocess.run(

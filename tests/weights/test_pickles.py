@@ -69,7 +69,7 @@ def test_rubbish_is_one_line(content: bytes, tmp_path: Path) -> None:
         with pytest.raises(ModelError) as error:
             read_checkpoint(tmp_path / name)
         assert "\n" not in str(error.value)
-    with pytest.raises(ModelError, match="no such checkpoint"):
+    with pytest.raises(ModelError, match="no such file"):
         read_checkpoint(tmp_path / "none")
 
 

@@ -139,3 +139,11 @@ def test_settings_that_do_not_fit_the_weights_are_one_line(tmp_path: Path) -> No
     (tmp_path / "x.yaml").write_text("a: 1")
     with pytest.raises(ModelError, match=r"no model\.params\.ddconfig"):
         import_latent_diffusion_vae(tmp_path / "vae.ckpt", tmp_path / "x.yaml")
+
+
+def test_grey_levels_belong_to_the_ef_regressor(tmp_path: Path) -> None:
+    for kind, levels in (("echonet-ef", None), ("siamese", (30.0, 50.0))):
+        with pytest.raises(ConfigError, match="--mean and --std belong to echonet-ef"):
+            import_checkpoint(kind, tmp_path / "c.pt", tmp_path / "out", grey_levels=levels)
+    with pytest.raises(ModelError, match="no such file"):
+        import_checkpoint("echonet-ef", tmp_path / "c.pt", tmp_path / "out", grey_levels=(30.0, 50.0))

@@ -61,18 +61,9 @@ class _Geometry:
         return x, y, w, h
 
     def frames(self, frames: Frames) -> Frames:
-        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``.
-
-        Shrinking averages over areas (PIL's BOX): no ringing at the sector's edge, so that black stays black, which a
-        Lanczos filter would not keep. Enlarging is bilinear, for the same reason.
-        """
+        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``."""
         x, y, w, h = self.box(*frames.shape[1:3])
-        part = frames[:, y : y + h, x : x + w]
-        if (h, w) == (self.size, self.size):
-            return part
-        kernel = Image.Resampling.BOX if min(h, w) >= self.size else Image.Resampling.BILINEAR
-        shape = (self.size, self.size)
-        return np.stack([np.asarray(Image.fromarray(frame).resize(shape, kernel)) for frame in part])
+        return resized(frames[:, y : y + h, x : x + w], self.size)
 
     def tracing(self, tracing: Tracing, box: Box, name: str) -> Tracing:
         """Move a chord along; a pixel's coordinate is its centre."""
@@ -89,6 +80,19 @@ class _Geometry:
             across(tracing.y2, y, h),
             tracing.frame,
         )
+
+
+def resized(frames: Frames, size: int) -> Frames:
+    """Resize ``(T, H, W)`` to ``(T, size, size)``.
+
+    Shrinking averages over areas (PIL's BOX): no ringing at the sector's edge, so that black stays black, which a
+    Lanczos filter would not keep. Enlarging is bilinear, for the same reason.
+    """
+    height, width = frames.shape[1:3]
+    if (height, width) == (size, size):
+        return frames
+    kernel = Image.Resampling.BOX if min(height, width) >= size else Image.Resampling.BILINEAR
+    return np.stack([np.asarray(Image.fromarray(frame).resize((size, size), kernel)) for frame in frames])
 
 
 def ingest(

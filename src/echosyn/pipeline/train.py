@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
+from echosyn.pipeline import mixtures, splits
+from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge
 from echosyn.pipeline.progress import Progress, silent
@@ -57,6 +59,7 @@ def train(
     out: Path,
     *,
     settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
     resume: bool = False,
     accept_changes: bool = False,
     device: str = "auto",
@@ -71,6 +74,7 @@ def train(
         out: new run folder: ``run.json`` (settings, data hash, ids seen), ``metrics.jsonl``, ``tracking/``, ``samples/``,
             ``checkpoints/``, ``model/`` and, where weights are averaged, ``model-raw/`` with the live ones.
         settings: see `echosyn.training.catalog.settings`.
+        also: further latents folders to learn from.
         resume: go on from the last checkpoint in ``out`` (or start if there is none).
         accept_changes: go on although settings or data have changed; ``run.json`` keeps what was before.
         device: where to compute.
@@ -85,14 +89,16 @@ def train(
     stage = catalog.create(stage_name, settings)
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]
-    items = stage.items(data, learnt)
+    items, more, others = mixtures.items(stage, data, learnt, also)
     accelerator = _accelerator(settings, device, out)
-    run = {
+    run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
         "videos": [r.name for r in learnt],
     }
+    if others:
+        run["also"] = others
     with _run_folder(out, accelerator):
         if accelerator.is_main_process:
             _begin(out, run, resume, accept_changes)
@@ -106,9 +112,26 @@ def train(
         if accelerator.is_main_process:
             if settings.loop.select == "best" and judge.best_step is not None:
                 checkpoint.restore(out, training, judge.best_step)
-            last |= _export(training, data, learnt, out)
+            last |= _export(training, data, learnt, out, also_seen=more)
         accelerator.wait_for_everyone()
     return {"model": str(out / MODEL), "steps": training.step, **last}
+
+
+def dry_run(
+    stage_name: str,
+    data: Path,
+    *,
+    settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
+    device: str = "auto",
+) -> dict[str, Any]:
+    """What `train` would take, from a few steps of it; see `echosyn.pipeline.dry_run.estimate`."""
+    stage = catalog.create(stage_name, settings)
+    records = [r for r in _records(stage, data) if r.split == "TRAIN"]
+    items, *_ = mixtures.items(stage, data, records, also)
+    return {"stage": stage_name} | estimate(
+        Training(stage, settings.loop, _accelerator(settings, device, Path())), items
+    )
 
 
 def _loop(
@@ -191,16 +214,21 @@ def _anywhere(training: Training, flag: bool) -> bool:
     return float(training.accelerator.reduce(given, "sum")) > 0
 
 
-def _export(training: Training, data: Path, records: list[Record], out: Path) -> dict[str, float]:
+def _export(
+    training: Training, data: Path, learnt: list[Record], out: Path, also_seen: list[Record]
+) -> dict[str, float]:
     """Write the model folder, from averaged weights if there are any; the live ones then go beside it."""
-    stage = training.stage
+
+    def write(folder: Path) -> dict[str, float]:
+        facts = training.stage.finish(data, learnt)
+        training.stage.export(folder)
+        splits.write(folder, [*learnt, *also_seen], folder_hash(data))
+        return facts
+
     if training.averages:
-        stage.finish(data, records)
-        stage.export(out / RAW_MODEL)
+        write(out / RAW_MODEL)
     with training.averaged():
-        facts = stage.finish(data, records)
-        stage.export(out / MODEL)
-    return facts
+        return write(out / MODEL)
 
 
 def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -> None:
@@ -293,6 +321,7 @@ def _changes(before: dict[str, Any], run: dict[str, Any]) -> str:
     free = FREE_TO_CHANGE | ({"steps"} if run["settings"]["loop"]["schedule"] != "cosine" else set())
     old, new = _flat(before), _flat(run)
     names = sorted(old.keys() | new.keys())
+    free |= {"settings.vae"} if run["stage"] in mixtures.STAGES else set()  # there it decodes pictures only
     changed = [n for n in names if old.get(n) != new.get(n) and n.removeprefix("settings.loop.") not in free]
     return "; ".join(f"{n}: {_short(old.get(n))} -> {_short(new.get(n))}" for n in changed)
 

@@ -16,12 +16,6 @@ from echosyn.errors import ModelError
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Names under which training programs store the weights among other things."""
 
-_NUMBERS: list[Any] = [
-    np.dtype,
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]  # (numbers that programs store beside the weights)
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
-]
-
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint file by name, without the ``module.`` that data-parallel training prefixes.
@@ -32,9 +26,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: there is no such file, it is damaged, has no weights, or is a pickle that would run code.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such checkpoint file")
-    content = _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
+    content = _safetensors(path) if path.suffix == ".safetensors" else unpickled(path)
+    if not isinstance(content, Mapping):
+        raise ModelError(f"{path}: holds a {type(content).__name__}, expected tensors by name")
     for name in WRAPPERS:
         if isinstance(inner := content.get(name), Mapping):
             content = dict(inner)
@@ -51,24 +45,35 @@ def _safetensors(path: Path) -> dict[str, Any]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a safetensors file ({error}); copy it again") from error
+        raise ModelError(f"{path}: no readable safetensors file ({error}); copy it again") from error
 
 
-def _unpickled(path: Path) -> dict[str, Any]:
+def unpickled(path: Path) -> Any:
+    """What a pickle of torch holds: tensors, plain values and NumPy's numbers; anything else is refused, nothing executed.
+
+    Raises:
+        ModelError: there is no such file, it is damaged, or reading it would run code.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a checkpoint")
     try:
-        with torch.serialization.safe_globals(_NUMBERS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_numbers()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path}: refused: reading it would run code that it carries ({_culprit(error)}); ask its author for safetensors, "
-            "or save its state_dict alone where you trust it"
+            f"{path}: cannot be read safely and is refused ({_culprit(error)}); ask its author for safetensors, or save its "
+            "state_dict alone where you trust it"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path}: not a readable checkpoint ({reason}); copy it again") from error
-    if not isinstance(content, Mapping):
-        raise ModelError(f"{path}: holds a {type(content).__name__}, expected tensors by name")
-    return dict(content)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise ModelError(f"{path}: cannot be read safely ({reason}); copy it again") from error
+
+
+def _numpy_numbers() -> list[Any]:
+    """What a NumPy number in a file is made of (EchoNet-Dynamic stores its R2 as one), under its old and new name."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
 
 
 def _culprit(error: Exception) -> str:

@@ -16,6 +16,7 @@ from echosyn.config import read_yaml
 from echosyn.errors import ConfigError, ModelError
 from echosyn.nn.siamese import SiameseNet
 from echosyn.weights import Facts, save
+from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef
 from echosyn.weights.pickles import read_checkpoint
 
 LATENT_DIFFUSION = {
@@ -66,19 +67,37 @@ def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) ->
     return network
 
 
-KINDS: Mapping[str, str] = {"siamese": "reid", "ldm-vae": "vae"}
+KINDS: Mapping[str, str] = {"siamese": "reid", "ldm-vae": "vae", "echonet-ef": "ef"}
 """Kinds of checkpoint that can be imported, and the stage they become."""
 
 
-def import_checkpoint(kind: str, checkpoint: Path, out: Path, config: Path | None = None) -> str:
+def import_checkpoint(
+    kind: str,
+    checkpoint: Path,
+    out: Path,
+    config: Path | None = None,
+    grey_levels: tuple[float, float] | None = None,
+) -> str:
     """Write a published checkpoint as a model folder; the stage it is of.
+
+    Args:
+        kind: one of `KINDS`.
+        checkpoint: its weights.
+        out: model folder to write.
+        config: settings file of an ``ldm-vae``.
+        grey_levels: mean and standard deviation (0..255) that an ``echonet-ef`` was trained on; its file does not say.
 
     Raises:
         ModelError: it is another network, or a pickle that would run code.
-        ConfigError: a settings file for a kind that has none.
+        ConfigError: a setting for a kind that has none, or grey levels are missing.
     """
+    if (grey_levels is not None) != (kind == "echonet-ef"):
+        raise ConfigError(f"--mean and --std belong to echonet-ef, which needs both; got --from {kind}")
     if config is not None and kind != "ldm-vae":
         raise ConfigError(f"--config {config} has no effect on {kind}: leave it out")
+    if grey_levels is not None:
+        import_echonet_dynamic_ef(checkpoint, out, mean=grey_levels[0], std=grey_levels[1])
+        return KINDS[kind]
     network = import_latent_diffusion_vae(checkpoint, config) if kind == "ldm-vae" else import_siamese(checkpoint)
     save(network, out, Facts(stage=KINDS[kind]))
     return KINDS[kind]

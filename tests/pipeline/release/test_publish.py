@@ -193,6 +193,7 @@ def test_without_an_audit_the_release_says_so(release: Path) -> None:
 def test_another_audit_is_refused(changed: dict[str, str], message: str, synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(EchosynError, match=message):
         publish(synthetic, tmp_path / "out", Words("mit"), audit=audited(synthetic, tmp_path / "audit.json", **changed))
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_an_audit_and_its_absence_exclude_one_another(synthetic: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     siamese = "siamese"
     ldm_vae = "ldm-vae"
+    echonet_ef = "echonet-ef"
 
 
 Models = Annotated[Path, typer.Argument(help="Folder of models.", show_default=False)]
@@ -87,6 +88,10 @@ def import_weights(
     config: Annotated[
         Path | None, typer.Option(help="Its settings file (ldm-vae); default EchoNet-Synthetic's.", show_default=False)
     ] = None,
+    mean: Annotated[
+        float | None, typer.Option(help="Of the grey levels 0..255 it was trained on (echonet-ef).", show_default=False)
+    ] = None,
+    std: Annotated[float | None, typer.Option(help="Their standard deviation.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """Turn a published checkpoint into a model folder; nothing in it is executed."""
@@ -94,7 +99,8 @@ def import_weights(
     from echosyn.weights.published import import_checkpoint
 
     refuse_existing(out)
-    stage = import_checkpoint(kind.value, checkpoint, out, config)
+    levels = None if mean is None or std is None else (mean, std)
+    stage = import_checkpoint(kind.value, checkpoint, out, config, levels)
     show({"model": str(out), "stage": stage}, json)
 
 
