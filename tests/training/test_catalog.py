@@ -193,6 +193,7 @@ def test_the_vaes_file_builds_the_published_vae(tmp_path: Path) -> None:
         32,
     )
     assert values.loop.learning_rate == pytest.approx(2e-6 * 64)
+    assert (values.adversarial.start, values.adversarial.weight, values.perceptual_weight) == (50_001, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,11 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         },
         "pixels": "published",
         "kl_weight": loss.get("kl_weight", 1.0),
+        "perceptual_weight": loss.get("perceptual_weight", 1.0),
         "loop": ADAM | {"betas": [0.5, 0.9]},
     }
+    if "disc_start" in loss:
+        result["adversarial"] = {"start": loss["disc_start"], "warmup": 0, "weight": loss.get("disc_weight", 1.0)}
     parts = int((content.get("lightning", {}).get("trainer") or {}).get("accumulate_grad_batches", 1))
     if "batch_size" in data:
         result["loop"] |= {"batch_size": data["batch_size"] * parts, "micro_batch_size": data["batch_size"]}
