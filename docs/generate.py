@@ -56,7 +56,10 @@ def cli() -> str:
         context = command.context_class(command, info_name=name, parent=top)
         parts += [f"## echosyn {name}\n", _help(command, context)]
         for inner, below in getattr(command, "commands", {}).items():
-            parts += [f"### echosyn {name} {inner}\n", _help(below, below.context_class(below, info_name=inner, parent=context))]
+            parts += [
+                f"### echosyn {name} {inner}\n",
+                _help(below, below.context_class(below, info_name=inner, parent=context)),
+            ]
     return "\n".join(parts).rstrip() + "\n"
 
 
