@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from echosyn.apps.cli.commands import app
+from echosyn.apps.cli.sharing import app
 from echosyn.config import Settings, presets
 from echosyn.training.catalog import STAGES
 
@@ -55,6 +55,11 @@ def cli() -> str:
     for name, command in group.commands.items():
         context = command.context_class(command, info_name=name, parent=top)
         parts += [f"## echosyn {name}\n", _help(command, context)]
+        for inner, below in getattr(command, "commands", {}).items():
+            parts += [
+                f"### echosyn {name} {inner}\n",
+                _help(below, below.context_class(below, info_name=inner, parent=context)),
+            ]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -1,6 +1,9 @@
 """Tiny networks, settings and data that the tests share; everything is made from fixed seeds."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +160,73 @@ def same_weights() -> Callable[[nn.Module, nn.Module], bool]:
         return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
     return compare
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[type[BaseHTTPRequestHandler]], str]]:
+    """``serve(handler)``: run a server of this machine in a thread until the test ends; its address."""
+    running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+
+    def start(handler: type[BaseHTTPRequestHandler]) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+Serve = Callable[[type[BaseHTTPRequestHandler]], str]
+
+
+@dataclass
+class Mirror:
+    """A served folder and what was asked of it."""
+
+    root: Path
+    url: str = ""
+    ranges: bool = True
+    drop_after: list[int] = field(default_factory=list)
+    """For each response: bytes after which the connection is cut."""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range of every request."""
+
+
+@pytest.fixture
+def mirror(serve: Serve, tmp_path: Path) -> Mirror:
+    served = Mirror(tmp_path / "mirror")
+    served.root.mkdir()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers.get("Range") if served.ranges else None
+            served.asked.append((self.path, asked))
+            path = served.root / self.path.lstrip("/").partition("?")[0]
+            if not path.is_file():
+                self.send_error(404)
+                return
+            content = path.read_bytes()
+            first = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+            if asked and first >= len(content):
+                self.send_error(416)
+                return
+            self.send_response(206 if asked else 200)
+            self.send_header("Content-Length", str(len(content) - first))
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            part = content[first:]
+            if served.drop_after:
+                part = part[: served.drop_after.pop(0)]
+                self.close_connection = True
+            self.wfile.write(part)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    served.url = serve(Handler)
+    return served

@@ -1,6 +1,7 @@
 """Content hashes: what a result was made from, independent of where it lay."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 PROVENANCE = "provenance.json"
@@ -23,3 +24,16 @@ def folder_hash(folder: Path) -> str:
 def content_hash(path: Path) -> str:
     """`file_hash` of a file or `folder_hash` of a folder."""
     return folder_hash(path) if path.is_dir() else file_hash(path)
+
+
+def write_sums(path: Path, sums: Mapping[str, str]) -> None:
+    """Write SHA-256 by relative path, as ``sha256sum -c`` reads it, through a temporary file."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    temporary.replace(path)
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """SHA-256 by relative path of a file that `write_sums` or ``sha256sum`` wrote."""
+    lines = (line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
+    return {name.removeprefix("*"): digest for digest, name in lines}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echosyn.data import table
-from echosyn.data.records import SPLITS, Record, Split, Tracing
+from echosyn.data.records import EXTRA, SPLITS, Record, Split, Tracing
 from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
 
@@ -35,18 +35,22 @@ class Entry:
     """The fold number that stood for a split, if so."""
 
 
-def read(dataset: Path) -> list[Record]:
+def read(dataset: Path, *, extra: bool = False) -> list[Record]:
     """The records of a dataset folder, in the order of its ``FileList.csv``.
 
     File names may have an extension or not; a split may be a fold number of EchoNet-Pediatric; columns that
     EchoNet-Dynamic does not know are kept in ``extra``, where they are not empty.
+
+    Args:
+        dataset: The folder.
+        extra: Whether to read the videos of no split (``EXTRA``) too.
 
     Raises:
         DataError: There is no usable file list, or rows are wrong: all of them in one message.
     """
     entries = parse(dataset)
     table.refuse(dataset / FILE_LIST, [(e.line, problem) for e in entries for problem in e.problems])
-    return [entry.record for entry in entries if entry.record is not None]
+    return [e.record for e in entries if e.record is not None and (extra or e.record.split != EXTRA)]
 
 
 def parse(dataset: Path) -> list[Entry]:
@@ -76,7 +80,10 @@ def write(dataset: Path, records: Sequence[Record]) -> None:
 
 
 class VideoIndex:
-    """Finds the file of a record below ``Videos/``, whatever its extension and case; reads the folder once."""
+    """Finds the file of a record in ``Videos/``, whatever its extension and case; reads the folder once.
+
+    A release of more videos than a folder may hold has them in sub-folders of ``Videos/``: they are found too.
+    """
 
     def __init__(self, dataset: Path) -> None:
         """List ``dataset``'s videos.
@@ -87,7 +94,8 @@ class VideoIndex:
         self.folder = dataset / VIDEOS
         if not self.folder.is_dir():
             raise DataError(f"{self.folder}: no such folder; expected the videos of {FILE_LIST} in it")
-        self.files = sorted(path for path in self.folder.iterdir() if is_video(path))
+        self.files = sorted(path for path in self.folder.glob("*") if is_video(path))
+        self.files += sorted(path for path in self.folder.glob("*/*") if is_video(path))
         self._by_stem: dict[str, list[Path]] = {}
         for path in self.files:
             self._by_stem.setdefault(_key(path.stem), []).append(path)
@@ -95,7 +103,10 @@ class VideoIndex:
     def find(self, name: str) -> Path | None:
         """The file of the video called ``name``; same case goes before other case, AVI before the other formats."""
         candidates = self._by_stem.get(_key(name), [])
-        return min(candidates, key=lambda path: (path.stem != name, _preference(path)), default=None)
+        depth = len(self.folder.parts)
+        return min(
+            candidates, key=lambda path: (len(path.parts) - depth, path.stem != name, _preference(path)), default=None
+        )
 
     def path(self, record: Record) -> Path:
         """The file of ``record``.
@@ -242,7 +253,7 @@ def parse_row(
 
 def _split(fields: _Fields, need_split: bool) -> tuple[Split, str | None]:
     text = fields.text("Split").upper().removesuffix(".0")
-    for split in SPLITS:
+    for split in (*SPLITS, EXTRA):
         if text == split:
             return split, None
     if text in FOLDS:

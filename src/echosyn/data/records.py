@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Split = Literal["TRAIN", "VAL", "TEST"]
+Split = Literal["TRAIN", "VAL", "TEST", "EXTRA"]
 SPLITS: tuple[Split, ...] = ("TRAIN", "VAL", "TEST")
+EXTRA: Split = "EXTRA"
+"""More videos than the asked splits need, as EchoNet-Synthetic marks them; they are read only when asked for."""
 
 
 @dataclass(frozen=True)

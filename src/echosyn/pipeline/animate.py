@@ -109,6 +109,7 @@ def animate(
     lvdm: Path,
     vae: Path,
     seed: int,
+    num: int | None = None,
     num_frames: int = 192,
     ef: EFDistribution | None = None,
     steps: int | None = None,
@@ -126,6 +127,7 @@ def animate(
         lvdm: model folder of the video model.
         vae: model folder of the VAE whose latents it speaks.
         seed: still ``i`` beats with the noise and EF of (seed, i).
+        num: only the first so many; default all.
         num_frames: length of the videos.
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps; default what suits the model.
@@ -136,10 +138,14 @@ def animate(
         progress: told how many videos are written.
     """
     indices, hearts = stills.read(kept)
+    if num is not None and not 1 <= num <= len(indices):
+        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
+    indices, hearts = indices[:num], hearts[:num]
     pipeline = video_pipeline(lvdm, vae, devices.resolve(device))
     motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions)
     ef = ef or EFDistribution()
     settings = {
+        "num": len(indices),
         "seed": seed,
         "ef": ef.described(),
         "frames": num_frames,

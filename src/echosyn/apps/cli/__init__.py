@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake is one message and exit code 2, a bug is a traceback and exit code 1."""
-    from echosyn.apps.cli.commands import app
+    from echosyn.apps.cli.reference_flags import translated
+    from echosyn.apps.cli.sharing import app
     from echosyn.errors import EchosynError
 
     try:
-        app(arguments, standalone_mode=True)
+        app(translated(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
     except EchosynError as error:
         sys.stderr.write(f"error: {_one_line_if_one_problem(str(error))}\n")
         sys.exit(2)

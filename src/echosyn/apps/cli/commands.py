@@ -47,6 +47,14 @@ class StageName(StrEnum):
     ef = "ef"
 
 
+class Variant(StrEnum):
+    """The datasets that EchoNet-Synthetic publishes models for."""
+
+    dynamic = "dynamic"
+    ped_a4c = "ped_a4c"
+    ped_psax = "ped_psax"
+
+
 Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Item i depends on (seed, i) alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -283,6 +291,7 @@ def animate(
     out: Out,
     lvdm: Annotated[Path, typer.Option(help="Model folder of the video model.", show_default=False)],
     vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
+    num: Annotated[int | None, typer.Option(help="Only the first so many stills.", show_default=False)] = None,
     frames: Frames = 192,
     ef: EF = None,
     ef_from: EFFrom = None,
@@ -305,6 +314,7 @@ def animate(
         lvdm=lvdm,
         vae=vae,
         seed=seed,
+        num=num,
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
@@ -323,6 +333,10 @@ def generate(
     models: Annotated[
         Path | None,
         typer.Option(help="Folder with vae, lidm, lvdm and reid, or their published names.", show_default=False),
+    ] = None,
+    dataset: Annotated[
+        Variant | None,
+        typer.Option(help="Which published LIDM and Re-ID, where there are several.", show_default=False),
     ] = None,
     num: Annotated[int, typer.Option(help="Videos.")] = 16,
     seed: Seed = 0,
@@ -351,7 +365,7 @@ def generate(
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
     result = generate_dataset(
         out,
-        models=weights.find_all(models, needed),
+        models=weights.find_all(models, needed, dataset.value if dataset else None),
         num=num,
         seed=seed,
         reference=reference,

@@ -22,7 +22,7 @@ from echosyn.pixels import Name, convention
 from echosyn.training.ef_reading import EFReader, to_input
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
-from echosyn.weights_import import read_state
+from echosyn.weights.echonet_dynamic import read_state
 
 VALIDATED = ("mae", "rmse", "r2")
 

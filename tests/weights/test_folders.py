@@ -190,3 +190,14 @@ def test_what_is_not_found_says_where_and_under_which_names(tmp_path: Path) -> N
         weights.find(tmp_path, "lvdm")
     with pytest.raises(EchosynError, match="no such folder of models"):
         weights.find(tmp_path / "none", "lvdm")
+
+
+def test_of_several_published_models_one_is_chosen_or_asked_for(tmp_path: Path, build: Build) -> None:
+    for name in ("lidm_dynamic", "lidm_ped_psax", "lvdm"):
+        build("lidm").save_pretrained(tmp_path / name)
+    with pytest.raises(ModelError, match=r"has 2 lidm models \(lidm_dynamic, lidm_ped_psax\); choose with --dataset"):
+        weights.find(tmp_path, "lidm")
+    assert weights.find(tmp_path, "lidm", "ped_psax").name == "lidm_ped_psax"
+    assert weights.find(tmp_path, "lvdm", "ped_psax").name == "lvdm"
+    with pytest.raises(ModelError, match="has no lidm model; expected a folder named lidm or lidm_ped_a4c"):
+        weights.find(tmp_path, "lidm", "ped_a4c")

@@ -1,7 +1,8 @@
 """Model folders: a diffusers folder (``config.json`` and safetensors) plus ``echosyn.json`` with what the weights cannot say.
 
-A folder made by others (the published ones) has no ``echosyn.json``; its facts are the published defaults, and its
-scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` beside it.
+A folder made by others (the published ones) has no ``echosyn.json``; its facts are the published defaults, its
+scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` beside it, and where its weights are a pickle
+(`PUBLISHED_FILES`), they are read as plain tensors or refused.
 """
 
 import importlib
@@ -50,6 +51,12 @@ FOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "ef": ("ef", "regression_dynamic", "regression_ped_a4c", "regression_ped_psax"),
 }
 """Where a folder of models keeps each stage: our name first, then those of the published layout."""
+
+VARIANTS = ("dynamic", "ped_a4c", "ped_psax")
+"""The datasets of the published layout; where a stage has a model for each, its folder name ends in one."""
+
+PUBLISHED_FILES: dict[str, str] = {"reid": "*_best_network.pth"}
+"""Published weights that are no diffusers folder, by stage."""
 
 
 class Facts(Settings):
@@ -131,6 +138,10 @@ def load(folder: Path, stage: str) -> Any:
     Raises:
         ModelError: there is no model folder, it is of another stage, or its weights do not fit.
     """
+    if (checkpoint := _published_checkpoint(folder, stage)) is not None:
+        from echosyn.weights.published import import_siamese
+
+        return import_siamese(checkpoint)
     config = _config(folder)
     name = str(config.get("_class_name", ""))
     if name not in STAGE_NETWORKS[stage]:
@@ -179,23 +190,36 @@ def load_scheduler(folder: Path) -> Any:
     raise ModelError(f"{folder}: no scheduler; expected {SCHEDULER}, or config.yaml with a noise_scheduler block")
 
 
-def find(models: Path, stage: str) -> Path:
+def find(models: Path, stage: str, variant: str | None = None) -> Path:
     """The folder of a stage in a folder of models, under our name or a published one.
 
     A training's run folder (with ``model/`` in it) counts as its model folder.
+
+    Args:
+        models: folder of model folders.
+        stage: which one.
+        variant: which of `VARIANTS`, where the stage has a model for each.
+
+    Raises:
+        ModelError: there is none, or several and no variant was given.
     """
     if not models.is_dir():
         raise ModelError(f"{models}: no such folder of models")
-    candidates = [models / name for name in FOLDER_NAMES[stage]]
-    for folder in candidates:
-        if folder.is_dir():
-            return resolve(folder)
-    raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(FOLDER_NAMES[stage])}")
+    names = [name for name in FOLDER_NAMES[stage] if variant is None or not name.endswith(_others(variant))]
+    found = [models / name for name in names if (models / name).is_dir()]
+    if not found:
+        raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(names)}")
+    if len(found) > 1 and found[0].name != stage:
+        raise ModelError(
+            f"{models}: has {len(found)} {stage} models ({', '.join(f.name for f in found)}); choose with --dataset "
+            f"{' or '.join(VARIANTS)}"
+        )
+    return resolve(found[0])
 
 
-def find_all(models: Path, stages: Iterable[str]) -> dict[str, Path]:
+def find_all(models: Path, stages: Iterable[str], variant: str | None = None) -> dict[str, Path]:
     """`find` for several stages."""
-    return {stage: find(models, stage) for stage in stages}
+    return {stage: find(models, stage, variant) for stage in stages}
 
 
 def resolve(folder: Path) -> Path:
@@ -210,6 +234,20 @@ def weights_hash(folder: Path) -> str:
     if not path.is_file():
         raise ModelError(f"{folder}: has no {WEIGHTS}; expected a diffusers model folder")
     return file_hash(path)
+
+
+def _published_checkpoint(folder: Path, stage: str) -> Path | None:
+    """The published weights of a folder without a model folder's ``config.json``, if there are any."""
+    found = sorted(folder.glob(PUBLISHED_FILES.get(stage, "")) if stage in PUBLISHED_FILES else [])
+    if not found or ((folder / "config.json").is_file() and "_class_name" in _config(folder)):
+        return None
+    if len(found) > 1:
+        raise ModelError(f"{folder}: has {len(found)} checkpoints ({', '.join(f.name for f in found)}), expected one")
+    return found[0]
+
+
+def _others(variant: str) -> tuple[str, ...]:
+    return tuple(f"_{other}" for other in VARIANTS if other != variant)
 
 
 def _config(folder: Path) -> dict[str, Any]:

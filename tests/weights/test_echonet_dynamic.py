@@ -17,7 +17,7 @@ from echosyn.nn import r2plus1d
 from echosyn.nn.ef_regressor import EFRegressor
 from echosyn.pixels import convention
 from echosyn.training.ef_reading import EFReader
-from echosyn.weights_import import import_echonet_dynamic_ef, read_state
+from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef, read_state
 
 
 @pytest.fixture(scope="module")

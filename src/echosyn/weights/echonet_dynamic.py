@@ -1,18 +1,16 @@
-"""Weights that others published as pickles -> model folders; nothing in the file is executed."""
+"""EchoNet-Dynamic's EF regressor as a model folder."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from echosyn import pixels, weights
 from echosyn.errors import ModelError
 from echosyn.nn import r2plus1d
 from echosyn.nn.ef_regressor import EFRegressor
+from echosyn.weights.pickles import unpickled
 
 PIXELS: pixels.Name = "symmetric"
 
@@ -52,7 +50,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ModelError: it cannot be read, or it has no table of tensors.
     """
-    content = _load(path)
+    content = unpickled(path)
     if not isinstance(content, Mapping):
         raise ModelError(f"{path}: holds a {type(content).__name__}; {r2plus1d.EXPECTED}")
     state = content.get("state_dict", content)
@@ -60,21 +58,3 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{path}: has no table of tensors; {r2plus1d.EXPECTED}")
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}, rest
-
-
-def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; {r2plus1d.EXPECTED}")
-    try:
-        with torch.serialization.safe_globals(_numpy_numbers()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(f"{path}: cannot be read safely ({reason}); {r2plus1d.EXPECTED}") from error
-
-
-def _numpy_numbers() -> list[Any]:
-    """What a NumPy number in a file is made of (EchoNet-Dynamic stores its R2 as one), under its old and new name."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]

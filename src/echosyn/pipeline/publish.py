@@ -1,0 +1,250 @@
+"""``echosyn publish``: a synthetic dataset becomes a release folder that may leave the house."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+
+from echosyn import weights
+from echosyn.data import checking, filelist, table
+from echosyn.errors import DataError, ModelError
+from echosyn.hashing import content_hash
+from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.release import audit as audits
+from echosyn.pipeline.release import cards, croissant, hub, layout, seal
+from echosyn.pipeline.release.audit import Audit
+
+PUBLISHABLE = ("generate", "animate", "phantom")
+"""Verbs whose datasets show nobody; all else may be patients."""
+
+EVALUATION = ("counts", "utility", "ef_adherence", "ef_by_area", "frechet", "vae")
+"""Parts of an evaluation's report that may leave."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the publisher says about a release."""
+
+    licence: str | None
+    """Identifier of the hub; asked for, never assumed."""
+    licence_file: Path | None = None
+    title: str = "Synthetic echocardiograms"
+    splits: str | None = None
+    """``TRAIN,VAL,TEST`` counts; default as the dataset has them."""
+    without_audit: str | None = None
+
+
+def publish(
+    dataset: Path,
+    out: Path,
+    words: Words,
+    *,
+    audit: Path | None = None,
+    evaluation: Path | None = None,
+    models: Path | None = None,
+    push: str | None = None,
+    public: bool = False,
+    max_files: int = layout.MAX_FILES,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write a release folder, and push it if asked. Given again after a stop, it continues.
+
+    Everything is checked before anything is written, and the release is verified before anything is sent.
+
+    Args:
+        dataset: made by `generate`, `animate` or `phantom`.
+        out: new folder.
+        words: licence, title, splits.
+        audit: JSON of the audit of exactly these videos.
+        evaluation: ``report.json`` of the evaluation of this dataset; only its figures leave.
+        models: folder of the models that made it; a card of each is written, their weights stay.
+        push: ``ORG/NAME`` on the hub.
+        public: whether everybody may see it there.
+        max_files: files allowed in a folder.
+        progress: told what is done.
+
+    Raises:
+        DataError: the dataset may not be published, or not like this.
+    """
+    licence = cards.check_licence(words.licence, words.licence_file is not None)
+    if push:
+        hub.check_name(push)
+    made = _may_leave(dataset)
+    items = layout.plan(dataset, words.splits, max_files)
+    _check_videos(dataset, items)
+    passed = audits.required(audit, words.without_audit, seal.videos_hash(dataset))
+    numbers = _figures(evaluation, dataset) if evaluation else None
+    described = _model_cards(models, made, words.title, licence) if models else {}
+    settings: dict[str, Any] = {
+        "licence": licence,
+        "title": words.title,
+        "splits": words.splits,
+        "audit": passed and passed.released(),
+    }
+    settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
+    inputs = {"synthetic": dataset} | ({"licence": words.licence_file} if words.licence_file else {})
+    if not (push and _same(out, provenance("publish", settings, inputs))):
+        _check(dataset, progress)
+        with new_folder(out, "publish", settings, inputs, keep=True) as folder:
+            call = read_provenance(folder)["call"]
+            layout.write(items, folder, progress)
+            if filelist.has_chords(dataset):
+                filelist.write_tracings(folder, filelist.read_tracings(dataset))
+            _write_papers(folder, items, words, licence, made, passed, numbers, described, push)
+            seal.close(folder, {"call": call, "synthetic": made})
+    checked = _verified(out)
+    address = hub.push(out, push, public=public) if push else None
+    left = sorted({column for r in filelist.read(dataset, extra=True) for column in r.extra})
+    return {
+        "release": str(out),
+        "videos": len(items),
+        "seal": checked["seal"],
+        "audit": "passed" if passed else "none",
+        "columns left out": ", ".join(left) or None,
+        "pushed to": address,
+    }
+
+
+def _may_leave(dataset: Path) -> dict[str, Any]:
+    """What the dataset's record says of its making, without anything else that lies in it."""
+    record = read_provenance(dataset)
+    command = record.get("call", {}).get("command")
+    if command not in PUBLISHABLE:
+        how = f"was made by `{command}`" if command else "does not say how it was made"
+        raise DataError(
+            f"{dataset}: {how}; only datasets of {', '.join(PUBLISHABLE)} may be published: others may show patients"
+        )
+    return {name: record[name] for name in ("call", "privacy") if name in record}
+
+
+def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:
+    listed = {item.source for item in items}
+    if others := [p.name for p in filelist.VideoIndex(dataset).files if p not in listed]:
+        raise DataError(
+            f"{dataset}: {len(others)} video(s) are not in {filelist.FILE_LIST}, first {others[0]}; remove them"
+        )
+    if wrong := [p.name for p in listed if p.suffix != ".avi"]:
+        raise DataError(f"{dataset}: {len(wrong)} video(s) are no .avi, first {wrong[0]}; import them first")
+
+
+def _check(dataset: Path, progress: Progress) -> None:
+    report = checking.check(dataset, lambda done, total: progress("check", done, total))
+    if not report.ok:
+        lines = [f"  {problem.name}: {problem.detail}" for problem in report.problems]
+        raise DataError(table.listing(f"{dataset}: {len(lines)} problem(s); make it again", lines))
+
+
+def _same(out: Path, call: Mapping[str, Any]) -> bool:
+    """Whether a release of the very same call is already there, waiting to be pushed."""
+    return out.is_dir() and read_provenance(out).get("call") == call and (out / seal.SUMS).is_file()
+
+
+def _verified(out: Path) -> dict[str, Any]:
+    from echosyn.pipeline.verify import verify
+
+    return verify(out)
+
+
+def _figures(report: Path, dataset: Path) -> dict[str, Any]:
+    try:
+        numbers = json.loads(report.read_text())
+        of = numbers["provenance"]["call"]["inputs"]["synthetic"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{report}: no evaluation; expected the report.json of `echosyn evaluate`") from error
+    if of != content_hash(dataset):
+        raise DataError(f"{report}: is the evaluation of another dataset; evaluate this one")
+    return cards.public_numbers(numbers, EVALUATION)
+
+
+def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str) -> dict[str, str]:
+    """A card of each model that made the dataset."""
+    written = {}
+    for stage in ("vae", "lidm", "lvdm"):
+        expected = made["call"].get("inputs", {}).get(stage)
+        if expected is None:
+            continue
+        folder = weights.find(models, stage)
+        if content_hash(folder) != expected:
+            raise ModelError(
+                f"{folder}: is not the {stage} model that made this dataset; give the models it was made with"
+            )
+        network = weights.load(folder, stage)
+        facts = weights.load_facts(folder).model_dump(exclude_none=True, exclude={"stage"})
+        written[stage] = cards.model_card(
+            title,
+            licence,
+            stage=stage,
+            network=type(network).__name__,
+            parameters=sum(p.numel() for p in network.parameters()),
+            digest=expected,
+            facts=facts,
+        )
+    if not written:
+        raise ModelError(f"{models}: this dataset was not made by models; leave --models out")
+    return written
+
+
+def _write_papers(
+    folder: Path,
+    items: Sequence[layout.Item],
+    words: Words,
+    licence: str,
+    made: Mapping[str, Any],
+    audit: Audit | None,
+    numbers: Mapping[str, Any] | None,
+    described: Mapping[str, str],
+    push: str | None,
+) -> None:
+    """Cards, licence, audit, evaluation and Croissant."""
+    description = f"{len(items)} synthetic echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    if words.licence_file:
+        shutil.copyfile(words.licence_file, folder / "LICENSE")
+    if audit:
+        write_json(folder / seal.AUDIT, audit.released())
+    if numbers:
+        write_json(folder / "evaluation.json", numbers)
+    for stage, text in described.items():
+        cards.check_card(text, ModelCard)
+        (folder / "model-cards").mkdir(exist_ok=True)
+        (folder / "model-cards" / f"{stage}.md").write_text(text)
+    card = cards.dataset_card(
+        words.title,
+        licence,
+        items,
+        description=description,
+        audit=audit,
+        filter=_filter(made),
+        evaluation=numbers,
+        models=described,
+        licence_file=words.licence_file,
+    )
+    cards.check_card(card)
+    (folder / "README.md").write_text(card)
+    described_for_machines = croissant.describe(
+        folder,
+        title=words.title,
+        description=description,
+        licence="LICENSE" if licence == "other" else licence,
+        audited=audit is not None,
+        date=datetime.now(UTC).date().isoformat(),
+        address=f"https://huggingface.co/datasets/{push}" if push else None,
+    )
+    (folder / seal.CROISSANT).write_text(json.dumps(described_for_machines, indent=2) + "\n")
+
+
+def _filter(made: Mapping[str, Any]) -> str:
+    """What the privacy filter did, in a sentence."""
+    if made["call"]["command"] == "phantom":
+        return "phantom"
+    privacy = made.get("privacy") or {}
+    if privacy.get("filter") != "calibrated":
+        return "Their hearts went through no privacy filter."
+    rejected = f"{100 * float(privacy.get('rejection_rate') or 0):.1f} %"
+    text = f"Their hearts went through a calibrated privacy filter, which rejected {rejected} of the candidates."
+    return text if privacy.get("releasable") else f"{text} It does **not** vouch for this set."

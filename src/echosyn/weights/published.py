@@ -1,0 +1,152 @@
+"""Checkpoints that others trained, as networks of ours: only the names of the tensors differ.
+
+Sources of the naming facts: CompVis' latent-diffusion ``AutoencoderKL`` (the map to diffusers is diffusers' own); the
+Siamese ResNet-50 of Packhäuser et al. 2022 as EchoNet-Synthetic uses it (``model.*`` and ``fc_end.*``).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diffusers import AutoencoderKL
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+from torch import Tensor, nn
+
+from echosyn.config import read_yaml
+from echosyn.errors import ConfigError, ModelError
+from echosyn.nn.siamese import SiameseNet
+from echosyn.weights import Facts, save
+from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef
+from echosyn.weights.pickles import read_checkpoint
+
+LATENT_DIFFUSION = {
+    "ch": 128,
+    "ch_mult": [1, 2, 2, 4],
+    "num_res_blocks": 2,
+    "attn_resolutions": [],
+    "in_channels": 3,
+    "out_ch": 3,
+    "z_channels": 4,
+    "resolution": 112,
+}
+"""``ddconfig`` of EchoNet-Synthetic's VAE, for checkpoints without a settings file."""
+
+
+def import_siamese(checkpoint: Path) -> SiameseNet:
+    """The re-identification network of a ``*_best_network.pth``; its sizes are read off the weights."""
+    found = read_checkpoint(checkpoint)
+    _expect(checkpoint, found, ("model.conv1.weight", "model.fc.weight", "fc_end.weight"), "Siamese ResNet-50")
+    renamed = {_siamese_name(name): tensor for name, tensor in found.items()}
+    channels, features = found["model.conv1.weight"].shape[1], found["model.fc.weight"].shape[0]
+    network: SiameseNet = SiameseNet(in_channels=channels, embedding_size=features)
+    _fill(network, renamed, checkpoint)
+    return network
+
+
+def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) -> AutoencoderKL:
+    """The VAE of a latent-diffusion checkpoint (``.ckpt``, ``.pt``), alone or inside a whole model.
+
+    Args:
+        checkpoint: its weights; those of its loss are left out.
+        config: its settings file with ``model.params.ddconfig``; default is EchoNet-Synthetic's.
+    """
+    found = read_checkpoint(checkpoint)
+    prefix = "first_stage_model." if any(name.startswith("first_stage_model.") for name in found) else ""
+    found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+    found = {name: tensor for name, tensor in found.items() if not name.startswith("loss.")}
+    _expect(checkpoint, found, ("encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"), "VAE")
+    settings = _autoencoder_settings(_ddconfig(config), checkpoint)
+    converted = convert_ldm_vae_checkpoint(found, settings)
+    if len(converted) != len(found):
+        raise ModelError(
+            f"{checkpoint}: {len(found) - len(converted)} tensor(s) have no place in a VAE of these settings; "
+            "give its own settings file with --config"
+        )
+    network: AutoencoderKL = AutoencoderKL(**settings)
+    _fill(network, converted, checkpoint)
+    return network
+
+
+KINDS: Mapping[str, str] = {"siamese": "reid", "ldm-vae": "vae", "echonet-ef": "ef"}
+"""Kinds of checkpoint that can be imported, and the stage they become."""
+
+
+def import_checkpoint(
+    kind: str,
+    checkpoint: Path,
+    out: Path,
+    config: Path | None = None,
+    grey_levels: tuple[float, float] | None = None,
+) -> str:
+    """Write a published checkpoint as a model folder; the stage it is of.
+
+    Args:
+        kind: one of `KINDS`.
+        checkpoint: its weights.
+        out: model folder to write.
+        config: settings file of an ``ldm-vae``.
+        grey_levels: mean and standard deviation (0..255) that an ``echonet-ef`` was trained on; its file does not say.
+
+    Raises:
+        ModelError: it is another network, or a pickle that would run code.
+        ConfigError: a setting for a kind that has none, or grey levels are missing.
+    """
+    if (grey_levels is not None) != (kind == "echonet-ef"):
+        raise ConfigError(f"--mean and --std belong to echonet-ef, which needs both; got --from {kind}")
+    if config is not None and kind != "ldm-vae":
+        raise ConfigError(f"--config {config} has no effect on {kind}: leave it out")
+    if grey_levels is not None:
+        import_echonet_dynamic_ef(checkpoint, out, mean=grey_levels[0], std=grey_levels[1])
+        return KINDS[kind]
+    network = import_latent_diffusion_vae(checkpoint, config) if kind == "ldm-vae" else import_siamese(checkpoint)
+    save(network, out, Facts(stage=KINDS[kind]))
+    return KINDS[kind]
+
+
+def _siamese_name(name: str) -> str:
+    return name.replace("fc_end.", "score.", 1) if name.startswith("fc_end.") else name.replace("model.", "network.", 1)
+
+
+def _ddconfig(config: Path | None) -> Mapping[str, Any]:
+    if config is None:
+        return LATENT_DIFFUSION
+    found = read_yaml(config).get("model", {}).get("params", {}).get("ddconfig")
+    if not found:
+        raise ModelError(f"{config}: has no model.params.ddconfig; expected a settings file of latent-diffusion")
+    return {**LATENT_DIFFUSION, **found}
+
+
+def _autoencoder_settings(ddconfig: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
+    if ddconfig["attn_resolutions"]:
+        raise ModelError(
+            f"{checkpoint}: attention at {ddconfig['attn_resolutions']} px is not supported; expected none"
+        )
+    widths = [ddconfig["ch"] * factor for factor in ddconfig["ch_mult"]]
+    return {
+        "in_channels": ddconfig["in_channels"],
+        "out_channels": ddconfig["out_ch"],
+        "down_block_types": ["DownEncoderBlock2D"] * len(widths),
+        "up_block_types": ["UpDecoderBlock2D"] * len(widths),
+        "block_out_channels": widths,
+        "layers_per_block": ddconfig["num_res_blocks"],
+        "latent_channels": ddconfig["z_channels"],
+        "sample_size": ddconfig["resolution"],
+    }
+
+
+def _expect(checkpoint: Path, found: Mapping[str, Tensor], names: tuple[str, ...], what: str) -> None:
+    if missing := [name for name in names if name not in found]:
+        raise ModelError(
+            f"{checkpoint}: no {what}: it lacks {missing[0]!r} (first of its names: {next(iter(found))!r})"
+        )
+
+
+def _fill(network: nn.Module, weights: Mapping[str, Tensor], checkpoint: Path) -> None:
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise ModelError(
+            f"{checkpoint}: its weights do not fit ({reason}); give its own settings file with --config"
+        ) from error
+    network.eval().requires_grad_(False)
