@@ -20,7 +20,7 @@ from echosyn.nn.siamese import correlations, load_backbone
 from echosyn.training import verification
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
-from echosyn.weights_import import read_state
+from echosyn.weights.echonet_dynamic import read_state
 
 
 class ReIDSettings(StageSettings):
