@@ -186,7 +186,9 @@ def assert_is_a_run(out: Path, result: dict[str, Any], num: int) -> None:
     assert Path(result["page"]).is_file()
     assert isinstance(result["releasable"], bool)
     for stage in ("vae", "lidm", "lvdm", "reid"):
-        assert names(out / "models" / stage) == {"model", "metrics.jsonl", "run.json"}
+        kept = names(out / "models" / stage)
+        assert kept >= {"model", "model-raw", "metrics.jsonl", "run.json", "tracking"}
+        assert "checkpoints" not in kept
 
 
 def test_run(program, dataset, workshop, all_tiny, tmp_path):

@@ -6,6 +6,7 @@ say so in the commit message:
     python tests/golden/own/regenerate.py
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,26 +106,70 @@ def _codec() -> dict[str, Tensor]:
 
 
 def _losses() -> dict[str, Tensor]:
-    found = {}
-    for stage_name, config, frames in (("lidm", LIDM, 1), ("lvdm", LVDM, 8)):
-        values = {"network": config, "scheduler": FLOW, "num_frames": frames, "noise_offset": 0.1}
-        values |= {"time_distribution": "logit_normal", "loop": {"steps": 4, "warmup_steps": 2, "schedule": "cosine"}}
-        stage = catalog.create(stage_name, catalog.STAGES[stage_name][1].model_validate(values))
-        training = Training(stage, stage.settings.loop)
-        found[f"losses_{stage_name}"] = torch.tensor(
-            [training.advance(_batch(range(4 * step, 4 * step + 4), frames))[f"{stage_name}/loss"] for step in range(4)]
-        )
-    return found
+    """Loss curves of 20 steps, of every stage and of its other objective."""
+    return {f"losses_{name}": _curve(*curve) for name, curve in _curves().items()}
 
 
-def _batch(indices: range, frames: int) -> dict[str, Any]:
+def _curves() -> dict[str, tuple[str, dict[str, Any], Callable[[range], dict[str, Tensor]]]]:
+    """Stage, settings and batches of every curve."""
+    siamese = {"network": {"_class_name": "SiameseNet", "backbone": "small", "embedding_size": 16}}
+    regressor = {"network": {"_class_name": "EFRegressor", "backbone": "small", "bias": 50.0}, "shift": 2, "gain": 0.1}
+    noise = {"noise_offset": 0.1, "time_distribution": "logit_normal"}
+    critic = {"start": 8, "warmup": 4, "num_filters": 4, "num_layers": 1}
+    return {
+        "vae": ("vae", {"network": VAE, "l2_weight": 1.0, "kl_weight": 0.01}, _frames),
+        "vae_adversarial": ("vae", {"network": VAE, "adversarial": critic}, _frames),
+        "lidm": ("lidm", {"network": LIDM, "scheduler": FLOW, "num_frames": 1} | noise, lambda g: _clips(g, 1)),
+        "lvdm": ("lvdm", {"network": LVDM, "scheduler": FLOW, "num_frames": 8} | noise, lambda g: _clips(g, 8)),
+        "lvdm_ddpm": ("lvdm", {"network": LVDM, "scheduler": DDPM, "num_frames": 8}, lambda g: _clips(g, 8)),
+        "reid": ("reid", siamese, lambda _: _pairs(range(4), 2)),
+        "reid_contrastive": ("reid", siamese | {"objective": "contrastive"}, lambda _: _pairs(range(4), 4)),
+        "ef": ("ef", regressor, _pixels),
+    }
+
+
+def _curve(stage_name: str, values: dict[str, Any], batch: Callable[[range], dict[str, Tensor]]) -> Tensor:
+    loop = {"steps": 20, "warmup_steps": 5, "schedule": "cosine", "learning_rate": 3e-3, "ema_decay": 0.9}
+    stage = catalog.create(stage_name, catalog.STAGES[stage_name][1].model_validate(values | {"loop": loop}))
+    training = Training(stage, stage.settings.loop)
+    for network in stage.networks().values():
+        network.train()
+    steps = [training.advance(batch(range(4 * step, 4 * step + 4))) for step in range(20)]
+    return torch.tensor([metrics[f"{stage_name}/loss"] for metrics in steps])
+
+
+def _frames(indices: range) -> dict[str, Tensor]:
+    coarse = rng.normal((8, 8), 1, "frames", indices).mul(60).add(100).clamp(0, 255).byte()
+    return {"frames": coarse.repeat_interleave(4, 1).repeat_interleave(4, 2), "index": torch.tensor(list(indices))}
+
+
+def _clips(indices: range, frames: int) -> dict[str, Tensor]:
     mask = torch.ones(4, frames)
     mask[0, frames // 2 + 1 :] = 0
+    common = 2 * rng.normal((4, 1, 6, 6), 1, "what all clips show", [0])
     return {
-        "latents": rng.normal((4, frames, 6, 6), 1, "clips", indices),
+        "latents": common + 0.3 * rng.normal((4, frames, 6, 6), 1, "clips", indices),
         "still": rng.normal((4, 6, 6), 1, "stills", indices),
         "ef": torch.tensor([20.0, 40.0, 60.0, 80.0]),
         "mask": mask,
+        "index": torch.tensor(list(indices)),
+    }
+
+
+def _pairs(indices: range, num_same: int) -> dict[str, Tensor]:
+    """Of four patients; the first ``num_same`` pairs are of one."""
+    a, b = (rng.normal((4, 6, 6), 1, f"frame {side}", indices) for side in "ab")
+    same = (torch.arange(4) < num_same).float()
+    b = torch.where(same.view(-1, 1, 1, 1) > 0, a + 1.5 * b, b)
+    return {"a": a, "b": b, "same": same, "patient": torch.arange(4), "index": torch.tensor(list(indices))}
+
+
+def _pixels(indices: range) -> dict[str, Tensor]:
+    clips = rng.normal((8, 24, 24), 1, "pixels", indices).mul(50).add(90).clamp(0, 255).byte()
+    return {
+        "clip": clips,
+        "length": torch.tensor([8, 8, 8, 5]),
+        "ef": torch.tensor([20.0, 40.0, 60.0, 80.0]),
         "index": torch.tensor(list(indices)),
     }
 
