@@ -9,7 +9,8 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.diffusion.codec import check_frames
-from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline import review
+from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
 
@@ -55,4 +56,6 @@ def encode(
                 latents.write(folder, record, encoder.encode(frames, noise))
             progress("encode", i + 1, len(records))
         filelist.write(folder, records)
+        if review.is_open(dataset):
+            note(folder, needs_review=True)
     return {"latents": str(out), "videos": len(records)}

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
-
 from echosyn.data import filelist, layouts, table, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
 from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.resizing import resized
 from echosyn.data.video import Frames, Video
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder, note
@@ -61,18 +59,9 @@ class _Geometry:
         return x, y, w, h
 
     def frames(self, frames: Frames) -> Frames:
-        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``.
-
-        Shrinking averages over areas (PIL's BOX): no ringing at the sector's edge, so that black stays black, which a
-        Lanczos filter would not keep. Enlarging is bilinear, for the same reason.
-        """
+        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``."""
         x, y, w, h = self.box(*frames.shape[1:3])
-        part = frames[:, y : y + h, x : x + w]
-        if (h, w) == (self.size, self.size):
-            return part
-        kernel = Image.Resampling.BOX if min(h, w) >= self.size else Image.Resampling.BILINEAR
-        shape = (self.size, self.size)
-        return np.stack([np.asarray(Image.fromarray(frame).resize(shape, kernel)) for frame in part])
+        return resized(frames[:, y : y + h, x : x + w], self.size)
 
     def tracing(self, tracing: Tracing, box: Box, name: str) -> Tracing:
         """Move a chord along; a pixel's coordinate is its centre."""

@@ -16,6 +16,7 @@ from echosyn import device as devices
 from echosyn.data import filelist, latents
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import folder_hash
+from echosyn.pipeline import review
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
@@ -40,6 +41,7 @@ def train(
     settings: StageSettings,
     resume: bool = False,
     device: str = "auto",
+    reviewed: bool = False,
     progress: Progress = silent,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def train(
         settings: see `echosyn.training.catalog.settings`.
         resume: go on from the last checkpoint in ``out`` (or start if there is none).
         device: where to compute.
+        reviewed: train on a DICOM import that nobody has signed off.
         progress: told how many steps are done.
         on_log: told the metrics of every logged step.
 
@@ -59,6 +62,7 @@ def train(
         DataError: ``out`` exists and ``resume`` was not asked for, or the data do not fit the stage.
         ConfigError: a resumed training was started with other settings.
     """
+    review.require_signed(data, reviewed=reviewed)
     stage = catalog.create(stage_name, settings)
     records = [r for r in _records(stage, data) if r.split == "TRAIN"]
     items = stage.items(data, records)
