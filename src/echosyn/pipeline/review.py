@@ -38,7 +38,8 @@ def write_sheets(dataset: Path, records: Sequence[Record], progress: Progress = 
 
 
 def _sheet(dataset: Path, batch: Sequence[Record]) -> Image.Image:
-    sheet = Image.new("L", (_COLUMNS * (2 * _SIDE + 8), _ROWS * (_SIDE + _CAPTION + 6)), 40)
+    rows = -(-len(batch) // _COLUMNS)
+    sheet = Image.new("L", (_COLUMNS * (2 * _SIDE + 8), rows * (_SIDE + _CAPTION + 6)), 40)
     draw = ImageDraw.Draw(sheet)
     for i, record in enumerate(batch):
         x, y = i % _COLUMNS * (2 * _SIDE + 8), i // _COLUMNS * (_SIDE + _CAPTION + 6)

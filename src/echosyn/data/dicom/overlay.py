@@ -11,6 +11,10 @@ CHROMA = 32
 """Difference between a pixel's channels that makes it a colour."""
 BRIGHT = 40
 """Grey level from which a mark can be read, and from which tissue counts in the test for a tinted picture."""
+STILL = 16
+"""Grey levels by which lossy compression changes a mark that stands still; tissue changes more within a heart beat."""
+LETTER = 1 / 40
+"""Height of a letter against the picture; marks closer than that are blackened as one patch, so that no outline is left."""
 TINTED = 0.5
 """Share of the bright pixels that are coloured if the whole picture is (a sepia map, say)."""
 FLOW = 0.02
@@ -45,13 +49,21 @@ def without_marks(frames: Frames, sector: Mask, moving: Mask, colour: Mask | Non
     Args:
         frames: Grey ``(T, H, W)``; changed in place and returned.
         sector: ``(H, W)``.
-        moving: The part of the sector that moves; there only a colour is a mark.
+        moving: The part of the sector that moves; elsewhere all that is ever bright is a mark.
         colour: ``(T, H, W)``, or None if no colour is a mark.
     """
-    around = np.ones((5, 5), bool)
-    still = ndimage.binary_dilation(sector & ~moving & (frames.max(0) > BRIGHT), around)
-    frames[:, ~sector | still] = 0
+    brightest = frames.max(0)
+    still = sector & (brightest > BRIGHT) & (~moving | (brightest - frames.min(0) <= STILL))
+    frames[:, ~sector | _patches(still)] = 0
     for frame, marks in zip(frames, () if colour is None else colour, strict=colour is not None):
         if marks.any():
-            frame[ndimage.binary_dilation(marks, around)] = 0
+            frame[_patches(marks)] = 0
     return frames
+
+
+def _patches(marks: Mask) -> Mask:
+    """Marks with what is between and around them."""
+    side = max(3, round(LETTER * max(marks.shape)))
+    margin = np.pad(marks, side)
+    solid = ndimage.binary_closing(ndimage.binary_dilation(margin, np.ones((5, 5))), np.ones((side, side)))
+    return np.asarray(solid[side:-side, side:-side])

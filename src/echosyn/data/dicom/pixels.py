@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -55,14 +54,17 @@ def _encoded(found: Dataset) -> Iterator[tuple[np.ndarray, str]]:
         decoder = require("pydicom.pixels", extra="dicom").get_decoder(syntax)
     except NotImplementedError:
         raise BadDicomError("unsupported transfer syntax") from None
-    options: dict[str, Any] = {}
-    if syntax.is_encapsulated:
-        plugins = [plugin for plugin in _PLUGINS if plugin in decoder.available_plugins]
-        if not plugins:
-            raise BadDicomError("unsupported transfer syntax", "no decoder is installed: pip install 'echosyn[dicom]'")
-        options["decoding_plugin"] = plugins[0]
-        _check_codestreams(found)
-    for raw, facts in decoder.iter_array(found, raw=True, **options):
+    if not syntax.is_encapsulated:
+        # One by one: pydicom 3.0 miscounts the bytes of YBR_FULL_422 from the second frame of an iteration on.
+        for number in range(int(found.NumberOfFrames)):
+            raw, facts = decoder.as_array(found, raw=True, index=number)
+            yield raw, str(facts["photometric_interpretation"])
+        return
+    plugins = [plugin for plugin in _PLUGINS if plugin in decoder.available_plugins]
+    if not plugins:
+        raise BadDicomError("unsupported transfer syntax", "no decoder is installed: pip install 'echosyn[dicom]'")
+    _check_codestreams(found)
+    for raw, facts in decoder.iter_array(found, raw=True, decoding_plugin=plugins[0]):
         yield raw, str(facts["photometric_interpretation"])
 
 
@@ -161,4 +163,4 @@ def _palette(found: Dataset) -> Frames:
     entries = entries or 1 << 16
     values = np.arange(max(0, first) + entries, dtype=np.uint16)
     table = np.asarray(apply(values.reshape(1, -1), found))[0]
-    return (table >> 8 if bits == 16 and table.max() > 255 else table).astype(np.uint8)
+    return np.asarray(table >> 8 if bits == 16 and table.max() > 255 else table, np.uint8)

@@ -76,7 +76,7 @@ def find(active: Array, *, alone: bool) -> tuple[Mask, Mask]:
     mask = fan.depth((columns + 0.5) / step - 0.5, (rows + 0.5) / step - 0.5) > MARGIN
     if _iou(_coarse(mask, step) > 0.5, hull) < AGREEMENT:
         raise BadDicomError("no sector found", "what moves has not the shape of a sector")
-    moving = mask & ndimage.binary_closing(seed, np.ones((CLOSING * step,) * 2)) & (active > ACTIVE)
+    moving = mask & ndimage.binary_closing(seed, np.ones((CLOSING * step,) * 2))
     return mask, np.asarray(moving)
 
 
@@ -86,7 +86,7 @@ def _seed(active: Array) -> Mask:
     patch = ndimage.binary_opening(active > ACTIVE, np.ones((thickness, thickness)))
     labels, count = ndimage.label(patch)
     if count == 0:
-        return patch
+        return np.asarray(patch)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(labels == sizes.argmax())
