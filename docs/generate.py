@@ -82,7 +82,9 @@ def _help(command: Any, context: Any) -> str:
 def _with_parts(kind: type[Settings]) -> Iterator[type[Settings]]:
     """A settings class, those it extends and those of its fields, each once."""
     bases = [c for c in kind.__mro__ if issubclass(c, Settings) and c is not Settings]
-    parts = [f.annotation for f in kind.model_fields.values() if inspect.isclass(f.annotation)]
+    parts = [
+        a for f in kind.model_fields.values() for a in (f.annotation, *get_args(f.annotation)) if inspect.isclass(a)
+    ]
     yield from dict.fromkeys(bases + [p for p in parts if issubclass(p, Settings)])
 
 

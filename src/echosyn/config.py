@@ -43,11 +43,13 @@ def presets() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """A preset of the package; an unknown one is a `ConfigError` that names the near miss."""
+    """A preset of the package, merged over the one that it ``extends``; an unknown one is a `ConfigError`."""
     if name not in presets():
         raise ConfigError(f"preset {name!r} is unknown{near_miss(name, presets())}")
     with resources.as_file(resources.files("echosyn.presets") / f"{name}.yaml") as path:
-        return read_yaml(path)
+        content = read_yaml(path)
+    base = content.pop("extends", None)
+    return content if base is None else merged(read_preset(base), content)
 
 
 def merged(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from echosyn.config import Settings, build, near_miss, read_yaml
+from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
 from echosyn.files import usual_permissions
 from echosyn.hashing import file_hash
@@ -59,10 +60,14 @@ class Facts(Settings):
     """How the VAE sees grey levels (`echosyn.pixels`)."""
     fps: float = 32.0
     """Frames a second of the clips it was trained on."""
+    period: int | None = None
+    """Every so many-th frame is in a clip, whatever the frame rate; ``fps`` then has no say."""
     num_frames: int | None = None
     """Frames in a training clip."""
     drop_conditions: float = 0.0
     """Share of training items that went without their conditions; guidance needs it above 0."""
+    conditions: tuple[Condition, ...] = (EF,)
+    """What a video model is told besides the still."""
     num_inference_steps: int = 64
     """Sampling steps that suit the model."""
     guidance_scale: float = 1.0

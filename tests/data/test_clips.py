@@ -45,13 +45,31 @@ def test_every_start_is_equally_likely_and_both_ends_are_reached():
 
 
 @given(recordings, st.integers(1, 100), st.integers(1, 8))
-def test_evenly_spaced_clips_go_from_the_first_to_the_last_frame(
+def test_clips_spread_evenly_go_from_the_first_to_the_last_frame(
     recording: tuple[int, float, float], length: int, count: int
 ) -> None:
     frames = clips.resampled(*recording)
-    found = clips.evenly_spaced(*recording, length, count)
+    found = clips.windows(*recording, length).spread(count)
     assert 1 <= len(found) <= count
     assert {len(c) for c in found} == {min(length, len(frames))}
     assert found[0][0] == frames[0]
     if count > 1:
         assert found[-1][-1] == frames[-1]
+
+
+@given(st.integers(1, 150), st.integers(1, 40), st.integers(1, 4))
+def test_with_a_period_the_clips_are_those_of_echonet_dynamic(num_frames: int, length: int, period: int) -> None:
+    # it first appends blank frames up to length * period, then takes every start; -1 is a blank frame here
+    padded = np.concatenate([np.arange(num_frames), np.full(max(0, length * period - num_frames), -1)])
+    theirs = [padded[s + period * np.arange(length)] for s in range(len(padded) - (length - 1) * period)]
+    windows = clips.windows(num_frames, 50.0, 32.0, length, period)
+    assert len(windows) == len(theirs)
+    for clip, their in zip(windows, theirs, strict=True):
+        assert clip.tolist() == [frame for frame in their if frame >= 0]
+
+
+def test_every_start_of_a_resampled_recording_is_a_window() -> None:
+    windows = clips.windows(100, 50.0, 25.0, 10)
+    assert [int(w[0]) for w in windows] == list(range(0, 2 * 41, 2))
+    assert all(len(w) == 10 for w in windows)
+    assert [int(w[0]) for w in windows[3:5]] == [6, 8]

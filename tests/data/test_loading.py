@@ -126,7 +126,7 @@ def test_clips_carry_the_ef_of_their_video_and_end_in_black():
 
 def test_latent_clips_are_padded_by_zeros_and_masked_there(latents_folder: Path) -> None:
     records = filelist.read(latents_folder)
-    stream, lengths = LatentClips(latents_folder, records, 32.0, 8, 0), set()
+    stream, lengths = LatentClips(latents_folder, records, 32.0, 8, 0, [{"ef": r.ef or 0.0} for r in records]), set()
     for g in range(40):
         item = stream[g]
         video = int(item["still"][0, 0, 0])

@@ -243,9 +243,9 @@ def test_the_default_length_is_the_window_and_progress_counts_steps(build: Build
 @pytest.mark.parametrize(
     ("efs", "scale", "message"),
     [
-        ([50.0, 60.0], 1.0, r"2 EF value\(s\) for 3 still\(s\); expected one each"),
-        ([50.0, 101.0, 3.0], 1.0, r"expected percentages in 0\.\.100"),
-        ([50.0, float("nan"), 3.0], 1.0, r"expected percentages in 0\.\.100"),
+        ([50.0, 60.0], 1.0, r"2 value\(s\) of ef for 3 still\(s\); expected one each"),
+        ([50.0, 101.0, 3.0], 1.0, r"ef is 101\.0, expected a number in 0\.\.100 percent"),
+        ([50.0, float("nan"), 3.0], 1.0, r"ef is nan, expected a number in 0\.\.100 percent"),
         (EFS, 2.0, "never learned without its EF"),
     ],
 )

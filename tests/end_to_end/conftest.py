@@ -103,7 +103,7 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder, self.numbers = folder, count()
         self.context = multiprocessing.get_context("forkserver")
-        modules = ("quickstart", "doctor", "ingest", "sample", "filtering", "report.page", "report.plots")
+        modules = ("quickstart", "doctor", "ingest", "sample", "filtering", "report.page")
         self.context.set_forkserver_preload(
             ["echosyn.apps.cli.commands", *(f"echosyn.pipeline.{name}" for name in modules)]
         )

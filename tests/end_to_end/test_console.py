@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(sys.executable).with_name("echosyn")
 VERBS = ["phantom", "import", "check", "train", "encode", "sample", "filter", "animate"]
-VERBS += ["generate", "evaluate", "run", "quickstart", "doctor"]
+VERBS += ["generate", "evaluate", "predict-ef", "run", "quickstart", "doctor"]
 
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -1,24 +1,37 @@
 """Encoding: a video's latents depend on the video, the VAE and (seed, place in the list)."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from echosyn import weights
 from echosyn.data import filelist, latents, video
 from echosyn.diffusion.codec import LatentCodec
-from echosyn.errors import DataError
-from echosyn.pipeline.encode import encode
+from echosyn.errors import DataError, ModelError
+from echosyn.pipeline.encode import check_scale, encode
 from echosyn.pipeline.folder import read_provenance
 
 
 @pytest.fixture
-def vae(tmp_path: Path, build: Callable[..., Any]) -> Path:
-    weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+def vae(video_dataset: Path, tmp_path: Path, build: Callable[..., Any]) -> Path:
+    network = build("vae")
+    network.register_to_config(scaling_factor=1.0)
+    frames = [video.read(path).grey() for path in sorted((video_dataset / "Videos").iterdir())]
+    spread = LatentCodec(network, "symmetric").encode(torch.from_numpy(np.concatenate(frames))).std()
+    network.register_to_config(scaling_factor=1 / float(spread))
+    weights.save(network, tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
     return tmp_path / "vae"
+
+
+def rescale(vae: Path, factor: float) -> None:
+    config = json.loads((vae / "config.json").read_text())
+    config["scaling_factor"] *= factor
+    (vae / "config.json").write_text(json.dumps(config))
 
 
 def test_the_mean_is_the_codecs_and_a_sample_scatters_around_it(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
@@ -64,3 +77,39 @@ def test_nothing_is_left_of_an_encoding_that_cannot_be(vae: Path, tmp_path: Path
     with pytest.raises(DataError):
         encode(tmp_path / "none", tmp_path / "out", vae=vae, device="cpu")
     assert [p.name for p in tmp_path.iterdir()] == ["vae"]
+
+
+# The latent scale
+
+
+@pytest.mark.parametrize("factor", [0.18215, 0.4, 2.5, 5.5])
+def test_a_wrong_scale_is_refused_before_anything_is_written(
+    factor: float, video_dataset: Path, vae: Path, tmp_path: Path
+) -> None:
+    rescale(vae, factor)
+    with pytest.raises(ModelError, match=r"standard deviation of .*, expected about 1 .*encode with --any-scale"):
+        encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    assert [p.name for p in tmp_path.iterdir()] == ["vae"]
+    result = encode(video_dataset, tmp_path / "out", vae=vae, any_scale=True, device="cpu")
+    assert "expected about 1" in result["warning"]
+
+
+def test_a_published_vae_is_only_remarked_on(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
+    rescale(vae, 0.3)
+    (vae / "echosyn.json").unlink()  # folders of others have none
+    result = encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    assert result["videos"] == 6
+    assert read_provenance(tmp_path / "out")["warnings"] == [result["warning"]]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.49, 2.01, float("nan"), float("inf")])
+def test_beyond_a_factor_of_two_is_wrong(spread: float) -> None:
+    with pytest.raises(ModelError):
+        check_scale(spread, Path("vae"), must_fit=True)
+    assert check_scale(spread, Path("vae"), must_fit=False)
+
+
+def test_small_deviations_raise_no_question() -> None:
+    assert [check_scale(s, Path("vae"), must_fit=True) is None for s in (0.6, 0.81, 1.0, 1.24, 1.9)] == [
+        False, True, True, True, False,
+    ]  # fmt: skip

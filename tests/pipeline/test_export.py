@@ -64,7 +64,7 @@ def test_a_mark_is_burned_in_on_demand(synthetic: Path, tmp_path: Path) -> None:
     name = f"{filelist.read(synthetic)[0].name}.dcm"
     plain, marked = (pydicom.dcmread(tmp_path / kind / name) for kind in ("plain", "marked"))
     assert (plain.BurnedInAnnotation, marked.BurnedInAnnotation) == ("NO", "YES")
-    assert (marked.pixel_array[:, 100:] == 255).any(axis=(1, 2)).all()
+    assert (marked.pixel_array[:, 100:] > 200).sum(axis=(1, 2)).min() > 20
     assert np.array_equal(marked.pixel_array[:, :100], plain.pixel_array[:, :100])
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from echosyn import weights
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import splits
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training import checkpoint
 from echosyn.training.loop import NonFiniteLossError
@@ -24,10 +27,12 @@ LOOP = {"steps": 6, "batch_size": 2, "save_every_steps": 2, "log_every_steps": 1
 def call(latents_folder: Path, settings_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """``call(name, resume=..., LOOP SETTINGS)``: train the re-identification model into ``tmp_path / name``."""
 
-    def make(name: str, resume: bool = False, progress: Any = lambda *_: None, **loop: Any) -> dict[str, Any]:
+    def make(
+        name: str, resume: bool = False, accept_changes: bool = False, progress: Any = lambda *_: None, **loop: Any
+    ) -> dict[str, Any]:
         settings = settings_of("reid", LOOP | loop)
-        out = tmp_path / name
-        return train("reid", latents_folder, out, settings=settings, resume=resume, device="cpu", progress=progress)
+        how = {"resume": resume, "accept_changes": accept_changes, "progress": progress}
+        return train("reid", latents_folder, tmp_path / name, settings=settings, device="cpu", **how)
 
     return make
 
@@ -40,12 +45,24 @@ def test_a_run_folder_holds_settings_log_and_model(call: Callable[..., Any], tmp
     result = call("run")
     run = tmp_path / "run"
     assert (result["steps"], result["model"]) == (6, str(run / "model"))
-    assert {p.name for p in run.iterdir()} == {"run.json", "metrics.jsonl", "checkpoints", "model"}
+    assert {p.name for p in run.iterdir()} == {
+        "run.json",
+        "metrics.jsonl",
+        "tracking",
+        "checkpoints",
+        "model",
+        "model-raw",
+    }
     weights.load(weights.resolve(run), "reid")
+    weights.load(run / "model-raw", "reid")
+    assert weights.weights_hash(run / "model") != weights.weights_hash(run / "model-raw")
     said = json.loads((run / "run.json").read_text())
     assert said["stage"] == "reid"
     assert said["settings"]["loop"]["steps"] == 6
     assert said["videos"] == [f"v{i:02d}" for i in range(8)]  # TRAIN alone
+    seen = splits.seen(run / "model")
+    assert seen is not None
+    assert [seen.has(Record(f"v{i:02d}")) for i in range(10)] == [True] * 8 + [False] * 2
     assert [m["step"] for m in logged(run)] == [1, 2, 3, 4, 5, 6]
     discard_checkpoints(run)
     weights.load(weights.resolve(run), "reid")
@@ -95,7 +112,8 @@ def test_an_infinite_loss_leaves_the_last_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(ReIDStage, "loss", lying)
-        with pytest.raises(NonFiniteLossError, match="not finite at step 5"):
+        said = "not finite at step 5; .*run stands at step-000000004: lower loop.learning_rate .* --accept-changes"
+        with pytest.raises(NonFiniteLossError, match=said):
             call("run")
     assert checkpoint.found(tmp_path / "run")[0].name == "step-000000004"
     call("run", resume=True)
@@ -110,6 +128,17 @@ def test_a_resumed_run_with_other_settings_is_refused_and_says_which(call: Calla
     message = str(error.value)
     assert "settings.loop.batch_size: 2 -> 3; settings.loop.learning_rate: 0.001 -> 0.5" in message
     assert "ema" not in message
+
+
+def test_accepted_changes_go_on_and_are_written_down(call: Callable[..., Any], tmp_path: Path) -> None:
+    call("run", steps=4)
+    call("run", resume=True, accept_changes=True, learning_rate=0.5)
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert said["before"] == ["settings.loop.learning_rate: 0.001 -> 0.5"]
+    assert said["settings"]["loop"]["learning_rate"] == 0.5
+    assert [m["learning_rate"] for m in logged(tmp_path / "run")] == [0.001] * 4 + [0.5] * 2
+    call("run", resume=True, learning_rate=0.5)
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == said
 
 
 def test_what_does_not_change_the_training_may_change(call: Callable[..., Any], tmp_path: Path) -> None:
@@ -145,6 +174,100 @@ def test_an_existing_run_is_not_overwritten(call: Callable[..., Any], tmp_path: 
     (tmp_path / "other" / "precious").touch()
     with pytest.raises(DataError, match="exists already"):
         call("other", resume=True)
+
+
+# Looking at held-out videos
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
+    """A validation that likes step 4 most, draws random numbers and leaves a picture; what it was shown."""
+    shown = []
+
+    def validate(self: ReIDStage, data: Path, records: list[Any], folder: Path) -> dict[str, float]:
+        assert not self.network.training
+        torch.rand(3)
+        Image.new("L", (8, 8)).save(folder / "pairs.png")
+        weight = next(self.network.parameters())
+        shown.append(([r.name for r in records], bool(weight.requires_grad)))
+        return {"score": {2: 0.5, 4: 0.9, 6: 0.7}[self.step + 1]}
+
+    monkeypatch.setattr(ReIDStage, "validate", validate)
+    monkeypatch.setattr(ReIDStage, "criterion", ("score", "max"))
+    return shown
+
+
+def test_held_out_videos_judge_and_leave_no_trace(
+    call: Callable[..., Any], tmp_path: Path, judged: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("seen", validate_every_steps=2)
+    run = tmp_path / "seen"
+    assert [names for names, _ in judged] == [["v08"]] * 6  # VAL alone; averaged and live weights
+    assert {m["step"]: m["validation/score"] for m in logged(run) if "validation/score" in m} == {
+        2: 0.5,
+        4: 0.9,
+        6: 0.7,
+    }
+    assert all("validation/raw/score" in m for m in logged(run) if "validation/score" in m)
+    pictures = sorted(str(p.relative_to(run / "samples")) for p in run.glob("samples/**/*.png"))
+    assert pictures == [f"step-00000000{n}/{kind}pairs.png" for n in (2, 4, 6) for kind in ("", "raw/")]
+    monkeypatch.undo()
+    call("unseen")
+    for model in ("model", "model-raw"):
+        assert weights.weights_hash(run / model) == weights.weights_hash(tmp_path / "unseen" / model)
+
+
+def test_the_best_checkpoint_stays_and_can_become_the_model(
+    call: Callable[..., Any], tmp_path: Path, judged: list[Any]
+) -> None:
+    call("last", validate_every_steps=2, keep_checkpoints=1)
+    run = tmp_path / "last"
+    assert [f.name for f in checkpoint.found(run)] == ["step-000000006", "step-000000004"]
+    assert json.loads((run / "best.json").read_text()) == {"step": 4, "name": "score", "value": 0.9}
+    call("best", validate_every_steps=2, select="best")
+    call("short", steps=4)
+    of = {name: weights.weights_hash(tmp_path / name / "model") for name in ("last", "best", "short")}
+    assert of["best"] == of["short"] != of["last"]
+
+
+def test_a_resumed_run_remembers_the_best(call: Callable[..., Any], tmp_path: Path, judged: list[Any]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        call("run", validate_every_steps=2, keep_checkpoints=1, progress=stop_at(5, interrupt))
+    call("run", resume=True, validate_every_steps=2, keep_checkpoints=1)
+    assert json.loads((tmp_path / "run" / "best.json").read_text())["step"] == 4
+    assert [checkpoint.step_of(f) for f in checkpoint.found(tmp_path / "run")] == [6, 4]
+
+
+def test_patience_ends_a_training_that_gets_no_better(
+    call: Callable[..., Any], tmp_path: Path, judged: list[Any]
+) -> None:
+    settings = {"validate_every_steps": 2, "patience": 1, "steps": 8}
+    assert call("run", **settings)["steps"] == 6
+    assert len(judged) == 6
+    assert call("run", resume=True, **settings)["steps"] == 6
+    assert len(judged) == 6
+    assert [m["step"] for m in logged(tmp_path / "run")][-1] == 6
+
+
+def test_time_saves_too(call: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        call("run", save_every_steps=100, save_every_minutes=1e-9, progress=stop_at(4, interrupt))
+    assert [checkpoint.step_of(f) for f in checkpoint.found(tmp_path / "run")] == [3, 2]
+
+
+def test_trackers_are_told_what_the_file_is(call: Callable[..., Any], tmp_path: Path, judged: list[Any]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(KeyboardInterrupt):
+        call("run", progress=stop_at(5, interrupt))
+    call("run", resume=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tracking")).Reload()
+    told = {e.step: e.value for e in events.Scalars("reid/loss")}
+    assert told == pytest.approx({m["step"]: m["reid/loss"] for m in logged(tmp_path / "run")})
+    assert {"speed/items_per_second", "speed/data_wait", "speed/memory_gb"} <= set(events.Tags()["scalars"])
+    assert [e.step for e in events.Images("samples/pairs")] == [6]
+    call("silent", trackers=[])
+    assert not (tmp_path / "silent" / "tracking").exists()
 
 
 def test_the_wrong_kind_of_folder_is_named(

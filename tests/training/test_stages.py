@@ -15,10 +15,12 @@ from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
+from echosyn.pixels import convention
 from echosyn.training import catalog
+from echosyn.training.ef_reading import to_input
 from echosyn.training.loop import Training, fit
 from echosyn.training.stages import denoiser
-from echosyn.training.stages.ef import augmented, to_input
+from echosyn.training.stages.ef import augmented
 
 SettingsOf = Callable[..., Any]
 
@@ -64,9 +66,9 @@ def test_every_stage_trains_and_exports_a_model_folder_that_loads(
     training = Training(stage, stage.settings.loop)
     metrics = list(fit(training, items))
     assert all(f"{name}/loss" in m for m in metrics)
-    training.use_average()
-    stage.finish(data, train_records(data))
-    stage.export(tmp_path / "model")
+    with training.averaged():
+        stage.finish(data, train_records(data))
+        stage.export(tmp_path / "model")
     weights.load(tmp_path / "model", name)
     facts = weights.load_facts(tmp_path / "model")
     assert facts.stage == name
@@ -169,7 +171,7 @@ def test_a_video_without_ef_is_no_use_to_the_lvdm_and_is_to_the_lidm(
     settings_of: SettingsOf, latents_folder: Path
 ) -> None:
     records = [Record("v01", fps=32.0, num_frames=9)]
-    with pytest.raises(DataError, match="no TRAIN video has an EF; the lvdm learns from videos with EF labels"):
+    with pytest.raises(DataError, match=r"no TRAIN video has a value in column EF of .*; the lvdm learns from"):
         catalog.create("lvdm", settings_of("lvdm")).items(latents_folder, records)
     assert catalog.create("lidm", settings_of("lidm")).items(latents_folder, records)[0]["latents"].shape[1] == 1
 
@@ -208,10 +210,85 @@ def test_the_kl_term_weighs_as_asked(begun: Callable[..., Any]) -> None:
 def test_the_ef_loss_is_in_tens_and_its_error_in_points(begun: Callable[..., Any]) -> None:
     stage, items, _ = begun("ef")
     item = items[0]
-    stage.network = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
+    stage.network.forward = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
     scalars = stage.loss(collate([item]))
     assert float(scalars["loss"]) == pytest.approx(0.125)  # Huber: half the square
     assert float(scalars["mae"]) == pytest.approx(5)
+
+
+def test_the_squared_error_is_in_points(begun: Callable[..., Any]) -> None:
+    stage, items, _ = begun("ef", loss="mse")
+    item = items[0]
+    stage.network.forward = lambda clips: torch.full((len(clips),), item["ef"] + 5.0)
+    assert float(stage.loss(collate([item]))["loss"]) == pytest.approx(25)
+
+
+def test_normalised_clips_of_train_have_no_mean_and_unit_spread(begun: Callable[..., Any], tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+    stage, items, _ = begun("ef", normalization="dataset", num_frames=5, shift=0)
+    stage.network.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    stage.loss(collate([items[g] for g in range(40)]))
+    assert abs(float(seen[0].mean())) < 0.05
+    assert float(seen[0].std()) == pytest.approx(1, abs=0.05)
+    stage.export(tmp_path / "model")
+    clips = torch.rand(2, 1, 5, 32, 32)
+    stage.network.eval()
+    with torch.no_grad():
+        assert torch.equal(weights.load(tmp_path / "model", "ef")(clips), stage.network(clips))
+
+
+def test_what_is_not_there_looks_like_the_mean_to_a_network_that_normalises(begun: Callable[..., Any]) -> None:
+    seen: list[Tensor] = []
+    stage, items, _ = begun("ef", normalization="dataset", num_frames=12, shift=3)
+    stage.network.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    batch = collate([items[g] for g in range(20)])
+    stage.loss(batch)
+    short = batch["length"].tolist().index(5)
+    assert (seen[0][short, :, 5:].abs() < 1e-6).all()
+    assert (seen[0][short, :, :5].abs() > 1e-6).any()
+
+
+def test_a_period_counts_frames_and_not_seconds(begun: Callable[..., Any], tmp_path: Path) -> None:
+    stage, items, data = begun("ef", period=2, num_frames=4)
+    records = {r.ef: r for r in train_records(data)}
+    for g in range(12):
+        item = items[g]
+        frames = torch.from_numpy(items.read(records[item["ef"]]))
+        starts = range(max(len(frames), 8) - 6)
+        assert any(torch.equal(item["clip"][: item["length"]], frames[s : s + 7 : 2]) for s in starts)
+    stage.export(tmp_path / "model")
+    assert weights.load_facts(tmp_path / "model").period == 2
+
+
+def test_validation_is_the_error_on_the_videos_it_is_given(begun: Callable[..., Any], tmp_path: Path) -> None:
+    stage, _, data = begun("ef")
+    stage.network.eval()
+    records = filelist.read(data)
+    with torch.no_grad():
+        stage.network.head.weight.zero_()
+        stage.network.head.bias.fill_(30.0)
+    numbers = stage.validate(data, records, tmp_path)
+    errors = torch.tensor([abs(r.ef - 30.0) for r in records if r.ef is not None])
+    assert numbers["videos"] == len(errors)
+    assert numbers["mae"] == pytest.approx(float(errors.mean()), abs=1e-4)
+    assert numbers["rmse"] == pytest.approx(float((errors**2).mean().sqrt()), abs=1e-4)
+    assert numbers["mae_low"] < numbers["mae"] < numbers["mae_high"]
+    assert stage.validate(data, records, tmp_path) == numbers
+    assert (tmp_path / "ef.png").read_bytes().startswith(b"\x89PNG")
+    assert stage.criterion == ("mae", "min")
+
+
+def test_validation_on_few_videos_or_none_is_no_error(begun: Callable[..., Any], tmp_path: Path) -> None:
+    stage, _, data = begun("ef")
+    assert stage.validate(data, [], tmp_path) == {}
+    assert stage.validate(data, [Record("x", fps=32.0)], tmp_path) == {}
+    assert not list(tmp_path.iterdir())
+    assert stage.validate(data, filelist.read(data)[:1], tmp_path).keys() == {"videos", "mae"}
+
+
+def test_pretrained_weights_need_their_network(settings_of: SettingsOf) -> None:
+    with pytest.raises(ValueError, match=r"those of an r2plus1d_18, network\.backbone is 'small'"):
+        settings_of("ef", pretrained="kinetics.pth")
 
 
 def test_shifts_move_the_picture_and_fill_with_black():
@@ -238,11 +315,11 @@ def test_gain_scales_grey_levels_and_leaves_black_black():
 
 
 def test_the_regressor_sees_grey_clips_with_one_channel():
-    from echosyn.pixels import convention
-
-    seen = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8), convention("symmetric"))
+    seen = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8), [3, 2], convention("symmetric"), blank=0.25)
     assert seen.shape == (2, 1, 3, 4, 4)
-    assert (seen == 1).all()
+    assert (seen[0] == 1).all()
+    assert (seen[1, :, :2] == 1).all()
+    assert (seen[1, :, 2:] == 0.25).all()
 
 
 def test_reid_accuracy_counts_pairs_on_the_right_side(begun: Callable[..., Any]) -> None:

@@ -1,9 +1,51 @@
 """Clips: which frames of a recording a model sees."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
 import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Windows(Sequence[Indices]):
+    """Every clip of a recording, by where it starts; each is made when it is asked for.
+
+    A clip of a recording that is too short has fewer than ``length`` frames. With a ``step``, so has one at the very end
+    of a recording of less than ``length * step`` frames, as in EchoNet-Dynamic.
+    """
+
+    frames: Indices
+    length: int
+    step: int = 1
+
+    def __len__(self) -> int:
+        return max(len(self.frames), self.length * self.step) - (self.length - 1) * self.step
+
+    @overload
+    def __getitem__(self, start: int) -> Indices: ...
+    @overload
+    def __getitem__(self, start: slice) -> list[Indices]: ...
+    def __getitem__(self, start: int | slice) -> Indices | list[Indices]:
+        if isinstance(start, slice):
+            return [self[s] for s in range(*start.indices(len(self)))]
+        if not 0 <= start < len(self):
+            raise IndexError(start)
+        return self.frames[start : start + (self.length - 1) * self.step + 1 : self.step]
+
+    def spread(self, count: int) -> list[Indices]:
+        """``count`` clips from the first to the last (fewer if there are not as many)."""
+        return [self[s] for s in sorted({round(p * (len(self) - 1)) for p in np.linspace(0, 1, count)})]
+
+
+def windows(num_frames: int, fps: float, target_fps: float, length: int, period: int | None = None) -> Windows:
+    """The clips of a recording: in real time at ``target_fps``, or of every ``period``-th frame whatever its rate."""
+    if period is not None:
+        return Windows(np.arange(num_frames, dtype=np.int64), length, period)
+    return Windows(resampled(num_frames, fps, target_fps), length)
 
 
 def resampled(num_frames: int, fps: float, target_fps: float) -> Indices:
@@ -23,14 +65,9 @@ def clip(num_frames: int, fps: float, target_fps: float, length: int, position: 
         length: the most frames of the clip.
         position: where it starts, 0 (first possible frame) to 1 (exclusive; last possible frame).
     """
-    frames = resampled(num_frames, fps, target_fps)
-    start = int(position * (max(0, len(frames) - length) + 1))
-    return frames[start : start + length]
+    return anywhere(windows(num_frames, fps, target_fps, length), position)
 
 
-def evenly_spaced(num_frames: int, fps: float, target_fps: float, length: int, count: int) -> list[Indices]:
-    """``count`` clips that cover a recording from its first to its last frame, for testing (fewer if it is short)."""
-    frames = resampled(num_frames, fps, target_fps)
-    last = max(0, len(frames) - length)
-    starts = sorted({round(p * last) for p in np.linspace(0, 1, count)}) if last else [0]
-    return [frames[s : s + length] for s in starts]
+def anywhere(clips: Windows, position: float) -> Indices:
+    """The clip at ``position``, 0 (the first) to 1 (exclusive; the last)."""
+    return clips[int(position * len(clips))]

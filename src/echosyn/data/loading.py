@@ -4,7 +4,7 @@ A loader therefore resumes by starting at another position, and two processes sp
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class Recent:
         self._kept: OrderedDict[str, Pixels] = OrderedDict()
         self._bytes = 0
 
+    @property
+    def num_bytes(self) -> int:
+        """What is kept now."""
+        return self._bytes
+
     def __call__(self, record: Record) -> Pixels:
         """The grey frames of a recording, uint8 ``(T, H, W)``."""
         if record.name in self._kept:
@@ -119,33 +124,64 @@ class Frames(Items):
 
 
 class Clips(Items):
-    """Pixel clips with their EF: ``{"clip": uint8 (T, H, W), "ef": percent, "index": g}``; short ones end in black."""
+    """Pixel clips with their EF; short ones end in black.
 
-    def __init__(self, records: Sequence[Record], read: ReadVideo, fps: float, num_frames: int, seed: int) -> None:
+    ``{"clip": uint8 (T, H, W), "length": frames before the black, "ef": percent, "index": g}``
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        read: ReadVideo,
+        fps: float,
+        num_frames: int,
+        seed: int,
+        period: int | None = None,
+    ) -> None:
         super().__init__([r for r in records if r.ef is not None], seed, "clips")
-        self.read, self.fps, self.num_frames = read, fps, num_frames
+        self.read, self.fps, self.num_frames, self.period = read, fps, num_frames, period
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         record = self.records[self.shuffle[g]]
         assert record.num_frames is not None
         assert record.fps is not None
-        indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, self.draws(g).random())
-        return {"clip": pixel_clip(self.read(record), indices, self.num_frames), "ef": record.ef, "index": g}
+        windows = clips.windows(record.num_frames, record.fps, self.fps, self.num_frames, self.period)
+        indices = clips.anywhere(windows, self.draws(g).random())
+        clip = pixel_clip(self.read(record), indices, self.num_frames)
+        return {"clip": clip, "length": len(indices), "ef": record.ef, "index": g}
 
 
 class LatentClips(Items):
     """Latent clips for LIDM and LVDM.
 
-    ``{"latents": (C, T, h, w), "mask": (T,) 0/1, "still": (C, h, w) a random frame of the same video, "ef": percent,
-    "index": g}``; clips start anywhere, short ones are padded by zeros and masked there.
+    ``{"latents": (C, T, h, w), "mask": (T,) 0/1, "still": (C, h, w) a random frame of the same video, "index": g}`` and the
+    video's labels; clips start anywhere, short ones are padded by zeros and masked there.
+
+    Args:
+        folder: latents folder.
+        records: its videos.
+        fps: frame rate of the clips.
+        num_frames: their length.
+        seed: of order and draws.
+        labels: further numbers of each video by name, such as its EF; as many as ``records``.
     """
 
-    def __init__(self, folder: Path, records: Sequence[Record], fps: float, num_frames: int, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        records: Sequence[Record],
+        fps: float,
+        num_frames: int,
+        seed: int,
+        labels: Sequence[Mapping[str, float]] = (),
+    ) -> None:
         super().__init__(records, seed, "latent clips")
         self.folder, self.fps, self.num_frames = folder, fps, num_frames
+        self.labels = labels or [{}] * len(self.records)
 
     def __getitem__(self, g: int) -> dict[str, Any]:
-        record, draws = self.records[self.shuffle[g]], self.draws(g)
+        video, draws = self.shuffle[g], self.draws(g)
+        record = self.records[video]
         assert record.num_frames is not None
         assert record.fps is not None
         indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, draws.random())
@@ -154,8 +190,7 @@ class LatentClips(Items):
         padded = found.new_zeros(found.shape[0], self.num_frames, *found.shape[2:])
         padded[:, : len(indices)] = found
         mask = (torch.arange(self.num_frames) < len(indices)).float()
-        ef = float("nan") if record.ef is None else record.ef
-        return {"latents": padded, "mask": mask, "still": still, "ef": ef, "index": g}
+        return {"latents": padded, "mask": mask, "still": still, **self.labels[video], "index": g}
 
 
 class LatentPairs(Items):

@@ -33,6 +33,13 @@ class Record:
         """Whose video this is: the column ``PatientId`` where there is one, else one patient a video."""
         return self.extra.get("PatientId") or self.name
 
+    def cell(self, column: str) -> str | float | None:
+        """What a column of ``FileList.csv`` says about this video, a further one in any case; None if nothing."""
+        known = {"ef": self.ef, "esv": self.esv, "edv": self.edv}
+        if column.casefold() in known:
+            return known[column.casefold()]
+        return next((v for name, v in self.extra.items() if name.casefold() == column.casefold() and v), None)
+
 
 @dataclass(frozen=True)
 class Tracing:

@@ -1,6 +1,6 @@
 """The two samplers as diffusers pipelines: one invents a heart, the other makes it beat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor
 
 from echosyn.diffusion.codec import LatentCodec
+from echosyn.diffusion.conditions import EF, Condition, Schema
 from echosyn.diffusion.denoiser import Denoiser, predict
 from echosyn.diffusion.guidance import guided
 from echosyn.diffusion.samplers import Generators, sample
@@ -80,14 +81,22 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         pixels: the VAE's pixel convention.
         fps: frame rate the network was trained at; what its videos must be written with.
         guidance: whether the network was trained with dropped conditions, so that ``guidance_scale`` means something.
+        conditions: what it was told in training, as mappings of `Condition`'s settings; default its EF.
     """
 
     def __init__(
-        self, vae: Any, unet: Any, scheduler: Any, pixels: str = "published", fps: float = 32.0, guidance: bool = False
+        self,
+        vae: Any,
+        unet: Any,
+        scheduler: Any,
+        pixels: str = "published",
+        fps: float = 32.0,
+        guidance: bool = False,
+        conditions: Sequence[Mapping[str, Any]] = (EF.model_dump(mode="json", exclude_defaults=True),),
     ) -> None:
         super().__init__()
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
-        self.register_to_config(pixels=pixels, fps=fps, guidance=guidance)
+        self.register_to_config(pixels=pixels, fps=fps, guidance=guidance, conditions=[dict(c) for c in conditions])
 
     @torch.no_grad()
     def __call__(
@@ -102,6 +111,7 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         output_type: OutputType = "latent",
         hop: int | None = None,
         on_step: Callable[[int, int], None] | None = None,
+        conditions: Mapping[str, Any] | None = None,
     ) -> LatentPipelineOutput:
         """Animate stills.
 
@@ -116,13 +126,15 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
             output_type: ``"latent"`` or ``"pixel"``.
             hop: frames between windows; default half a window, as published.
             on_step: told ``(done, total)`` after each step.
+            conditions: further conditions of the network by name, one value for all stills or one for each.
 
         Raises:
-            ConfigError: the number of EFs is not that of the stills, an EF is outside 0..100, or guidance is asked of a
-                network that cannot do without its conditions.
+            ConfigError: the number of EFs is not that of the stills, an EF is outside 0..100, a condition is unknown or
+                missing, or guidance is asked of a network that cannot do without its conditions.
         """
         stills = conditioning.squeeze(2) if conditioning.ndim == 5 else conditioning
-        conditions = _fractions(ef, len(stills)).to(self.device)
+        schema = Schema([Condition.model_validate(c) for c in self.config.conditions])
+        values = schema.requested({**(conditions or {}), "ef": ef}, len(stills))
         if guidance_scale != 1.0 and not self.config.guidance:
             raise ConfigError(
                 f"guidance_scale {guidance_scale}: this video model never learned without its EF; expected 1, or a model "
@@ -132,9 +144,11 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         shape = (self.unet.config.out_channels, num_frames or window, *stills.shape[-2:])
         noise = _noise(latents, shape, len(stills), generator)
         stills = stills.to(self.device)
-        given = torch.ones_like(conditions, dtype=torch.bool)
-        conditional = _bind(self.unet, stills, conditions, given)
-        denoise = guided(conditional, _bind(self.unet, stills, conditions, ~given), guidance_scale)
+        conditional, unconditional = (
+            _bind(self.unet, stills, *(part.to(self.device) for part in schema.encode(values, kept)))
+            for kept in (None, torch.zeros(len(stills), len(schema.conditions), dtype=torch.bool))
+        )
+        denoise = guided(conditional, unconditional, guidance_scale)
         denoise = stitched(denoise, window, hop or max(1, window // 2))
         x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
         return _output(x, self.vae, self.config.pixels, output_type)
@@ -151,15 +165,6 @@ def _bind(network: Any, stills: Tensor | None, conditions: Tensor | None, given:
         return predict(network, x_t, t, stills, conditions, given)
 
     return denoise
-
-
-def _fractions(ef: Tensor | list[float], count: int) -> Tensor:
-    percent = torch.as_tensor(ef, dtype=torch.float32).reshape(-1, 1)
-    if len(percent) != count:
-        raise ConfigError(f"{len(percent)} EF value(s) for {count} still(s); expected one each")
-    if not ((percent >= 0) & (percent <= 100)).all():
-        raise ConfigError(f"EF {percent.flatten().tolist()}: expected percentages in 0..100")
-    return percent / 100
 
 
 def _noise(given: Tensor | None, shape: tuple[int, ...], count: int, generator: Generators) -> Tensor:

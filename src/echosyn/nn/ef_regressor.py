@@ -22,10 +22,19 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
     Args:
         backbone: Which of the two.
         bias: Start of the output's bias, the mean EF of EchoNet-Dynamic.
+        mean: Subtracted from the clips, in their units; nothing is normalised without it.
+        std: What the clips are then divided by.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, *, backbone: Backbone = "r2plus1d_18", bias: float = 55.6) -> None:
+    def __init__(
+        self,
+        *,
+        backbone: Backbone = "r2plus1d_18",
+        bias: float = 55.6,
+        mean: float | None = None,
+        std: float = 1.0,
+    ) -> None:
         super().__init__()
         if backbone == "small":
             extremes = _Extremes()
@@ -41,8 +50,19 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.head = nn.Linear(width, 1)
         nn.init.constant_(self.head.bias, bias)
 
+    @property
+    def blank(self) -> float:
+        """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises."""
+        return -1.0 if self.config.mean is None else float(self.config.mean)
+
+    def normalize(self, mean: float, std: float) -> None:
+        """From now on, subtract ``mean`` from the clips and divide by ``std``; both are stored with the weights."""
+        self.register_to_config(mean=mean, std=std)
+
     def features(self, clips: Tensor) -> Tensor:
         """``(B, C, T, H, W)`` in [-1, 1], C = 1 or 3 -> penultimate features ``(B, D)``."""
+        if self.config.mean is not None:
+            clips = (clips - self.config.mean) / self.config.std
         channels = 1 if self.config.backbone == "small" else 3
         if clips.shape[1] != channels:
             clips = clips.mean(1, keepdim=True).expand(-1, channels, -1, -1, -1)

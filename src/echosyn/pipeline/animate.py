@@ -1,8 +1,8 @@
 """``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
+from echosyn.diffusion.conditions import EF
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder
@@ -33,6 +34,8 @@ class Motion:
     steps: int = 64
     guidance_scale: float = 1.0
     batch_size: int = 8
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """What the model is told besides still and EF, by name; alike for all videos."""
 
     def __post_init__(self) -> None:
         if min(self.num_frames, self.steps, self.batch_size) < 1:
@@ -78,6 +81,19 @@ def ef_range(text: str) -> EFDistribution:
     return EFDistribution(*bounds)
 
 
+def conditions_of(texts: Sequence[str]) -> dict[str, str]:
+    """``["heart_rate=70", "view=PSAX"]`` by name."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value) or name == EF.name:
+            raise ConfigError(
+                f"--condition {text}: expected NAME=VALUE, such as heart_rate=70; the EF has an option --ef"
+            )
+        found[name] = value
+    return found
+
+
 def ef_from(dataset: Path) -> EFDistribution:
     """The EF distribution of a dataset's TRAIN videos."""
     efs = tuple(r.ef for r in filelist.read(dataset) if r.split == "TRAIN" and r.ef is not None)
@@ -97,6 +113,7 @@ def animate(
     ef: EFDistribution | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
     device: str = "auto",
     progress: Progress = silent,
@@ -113,13 +130,14 @@ def animate(
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps; default what suits the model.
         guidance_scale: default what suits the model.
+        conditions: further conditions of the model by name, alike for all videos.
         batch_size: videos at a time; does not change them.
         device: where to compute.
         progress: told how many videos are written.
     """
     indices, hearts = stills.read(kept)
     pipeline = video_pipeline(lvdm, vae, devices.resolve(device))
-    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size)
+    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions)
     ef = ef or EFDistribution()
     settings = {
         "seed": seed,
@@ -127,6 +145,7 @@ def animate(
         "frames": num_frames,
         "steps": motion.steps,
         "guidance": motion.guidance_scale,
+        "conditions": dict(motion.conditions),
     }
     inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
     with new_folder(out, "animate", settings, inputs) as folder:
@@ -135,12 +154,17 @@ def animate(
 
 
 def motion_for(
-    lvdm: Path, num_frames: int, steps: int | None = None, guidance_scale: float | None = None, batch_size: int = 8
+    lvdm: Path,
+    num_frames: int,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    batch_size: int = 8,
+    conditions: Mapping[str, str] | None = None,
 ) -> Motion:
     """Settings of the animation, from the model folder where they are not given."""
     facts = weights.load_facts(weights.resolve(lvdm))
     guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
-    return Motion(num_frames, steps or facts.num_inference_steps, guidance, batch_size)
+    return Motion(num_frames, steps or facts.num_inference_steps, guidance, batch_size, conditions or {})
 
 
 def write_videos(
@@ -170,6 +194,7 @@ def write_videos(
                 guidance_scale=motion.guidance_scale,
                 generator=rng.generators(seed, "motion", indices[first : first + motion.batch_size]),
                 output_type="pixel",
+                conditions=motion.conditions,
             )
             assert output.videos is not None
             for path, frames in zip(paths, output.videos, strict=True):
@@ -182,6 +207,7 @@ def write_videos(
 
 def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline, motion: Motion) -> Record:
     height, width = (8 * s for s in hearts.shape[-2:])
+    columns = {c["name"]: c.get("column") or c["name"] for c in pipeline.config.conditions}
     return Record(
         stills.name(index),
         ef=ef,
@@ -189,4 +215,5 @@ def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline
         width=width,
         fps=float(pipeline.config.fps),
         num_frames=motion.num_frames,
+        extra={columns.get(name, name): value for name, value in motion.conditions.items()},
     )

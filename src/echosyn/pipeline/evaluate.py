@@ -15,6 +15,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
 from echosyn.metrics.area import ef_from_area, lv_area
+from echosyn.metrics.cavity import View
 from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
@@ -24,6 +25,7 @@ from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training.stage import StageSettings
 
@@ -58,6 +60,7 @@ def evaluate(
     *,
     ef_settings: StageSettings,
     vae: Path | None = None,
+    made_by: Sequence[Path] = (),
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -73,12 +76,15 @@ def evaluate(
         out: new folder.
         ef_settings: of the EF stage.
         vae: model folder, to report how well it reconstructs held-out frames.
+        made_by: model folders that made the synthetic set. A test on videos that they, or the VAE, were trained on is
+            refused; those that do not say are listed in the report as ``training_unknown``.
         seed: of bootstrap and subsampling.
         device: where to compute.
         progress: told what is done.
     """
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
+    silent_models = refuse_seen(dict.fromkeys([*made_by, *([vae] if vae else [])]), sets.held_out)
     if vae is not None:
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
@@ -93,6 +99,7 @@ def evaluate(
             "utility": {},
             "provenance": read_provenance(folder),
             "privacy": read_provenance(synthetic).get("privacy"),
+            "training_unknown": [weights.load_facts(weights.resolve(m)).stage or m.name for m in silent_models],
         }
         of_synthetic = predict_ef(synthetic, sets.synthetic_records, models["real"], device=device, progress=progress)
         of_real: Predictions | None = None
@@ -132,12 +139,13 @@ def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], 
 def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progress = silent) -> dict[str, Any]:
     """Agreement of the labels with the EF read off the tracked cavity: no network that flicker could fool is involved.
 
-    On real videos it says how good the measurement is. It needs an apical four-chamber view.
+    On real videos it says how good the measurement is.
     """
     index = filelist.VideoIndex(dataset)
     measured, known = [], []
     for i, record in enumerate(records):
-        ef = ef_from_area(lv_area(video.read(index.path(record)).grey()))
+        view = view_of(record)
+        ef = ef_from_area(lv_area(video.read(index.path(record)).grey(), view), view)
         if ef is not None and record.ef is not None:
             measured.append(ef)
             known.append(record)
@@ -145,6 +153,11 @@ def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progr
     target = np.array([r.ef for r in known], float)
     report = regression_report(np.array(measured, float), target, seed=seed, groups=[r.patient for r in known])
     return report.to_json() | {"unmeasured": len(records) - len(known)}
+
+
+def view_of(record: Record) -> View:
+    """The column ``View`` of the file list; apical four-chamber where there is none, as in EchoNet-Dynamic."""
+    return "PSAX" if record.extra.get("View") == "PSAX" else "A4C"
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
@@ -196,6 +209,7 @@ def _check(sets: Sets) -> None:
             raise DataError(f"{where}: no TRAIN video with an EF; an EF regressor is trained on each side")
     if not sets.held_out:
         raise DataError(f"{sets.real}: no VAL or TEST video with an EF; the tests need patients that no model has seen")
+    refuse_both_sides(sets.real, sets.real_records)
     _check_videos(sets.synthetic, sets.synthetic_records)
     _check_videos(sets.real, sets.real_records)
 

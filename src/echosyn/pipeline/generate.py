@@ -46,6 +46,7 @@ def generate(
     ef: EFDistribution | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
     false_rejection_rate: float = 0.05,
     complete_with_rejected: bool = False,
@@ -64,6 +65,7 @@ def generate(
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps of the video model; default what suits it.
         guidance_scale: of the video model; default what suits it.
+        conditions: further conditions of the video model by name, alike for all videos.
         batch_size: videos at a time; does not change them.
         false_rejection_rate: of the filter.
         complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
@@ -80,9 +82,10 @@ def generate(
     needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
     folders = {stage: weights.resolve(models[stage]) for stage in needed}
     animator = video_pipeline(folders["lvdm"], folders["vae"], where)
-    motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size)
+    motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size, conditions)
     ef = ef or EFDistribution()
     settings = {"num": num, "seed": seed, "ef": ef.described(), "frames": num_frames, "steps": motion.steps}
+    settings |= {"conditions": dict(motion.conditions)}
     settings |= {"guidance": motion.guidance_scale, "rate": false_rejection_rate, "complete": complete_with_rejected}
     inputs = folders | ({"reference": reference} if reference is not None else {})
     with new_folder(out, "generate", settings, inputs) as folder:

@@ -43,6 +43,7 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device) -> LatentVideoPi
         pixels=weights.load_facts(vae).pixels,
         fps=facts.fps,
         guidance=facts.drop_conditions > 0,
+        conditions=[c.model_dump(mode="json", exclude_defaults=True) for c in facts.conditions],
     )
     pipeline.to(device)
     return pipeline

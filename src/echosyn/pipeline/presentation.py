@@ -9,9 +9,9 @@ import numpy as np
 
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
+from echosyn.metrics.plots import scatter
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.report.page import Card, Media, Report, Section, Verdict, render
-from echosyn.pipeline.report.plots import scatter
 
 if TYPE_CHECKING:
     from echosyn.pipeline.evaluate import Sets

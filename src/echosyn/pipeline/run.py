@@ -16,6 +16,7 @@ from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.presentation import headline
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
@@ -66,6 +67,7 @@ def run(
     for stage in TRAINED:
         if (given := _given(models, stage)) is not None:
             weights.load(given, stage)  # a wrong folder is refused before minutes of training
+            refuse_seen([given], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
     call |= {"num": num, "frames": num_frames, "seed": seed}
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
@@ -92,6 +94,7 @@ def run(
                 report,
                 ef_settings=settings["ef"],
                 vae=found["vae"],
+                made_by=list(found.values()),
                 device=device,
                 progress=progress,
             )
@@ -154,6 +157,7 @@ def _check(dataset: Path, records: Sequence[Record]) -> None:
             f"{dataset}: {len(report.problems)} problem(s): {counts}; mend them, or import the folder with --skip-bad"
         )
         raise DataError(table.listing(head, [f"  {p.name}: {p.detail}" for p in report.problems]))
+    refuse_both_sides(dataset, records)
     train_videos = sum(r.split == "TRAIN" and r.ef is not None for r in records)
     held_out = sum(r.split != "TRAIN" and r.ef is not None for r in records)
     if train_videos < 2 or held_out < 1:

@@ -1,34 +1,54 @@
 """``echosyn train``: one stage on one folder, resumable; ``OUT/model/`` is the model folder."""
 
 import json
+import resource
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from echosyn import device as devices
 from echosyn.data import filelist, latents
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
+from echosyn.extras import require
 from echosyn.hashing import folder_hash
-from echosyn.pipeline import review
+from echosyn.pipeline import mixtures, review, splits
+from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
+from echosyn.pipeline.judging import Judge
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
-from echosyn.training.loop import Training, fit
+from echosyn.training.log import Log
+from echosyn.training.loop import NonFiniteLossError, Training, fit
 from echosyn.training.stage import Stage, StageSettings
 
 RUN = "run.json"
-METRICS = "metrics.jsonl"
 MODEL = "model"
+RAW_MODEL = "model-raw"
 
 FREE_TO_CHANGE = frozenset(
-    {"save_every_steps", "keep_checkpoints", "log_every_steps", "num_workers", "micro_batch_size"}
+    {
+        "save_every_steps",
+        "save_every_minutes",
+        "keep_checkpoints",
+        "log_every_steps",
+        "validate_every_steps",
+        "select",
+        "patience",
+        "trackers",
+        "num_workers",
+        "micro_batch_size",
+    }
 )
 """Loop settings that a resumed training may change without becoming another training."""
 
@@ -39,20 +59,25 @@ def train(
     out: Path,
     *,
     settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
     resume: bool = False,
+    accept_changes: bool = False,
     device: str = "auto",
     reviewed: bool = False,
     progress: Progress = silent,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a stage on the TRAIN videos of a folder.
+    """Train a stage on the TRAIN videos of a folder. Under ``accelerate launch`` every process calls it.
 
     Args:
         stage_name: vae, lidm, lvdm, reid or ef.
         data: dataset folder (vae, ef) or latents folder (lidm, lvdm, reid).
-        out: new run folder: ``run.json`` (settings, data hash, ids seen), ``metrics.jsonl``, ``checkpoints/``, ``model/``.
+        out: new run folder: ``run.json`` (settings, data hash, ids seen), ``metrics.jsonl``, ``tracking/``, ``samples/``,
+            ``checkpoints/``, ``model/`` and, where weights are averaged, ``model-raw/`` with the live ones.
         settings: see `echosyn.training.catalog.settings`.
+        also: further latents folders to learn from.
         resume: go on from the last checkpoint in ``out`` (or start if there is none).
+        accept_changes: go on although settings or data have changed; ``run.json`` keeps what was before.
         device: where to compute.
         reviewed: train on a DICOM import that nobody has signed off.
         progress: told how many steps are done.
@@ -61,65 +86,188 @@ def train(
     Raises:
         DataError: ``out`` exists and ``resume`` was not asked for, or the data do not fit the stage.
         ConfigError: a resumed training was started with other settings.
+        NonFiniteLossError: a loss is not a number; ``out`` stands at its last checkpoint.
     """
-    review.require_signed(data, reviewed=reviewed)
+    for folder in (data, *(source.folder for source in also)):
+        review.require_signed(folder, reviewed=reviewed)
     stage = catalog.create(stage_name, settings)
-    records = [r for r in _records(stage, data) if r.split == "TRAIN"]
-    items = stage.items(data, records)
-    run = {
+    records = _records(stage, data)
+    learnt = [r for r in records if r.split == "TRAIN"]
+    items, more, others = mixtures.items(stage, data, learnt, also)
+    accelerator = _accelerator(settings, device, out)
+    run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
-        "videos": [r.name for r in records],
+        "videos": [r.name for r in learnt],
     }
-    if (out / RUN).is_file() and resume:
-        _refuse_change(out, run)
-    else:
-        refuse_existing(out)
-    training = Training(stage, settings.loop, _accelerator(settings, device))
-    with _run_folder(out):
-        write_json(out / RUN, run)
-        if checkpoint.restore(out, training) is None:
-            (out / METRICS).unlink(missing_ok=True)
-        else:
-            _cut(out / METRICS, training.step)
-        last = _loop(training, items, out, progress, on_log)
-        training.use_average()
-        facts = stage.finish(data, records)
-        stage.export(out / MODEL)
-    return {"model": str(out / MODEL), "steps": training.step, **last, **facts}
+    if others:
+        run["also"] = others
+    with _run_folder(out, accelerator):
+        if accelerator.is_main_process:
+            _begin(out, run, resume, accept_changes)
+        accelerator.wait_for_everyone()
+        training = Training(stage, settings.loop, accelerator)
+        checkpoint.restore(out, training)
+        log = Log(out, accelerator, training.step, run["settings"])
+        judge = Judge(out, training, data, records)
+        last = _loop(training, items, out, log, judge, progress, on_log)
+        log.close()
+        if accelerator.is_main_process:
+            if settings.loop.select == "best" and judge.best_step is not None:
+                checkpoint.restore(out, training, judge.best_step)
+            last |= _export(training, data, learnt, out, also_seen=more)
+        accelerator.wait_for_everyone()
+    return {"model": str(out / MODEL), "steps": training.step, **last}
+
+
+def dry_run(
+    stage_name: str,
+    data: Path,
+    *,
+    settings: StageSettings,
+    also: Sequence[mixtures.Source] = (),
+    device: str = "auto",
+) -> dict[str, Any]:
+    """What `train` would take, from a few steps of it; see `echosyn.pipeline.dry_run.estimate`."""
+    stage = catalog.create(stage_name, settings)
+    records = [r for r in _records(stage, data) if r.split == "TRAIN"]
+    items, *_ = mixtures.items(stage, data, records, also)
+    return {"stage": stage_name} | estimate(
+        Training(stage, settings.loop, _accelerator(settings, device, Path())), items
+    )
 
 
 def _loop(
-    training: Training, items: Any, out: Path, progress: Progress, on_log: Callable[[dict[str, float]], None] | None
+    training: Training,
+    items: Any,
+    out: Path,
+    log: Log,
+    judge: Judge,
+    progress: Progress,
+    on_log: Callable[[dict[str, float]], None] | None,
 ) -> dict[str, float]:
-    """Run the loop with logs and checkpoints; the metrics of the last step."""
-    loop = training.settings
+    """Run the loop with logs, looks at held-out videos and checkpoints; what was logged of the last step."""
+    loop, main = training.settings, training.accelerator.is_main_process
+    clock = _Clock(training)
     metrics: dict[str, float] = {}
-    with terminated() as is_terminated, (out / METRICS).open("a") as log:
-        for metrics in fit(training, items):
-            step = training.step
+    with terminated() as is_terminated:
+        for metrics in () if judge.is_in_vain() else fit(training, items):
+            step, is_last = training.step, training.step == loop.steps
             progress(training.stage.name, step, loop.steps)
-            if step % loop.log_every_steps == 0 or step == loop.steps or step == 1:
-                log.write(json.dumps(metrics) + "\n")
-                log.flush()
+            stop = _anywhere(training, is_terminated())
+            if training.averages and (is_last or step % loop.log_every_steps == 0):
+                metrics["average_distance"] = training.average_distance()
+            found: dict[str, float] = {}
+            if main and (is_last or (loop.validate_every_steps and step % loop.validate_every_steps == 0)):
+                found = judge.look()
+                log.pictures(step, judge.samples)
+            if found or is_last or step == 1 or step % loop.log_every_steps == 0:
+                metrics |= found
+                log.numbers(step, {k: v for k, v in metrics.items() if k != "step"})
+                speed = clock.speed()
+                log.speed(step, speed)
                 if on_log is not None:
-                    on_log(metrics)
-            if step % loop.save_every_steps == 0 or step == loop.steps or is_terminated():
-                checkpoint.save(out, training)
-            if is_terminated():
+                    on_log(metrics | speed)
+            is_best = judge.is_best(found)
+            if main and (is_best or is_last or stop or step % loop.save_every_steps == 0 or clock.is_due()):
+                checkpoint.save(out, training, spare=() if judge.best_step is None else (judge.best_step,))
+                clock.saved()
+            if is_best:
+                judge.remember()
+            if judge.is_in_vain():
+                break
+            if stop:
                 raise KeyboardInterrupt(f"terminated at step {step}; the checkpoint is saved, go on with --resume")
     return metrics
 
 
-@contextmanager
-def _run_folder(out: Path) -> Iterator[None]:
-    """Make ``out``; a user's mistake before the first checkpoint leaves nothing, a full disk says how to go on."""
-    try:
+class _Clock:
+    """Speed since the last call, and whether a checkpoint is due by time."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self._at, self._step, self._waited = time.monotonic(), training.step, training.waited_s
+        self._saved = self._at
+
+    def speed(self) -> dict[str, float]:
+        """Items a second, share of the time that the loop waited for data, and the largest memory so far in GB."""
+        now, step, waited = time.monotonic(), self.training.step, self.training.waited_s
+        seconds = max(now - self._at, 1e-9)
+        items = (step - self._step) * self.training.settings.batch_size
+        share = (waited - self._waited) / seconds
+        self._at, self._step, self._waited = now, step, waited
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return {"speed/items_per_second": items / seconds, "speed/data_wait": share, "speed/memory_gb": memory}
+
+    def is_due(self) -> bool:
+        """Whether ``save_every_minutes`` have passed since the last checkpoint."""
+        minutes = self.training.settings.save_every_minutes
+        return minutes is not None and time.monotonic() - self._saved >= 60 * minutes
+
+    def saved(self) -> None:
+        """Start counting anew."""
+        self._saved = time.monotonic()
+
+
+def _anywhere(training: Training, flag: bool) -> bool:
+    """Whether a flag is up in any process; all must stop at the same step."""
+    if training.accelerator.num_processes == 1:
+        return flag
+    given = torch.tensor(float(flag), device=training.accelerator.device)
+    return float(training.accelerator.reduce(given, "sum")) > 0
+
+
+def _export(
+    training: Training, data: Path, learnt: list[Record], out: Path, also_seen: list[Record]
+) -> dict[str, float]:
+    """Write the model folder, from averaged weights if there are any; the live ones then go beside it."""
+
+    def write(folder: Path) -> dict[str, float]:
+        facts = training.stage.finish(data, learnt)
+        training.stage.export(folder)
+        splits.write(folder, [*learnt, *also_seen], folder_hash(data))
+        return facts
+
+    if training.averages:
+        write(out / RAW_MODEL)
+    with training.averaged():
+        return write(out / MODEL)
+
+
+def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -> None:
+    """Write ``run.json`` of a new run; see that a resumed one is the same."""
+    if not (out / RUN).is_file() or not resume:
+        refuse_existing(out)
         out.mkdir(parents=True, exist_ok=True)
+        write_json(out / RUN, run)
+        return
+    before = json.loads((out / RUN).read_text())
+    past = before.pop("before", [])
+    changes = _changes(before, run)
+    if changes and not accept_changes:
+        raise ConfigError(
+            f"{out}: --resume would continue another training ({changes}); undo the change, give --accept-changes, or choose "
+            "a new folder"
+        )
+    past += [changes] if changes else []
+    write_json(out / RUN, run | ({"before": past} if past else {}))
+
+
+@contextmanager
+def _run_folder(out: Path, accelerator: Accelerator) -> Iterator[None]:
+    """A user's mistake before the first checkpoint leaves nothing; other mishaps say how to go on."""
+    is_new = not out.exists() or not any(out.iterdir())
+    try:
         yield
+    except NonFiniteLossError as error:
+        kept = checkpoint.found(out)
+        where = f"{out} stands at {kept[0].name}" if kept else f"{out} has no checkpoint yet"
+        raise NonFiniteLossError(
+            f"{error}; {where}: lower loop.learning_rate and go on with --resume --accept-changes"
+        ) from error
     except EchosynError:
-        if not checkpoint.found(out):
+        if is_new and accelerator.is_main_process and not checkpoint.found(out):
             shutil.rmtree(out, ignore_errors=True)
         raise
     except (OSError, SafetensorError) as error:
@@ -155,21 +303,31 @@ def _records(stage: Stage, data: Path) -> list[Any]:
     return filelist.read(data)
 
 
-def _accelerator(settings: StageSettings, device: str) -> Accelerator:
-    return Accelerator(cpu=devices.resolve(device).type == "cpu", mixed_precision=settings.loop.mixed_precision)
+def _accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
+    loop = settings.loop
+    for name in loop.trackers:
+        require(name, extra="track")
+    is_cpu = devices.resolve(device).type == "cpu"
+    precision = loop.mixed_precision
+    if is_cpu and precision == "fp16":
+        warnings.warn("float16 needs a GPU: computing in float32", stacklevel=2)
+        precision = "no"
+    return Accelerator(
+        cpu=is_cpu,
+        mixed_precision=precision,
+        log_with=list(loop.trackers) or None,
+        project_dir=out,
+    )
 
 
-def _refuse_change(out: Path, run: dict[str, Any]) -> None:
-    before = json.loads((out / RUN).read_text())
-    free = FREE_TO_CHANGE | ({"steps"} if run["settings"]["loop"]["schedule"] == "constant" else set())
+def _changes(before: dict[str, Any], run: dict[str, Any]) -> str:
+    """What a resumed run would do otherwise, in words; empty if nothing."""
+    free = FREE_TO_CHANGE | ({"steps"} if run["settings"]["loop"]["schedule"] != "cosine" else set())
     old, new = _flat(before), _flat(run)
     names = sorted(old.keys() | new.keys())
+    free |= {"settings.vae"} if run["stage"] in mixtures.STAGES else set()  # there it decodes pictures only
     changed = [n for n in names if old.get(n) != new.get(n) and n.removeprefix("settings.loop.") not in free]
-    if changed:
-        lines = "; ".join(f"{n}: {_short(old.get(n))} -> {_short(new.get(n))}" for n in changed)
-        raise ConfigError(
-            f"{out}: --resume would continue another training ({lines}); undo the change or choose a new folder"
-        )
+    return "; ".join(f"{n}: {_short(old.get(n))} -> {_short(new.get(n))}" for n in changed)
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, Any]:
@@ -181,13 +339,6 @@ def _flat(tree: Any, path: str = "") -> dict[str, Any]:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _cut(metrics: Path, step: int) -> None:
-    """Drop logged steps that the checkpoint has not seen: they will be done again."""
-    lines = metrics.read_text().splitlines() if metrics.exists() else []
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    metrics.write_text("".join(f"{line}\n" for line in kept))
 
 
 def discard_checkpoints(run: Path) -> None:

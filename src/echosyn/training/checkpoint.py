@@ -1,8 +1,9 @@
 """Resumable state: one folder a checkpoint, without pickles, checked when read, written whole or not at all."""
 
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ SCALARS = "state.json"
 MANIFEST = "manifest.json"
 
 
-def save(run: Path, training: Training) -> Path:
-    """Write ``RUN/checkpoints/step-N`` and remove those beyond ``keep_checkpoints``."""
+def save(run: Path, training: Training, spare: Collection[int] = ()) -> Path:
+    """Write ``RUN/checkpoints/step-N`` and remove those beyond ``keep_checkpoints``, but for the steps in ``spare``."""
     folder = run / "checkpoints" / f"{PREFIX}{training.step:09d}"
     partial = folder.with_name("partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -31,16 +32,19 @@ def save(run: Path, training: Training) -> Path:
     (partial / SCALARS).write_text(json.dumps(scalars))
     manifest = {name: file_hash(partial / name) for name in (STATE, SCALARS)}
     (partial / MANIFEST).write_text(json.dumps(manifest))
+    for path in (*partial.iterdir(), partial):
+        _flush(path)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     for old in found(run)[training.settings.keep_checkpoints :]:
-        shutil.rmtree(old)
+        if step_of(old) not in spare:
+            shutil.rmtree(old)
     return folder
 
 
-def restore(run: Path, training: Training) -> Path | None:
-    """Load the newest undamaged checkpoint of a run into ``training``; which one, or None if there is none."""
-    for folder in found(run):
+def restore(run: Path, training: Training, step: int | None = None) -> Path | None:
+    """Load the newest undamaged checkpoint of a run, or that of ``step``, into ``training``; which one, None if there is none."""
+    for folder in found(run) if step is None else [f for f in found(run) if step_of(f) == step]:
         state = _read(folder)
         if state is not None:
             _restore(training, state)
@@ -53,6 +57,20 @@ def found(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True)
 
 
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint."""
+    return int(folder.name.removeprefix(PREFIX))
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file or a folder's entries before it gets its final name."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _state(training: Training) -> dict[str, Any]:
     return {
         "step": training.step,
@@ -62,6 +80,7 @@ def _state(training: Training) -> dict[str, Any]:
             "weights": {str(i): p for i, p in enumerate(training.average.shadow_params)},
             "steps": training.average.optimization_step,
         },
+        "scaler": {} if training.accelerator.scaler is None else training.accelerator.scaler.state_dict(),
     }
 
 
@@ -78,6 +97,8 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
     with torch.no_grad():
         for i, shadow in enumerate(training.average.shadow_params):
             shadow.copy_(average["weights"][str(i)])
+    if training.accelerator.scaler is not None and "scaler" in state:
+        training.accelerator.scaler.load_state_dict(state["scaler"])
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
@@ -104,7 +125,7 @@ def _flatten(tree: Mapping[Any, Any], path: str = "") -> tuple[dict[str, Tensor]
             tensors |= inner_tensors
             scalars |= inner_scalars
         elif isinstance(value, Tensor):
-            tensors[name] = value.detach().cpu().contiguous().clone()
+            tensors[name] = value.detach().cpu().contiguous()
         else:
             scalars[name] = value
     return tensors, scalars

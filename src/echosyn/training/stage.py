@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -28,34 +28,58 @@ class LoopSettings(Settings):
     """Items in an optimizer step, over all processes and accumulated parts."""
     micro_batch_size: int | None = Field(None, ge=1)
     """Items that go through the network at once; smaller than ``batch_size`` accumulates gradients."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """AdamW, Adam (weight decay as an L2 penalty) or stochastic gradient descent with momentum."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Of AdamW, after the warm-up."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Constant, or a half cosine to zero at the last step."""
+    """After the warm-up."""
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    """Constant, a half cosine to zero at the last step, or times ``decay_factor`` every ``decay_every_steps``."""
     warmup_steps: int = Field(0, ge=0)
     """Optimizer steps over which the learning rate rises linearly."""
+    decay_every_steps: int = Field(1000, ge=1)
+    """Optimizer steps between two decays of schedule ``step``."""
+    decay_factor: float = Field(0.1, gt=0, le=1)
+    """What schedule ``step`` multiplies the learning rate by."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of AdamW."""
+    """Of Adam and AdamW."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of SGD."""
     weight_decay: float = Field(1e-2, ge=0)
-    """Of AdamW."""
+    """Strength of the pull of the weights to zero."""
     epsilon: float = 1e-8
-    """Of AdamW."""
-    max_grad_norm: float = Field(1.0, gt=0)
-    """Gradients of an objective are clipped to this norm."""
+    """Of Adam and AdamW."""
+    max_grad_norm: float | None = Field(1.0, gt=0)
+    """Gradients of an objective are clipped to this norm; none clips nothing."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, warmed up as ``(1 + step) / (10 + step)``; 0 keeps the live weights."""
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     """Autocast; ``no`` computes in float32, which is also the fastest on most CPUs."""
     save_every_steps: int = Field(500, ge=1)
     """Optimizer steps between checkpoints; the last step is always saved."""
+    save_every_minutes: float | None = Field(None, gt=0)
+    """Minutes after which a checkpoint is due whatever the step; none saves by steps alone."""
     keep_checkpoints: int = Field(2, ge=1)
-    """Newest checkpoints that stay on disk."""
+    """Newest checkpoints that stay on disk; the best one stays beside them."""
+    validate_every_steps: int | None = Field(None, ge=1)
+    """Optimizer steps between two looks at held-out videos; none looks once, after the last step."""
+    select: Literal["last", "best"] = "last"
+    """Which weights become the model: the last, or those that were best on held-out videos."""
+    patience: int | None = Field(None, ge=1)
+    """Looks at held-out videos without a better one after which training ends; none goes on to the last step."""
     log_every_steps: int = Field(10, ge=1)
     """Steps between lines of ``metrics.jsonl``."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ("tensorboard",)
+    """Who is told the metrics beside ``metrics.jsonl``; wandb stays offline unless the environment says otherwise."""
     num_workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""
     seed: int = 0
     """Of initialization, order and every draw."""
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        """YAML reads a bare ``no`` as false."""
+        return "no" if value is False else value
 
 
 class StageSettings(Settings):

@@ -1,5 +1,6 @@
 """The verbs. torch and the pipeline are imported inside the commands, so that ``--help`` answers at once."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -71,6 +72,10 @@ Batch = Annotated[int, typer.Option(help="Items at a time; does not change them.
 EF = Annotated[str | None, typer.Option("--ef", help="Requested EFs, in percent: 10..90 or 55.", show_default=False)]
 EFFrom = Annotated[
     Path | None, typer.Option("--ef-from", help="Draw EFs like a dataset's TRAIN labels.", show_default=False)
+]
+Condition = Annotated[
+    list[str] | None,
+    typer.Option("--condition", help="NAME=VALUE of a further condition of the video model, such as heart_rate=70."),
 ]
 Rate = Annotated[float, typer.Option("--false-rejection-rate", help="How often an innocent heart may be rejected.")]
 
@@ -234,15 +239,29 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Short for --set loop.steps=N.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set loop.seed=N.", show_default=False)] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also", help="FOLDER or FOLDER=WEIGHT: more latents, WEIGHT times as often as DATA (lidm, lvdm)."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
     i_reviewed: Annotated[
         bool, typer.Option("--i-reviewed", help="Train on a DICOM import that nobody has signed off.")
+    ] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume although settings or data have changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take: memory, time, disk; a few steps, no files.")
     ] = False,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train one stage on the TRAIN videos of a folder."""
+    """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
+    from echosyn.pipeline import mixtures
+    from echosyn.pipeline.train import dry_run as try_stage
     from echosyn.pipeline.train import train as train_stage
     from echosyn.training import catalog
 
@@ -250,11 +269,16 @@ def train(
     overrides += [f"loop.steps={steps}"] if steps is not None else []
     overrides += [f"loop.seed={seed}"] if seed is not None else []
     settings = catalog.settings(stage.value, preset, config, overrides)
-    progress = Console(quiet)
-    result = train_stage(
-        stage.value, data, out, settings=settings, resume=resume, device=device, reviewed=i_reviewed, progress=progress
-    )
-    show(result, json)
+    sources = [mixtures.parse(text) for text in also or []]
+    if dry_run:
+        show(try_stage(stage.value, data, settings=settings, also=sources, device=device), json)
+        return
+    is_main = os.environ.get("RANK", "0") == "0"
+    how: dict[str, Any] = {"also": sources, "resume": resume, "accept_changes": accept_changes, "device": device}
+    how["reviewed"] = i_reviewed
+    result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
+    if is_main:
+        show(result, json)
 
 
 @app.command()
@@ -263,6 +287,7 @@ def encode(
     out: Out,
     vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
     mean: Annotated[bool, typer.Option("--mean", help="Posterior means instead of samples.")] = False,
+    any_scale: Annotated[bool, typer.Option("--any-scale", help="Accept latents far from unit variance.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -273,7 +298,10 @@ def encode(
 
     posterior: Any = "mean" if mean else "sample"
     progress = Console(quiet)
-    show(encode_dataset(dataset, out, vae=vae, posterior=posterior, seed=seed, device=device, progress=progress), json)
+    result = encode_dataset(
+        dataset, out, vae=vae, posterior=posterior, seed=seed, any_scale=any_scale, device=device, progress=progress
+    )
+    show(result, json)
 
 
 @app.command()
@@ -338,6 +366,7 @@ def animate(
     seed: Seed = 0,
     steps: Steps = None,
     guidance: Guidance = None,
+    condition: Condition = None,
     batch_size: Batch = 8,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -345,6 +374,7 @@ def animate(
 ) -> None:
     """Make stills beat with a requested EF: a dataset folder."""
     from echosyn.pipeline.animate import animate as animate_stills
+    from echosyn.pipeline.animate import conditions_of
 
     result = animate_stills(
         kept,
@@ -356,6 +386,7 @@ def animate(
         ef=_ef(ef, ef_from),
         steps=steps,
         guidance_scale=guidance,
+        conditions=conditions_of(condition or []),
         batch_size=batch_size,
         device=device,
         progress=Console(quiet),
@@ -380,6 +411,7 @@ def generate(
     ef_from: EFFrom = None,
     steps: Steps = None,
     guidance: Guidance = None,
+    condition: Condition = None,
     batch_size: Batch = 8,
     false_rejection_rate: Rate = 0.05,
     device: Device = "auto",
@@ -388,6 +420,7 @@ def generate(
 ) -> None:
     """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
     from echosyn import weights
+    from echosyn.pipeline.animate import conditions_of
     from echosyn.pipeline.generate import generate as generate_dataset
 
     if models is None:
@@ -403,6 +436,7 @@ def generate(
         ef=_ef(ef, ef_from),
         steps=steps,
         guidance_scale=guidance,
+        conditions=conditions_of(condition or []),
         batch_size=batch_size,
         false_rejection_rate=false_rejection_rate,
         device=device,
@@ -419,6 +453,14 @@ def evaluate(
     real: Annotated[Path, typer.Argument(help="Real dataset folder.", show_default=False)],
     out: Out,
     vae: Annotated[Path | None, typer.Option(help="VAE whose reconstruction to report.", show_default=False)] = None,
+    made_by: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--made-by",
+            help="Model that made SYNTHETIC, repeatable; refused if it was trained on REAL's VAL or TEST.",
+            show_default=False,
+        ),
+    ] = None,
     preset: Preset = "phantom",
     config: Config = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of the EF regressors.")] = None,
@@ -434,9 +476,60 @@ def evaluate(
     settings = catalog.settings("ef", preset, config, set_ or [])
     progress = Console(quiet)
     result = evaluate_sets(
-        synthetic, real, out, ef_settings=settings, vae=vae, seed=seed, device=device, progress=progress
+        synthetic,
+        real,
+        out,
+        ef_settings=settings,
+        vae=vae,
+        made_by=made_by or [],
+        seed=seed,
+        device=device,
+        progress=progress,
     )
     show(result, json)
+
+
+@app.command("predict-ef")
+def predict_ef(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model folder of the EF regressor, or a folder with ef in it.", show_default=False),
+    ] = None,
+    clips: Annotated[
+        str, typer.Option(help="Average over so many clips of a video, or all (EchoNet-Dynamic's test; slow).")
+    ] = "4",
+    fps: Annotated[float | None, typer.Option(help="Frame rate, whatever the files say.", show_default=False)] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Read the EF off video files, in percent: a line a file. Bad files are named and left out; exit code 2 if there are any."""
+    from echosyn.pipeline.predict import predict_files, video_files
+
+    if model is None:
+        raise ConfigError(
+            "--model is missing: this version ships no models; give the model folder of `echosyn train ef`"
+        )
+    files, readings, problems = video_files(videos), [], 0
+    for reading in predict_files(
+        files, model, num_clips=_clips(clips), fps=fps, device=device, progress=Console(quiet)
+    ):
+        if reading.problem is not None:
+            problems += 1
+            typer.echo(f"error: {reading.problem}", err=True)
+            continue
+        if reading.resized_from is not None and not quiet:
+            height, width = reading.resized_from
+            typer.echo(f"warning: {reading.path}: {width}x{height} as a whole became 112x112", err=True)
+        if json:
+            readings.append({"file": str(reading.path), "ef": reading.ef, "clips": reading.num_clips})
+        else:
+            typer.echo(f"{reading.ef:5.1f}  {reading.path}")
+    if json:
+        show({"videos": readings, "problems": problems}, as_json=True)
+    if problems:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -523,6 +616,14 @@ def _ef(text: str | None, dataset: Path | None) -> Any:
     if dataset is not None:
         return ef_from(dataset)
     return ef_range(text) if text is not None else None
+
+
+def _clips(text: str) -> Any:
+    if text == "all":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--clips {text}: expected a number from 1 on, or all")
+    return int(text)
 
 
 def _box(text: str | None) -> tuple[int, int, int, int] | None:

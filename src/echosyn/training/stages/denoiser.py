@@ -1,21 +1,39 @@
 """LIDM and LVDM: one stage, with and without a heart to start from."""
 
+import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from echosyn import rng, weights
 from echosyn.data import latents, loading
 from echosyn.data.records import Record
+from echosyn.diffusion.codec import grey
+from echosyn.diffusion.conditions import EF, Condition, Schema
 from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.objective import masked_mse, noised, time_weight, times
-from echosyn.errors import DataError
+from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
+from echosyn.errors import ConfigError, DataError
+from echosyn.training import pictures
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
+
+VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Shares of the way to noise at which the held-out loss is taken."""
+VALIDATION_CLIPS = 64
+"""Held-out clips at most."""
+VALIDATION_BATCH = 8
+NUM_STILLS = 16
+"""Invented stills to look at."""
+NUM_HEARTS = 4
+"""Held-out stills that are made to beat, each with every one of `SHOWN_EFS`."""
+SHOWN_EFS = (20.0, 40.0, 60.0, 80.0)
 
 
 class DenoiserSettings(StageSettings):
@@ -28,7 +46,11 @@ class DenoiserSettings(StageSettings):
     num_frames: int = Field(64, ge=1)
     """Frames of a training clip; 1 for stills."""
     drop_conditions: float = Field(0.1, ge=0, lt=1)
-    """Share of items trained without their EF, for guidance."""
+    """Share of items trained without their conditions, for guidance."""
+    conditions: tuple[Condition, ...] = (EF,)
+    """What the video model is told besides the still; a new condition is one more entry."""
+    vae: str | None = None
+    """Model folder of the VAE that decodes validation pictures; without it there are numbers only."""
     noise_offset: float = Field(0.0, ge=0)
     """Strength of a constant added to the noise of each channel."""
     time_distribution: Literal["uniform", "logit_normal"] = "uniform"
@@ -47,23 +69,43 @@ class DenoiserStage(Stage):
     """Trains a network to remove noise from latent clips ``(B, C, T, h, w)``."""
 
     needs_latents = True
+    criterion = ("loss", "min")
     conditional: bool
     """Whether the network sees a still heart and an EF."""
 
     def __init__(self, settings: DenoiserSettings) -> None:
         self.settings: DenoiserSettings = settings
         self.scheduler = weights.scheduler(settings.scheduler)
+        self.schema = Schema(settings.conditions if self.conditional else (), settings.drop_conditions)
         self.vae: str | None = None
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(settings.network)
+            self.network = weights.network(self._network_config())
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
-        """Latent clips; for a conditional network, of videos whose EF is known."""
+        """Latent clips; for a conditional network, of videos of which a condition is known."""
         self.vae = str(latents.info(data).get("vae"))
-        usable = [r for r in records if r.ef is not None] if self.conditional else list(records)
-        if records and not usable:
-            raise DataError(f"{data}: no TRAIN video has an EF; the {self.name} learns from videos with EF labels")
-        return loading.LatentClips(data, usable, self.settings.fps, self.settings.num_frames, self.settings.loop.seed)
+        self._check_decoder(data)
+        labels = [self._labels(data, r) for r in records]
+        for condition in self.schema.conditions:
+            if records and all(math.isnan(values[condition.name]) for values in labels):
+                raise DataError(
+                    f"{data}: no TRAIN video has a value in column {condition.column or condition.name} of FileList.csv; the "
+                    f"{self.name} learns from videos with {condition.name} labels"
+                )
+        return self._clips(data, records)
+
+    def _clips(self, data: Path, records: Sequence[Record]) -> loading.LatentClips:
+        labelled = [(r, self._labels(data, r)) for r in records]
+        usable = [(r, values) for r, values in labelled if not values or not all(map(math.isnan, values.values()))]
+        settings = self.settings
+        return loading.LatentClips(
+            data,
+            [record for record, _ in usable],
+            settings.fps,
+            settings.num_frames,
+            settings.loop.seed,
+            [values for _, values in usable],
+        )
 
     def objectives(self) -> Mapping[str, Objective]:
         """One: the denoising loss."""
@@ -76,18 +118,71 @@ class DenoiserStage(Stage):
         eps, uniform, normal = (draws[k].to(x0.device) for k in ("eps", "uniform", "normal"))
         t = times(uniform[:, 0], normal, self.scheduler, settings.time_distribution, settings.time_shift)
         x_t, target = noised(x0, eps, t, self.scheduler)
-        if self.conditional:
-            conditions = (batch["ef"].float() / 100).unsqueeze(1)
-            given = uniform[:, 1:] >= settings.drop_conditions
-            prediction = predict(self.network, x_t, t, batch["still"], conditions, given)
-        else:
-            prediction = predict(self.network, x_t, t, None, None, None)
+        prediction = self._predict(batch, x_t, t, self.schema.kept(uniform[:, 1]))
         weight = time_weight(t, self.scheduler, settings.detail_time)
         return {"loss": masked_mse(prediction, target, batch["mask"], weight)}
 
     def weight(self, batch: Batch) -> float:
         """By the frames that exist, as in `masked_mse`."""
         return float(batch["mask"].sum())
+
+    def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
+        """Denoising loss on held-out clips at fixed times and with fixed noise; with a VAE also samples to look at.
+
+        Nothing is dropped, and every time weighs the same, so trainings with other times and weights can be compared.
+        """
+        clips = self._clips(data, records)
+        if not clips.records:
+            return {}
+        losses = self._held_out_losses(clips)
+        if self.settings.vae is not None:
+            self._show(clips, folder)
+        return {"loss": sum(losses.values()) / len(losses)} | {f"loss_at_{time:g}": x for time, x in losses.items()}
+
+    @torch.no_grad()
+    def _held_out_losses(self, clips: loading.LatentClips) -> dict[float, float]:
+        total, weight = dict.fromkeys(VALIDATION_TIMES, 0.0), 0.0
+        count = min(VALIDATION_CLIPS, 4 * len(clips.records))
+        loop = self.settings.loop
+        part = min(
+            VALIDATION_BATCH, loop.micro_batch_size or loop.batch_size
+        )  # never more memory than a step of training
+        for first in range(0, count, part):
+            batch = default_collate([clips[g] for g in range(first, min(first + part, count))])
+            batch = {name: value.to(self.device) for name, value in batch.items()}
+            x0, frames = batch["latents"], float(batch["mask"].sum())
+            eps = rng.normal(tuple(x0.shape[1:]), self.settings.loop.seed, "validation", batch["index"].tolist()).to(x0)
+            weight += frames
+            for time in VALIDATION_TIMES:
+                t = times(x0.new_full((len(x0),), time), x0.new_zeros(len(x0)), self.scheduler)
+                x_t, target = noised(x0, eps, t, self.scheduler)
+                prediction = self._predict(batch, x_t, t, None)
+                total[time] += frames * float(masked_mse(prediction, target, batch["mask"]))
+        return {time: x / weight for time, x in total.items()}
+
+    def _predict(self, batch: Batch, x_t: Tensor, t: Tensor, kept: Tensor | None) -> Tensor:
+        if not self.conditional:
+            return predict(self.network, x_t, t, None, None, None)
+        conditions, given = self.schema.encode(batch, kept)
+        return predict(self.network, x_t, t, batch["still"], conditions, given)
+
+    @abstractmethod
+    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
+        """Write samples with fixed draws, decoded by the VAE of the settings."""
+
+    def _decoder(self) -> dict[str, Any]:
+        """What a pipeline needs of the VAE."""
+        assert self.settings.vae is not None
+        source = weights.resolve(Path(self.settings.vae))
+        return {"vae": weights.load(source, "vae").to(self.device), "pixels": weights.load_facts(source).pixels}
+
+    def _check_decoder(self, data: Path) -> None:
+        if self.settings.vae is not None and self.vae not in ("None", None):
+            source = weights.resolve(Path(self.settings.vae))
+            if weights.weights_hash(source) != self.vae:
+                raise ConfigError(
+                    f"vae = {self.settings.vae}: the latents in {data} were made with another VAE; give that one"
+                )
 
     def export(self, folder: Path) -> None:
         """Write the model folder with its scheduler."""
@@ -96,12 +191,38 @@ class DenoiserStage(Stage):
             stage=self.name,
             fps=settings.fps,
             num_frames=settings.num_frames,
-            drop_conditions=settings.drop_conditions if self.conditional else 0.0,
+            drop_conditions=self.schema.drop,
+            conditions=tuple(self.schema.conditions),
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
             vae=self.vae,
         )
         weights.save(self.network, folder, facts, self.scheduler)
+
+    def _network_config(self) -> dict[str, Any]:
+        """The network's settings, with as many condition inputs as there are conditions.
+
+        Raises:
+            ConfigError: the network cannot take these conditions.
+        """
+        config, width = dict(self.settings.network), self.schema.width
+        name = config.get("_class_name")
+        if self.conditional and name == "VideoTransformer":
+            if config.setdefault("num_conditions", width) != width:
+                raise ConfigError(
+                    f"network.num_conditions = {config['num_conditions']}: the conditions have {width} inputs"
+                )
+        elif self.conditional and width != 1:
+            raise ConfigError(
+                f"conditions: {width} inputs, but {name} takes one, the EF; expected a VideoTransformer, or one condition"
+            )
+        return config
+
+    def _labels(self, data: Path, record: Record) -> dict[str, float]:
+        try:
+            return {c.name: c.number(record.cell(c.column or c.name)) for c in self.schema.conditions}
+        except ConfigError as error:
+            raise DataError(f"{data / 'FileList.csv'}: video {record.name}: {error}") from error
 
     def _draws(self, indices: list[int], shape: tuple[int, ...]) -> dict[str, Tensor]:
         eps, uniform, normal = [], [], []
@@ -120,9 +241,48 @@ class LIDMStage(DenoiserStage):
     name = "lidm"
     conditional = False
 
+    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
+        settings = self.settings
+        pipeline = LatentImagePipeline(unet=self.network, scheduler=self.scheduler, **self._decoder())
+        shown = pipeline(
+            batch_size=NUM_STILLS,
+            num_inference_steps=settings.num_inference_steps,
+            generator=rng.generators(settings.loop.seed, "validation stills", range(NUM_STILLS)),
+            output_type="pixel",
+        )
+        assert shown.videos is not None
+        pictures.write_stills(folder / "stills.png", grey(shown.videos[:, 0]).numpy(), columns=4)
+
 
 class LVDMStage(DenoiserStage):
     """Makes stills beat: learns clips given a frame of the same video and its EF."""
 
     name = "lvdm"
     conditional = True
+
+    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
+        settings, schema = self.settings, self.schema
+        facts = [c.model_dump(mode="json", exclude_defaults=True) for c in schema.conditions]
+        pipeline = LatentVideoPipeline(
+            unet=self.network,
+            scheduler=self.scheduler,
+            fps=settings.fps,
+            guidance=schema.drop > 0,
+            conditions=facts,
+            **self._decoder(),
+        )
+        items = [clips[g] for g in range(min(NUM_HEARTS, len(clips.records)))]
+        rows = []
+        for ef in SHOWN_EFS:
+            shown = pipeline(
+                torch.stack([item["still"] for item in items]),
+                [ef] * len(items),
+                num_inference_steps=settings.num_inference_steps,
+                guidance_scale=settings.guidance_scale if schema.drop > 0 else 1.0,
+                generator=rng.generators(settings.loop.seed, "validation videos", range(len(items))),
+                output_type="pixel",
+                conditions=schema.words(items),
+            )
+            assert shown.videos is not None
+            rows.append(grey(shown.videos).numpy())
+        pictures.write_videos(folder, "videos", np.stack(rows), settings.fps)

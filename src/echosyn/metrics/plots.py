@@ -1,4 +1,4 @@
-"""The report's plots, as PNG bytes on white, which is a readable card in a light and in a dark page."""
+"""Plots of reports and of validations, as PNG bytes on white: a readable card in a light and in a dark page."""
 
 import io
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from echosyn.pipeline.report.plots import scatter, similarity_histogram
+from echosyn.metrics.plots import scatter, similarity_histogram
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -40,5 +40,5 @@ def test_few_or_missing_values_still_plot(values):
 
 def test_pyplot_and_its_global_state_are_not_used():
     scatter([1.0, 2.0], [1.0, 2.0])
-    source = sys.modules["echosyn.pipeline.report.plots"].__dict__
+    source = sys.modules["echosyn.metrics.plots"].__dict__
     assert not any("pyplot" in str(value) for value in source.values() if not isinstance(value, dict))

@@ -1,0 +1,125 @@
+"""Which videos a model was trained on, so that no test on them passes for one on strangers.
+
+A model folder may be published, so it holds no names: ``trained_on.json`` has keyed hashes (HMAC-SHA-256) of the names of
+videos and patients. Who has a list of names can find those that are in it, and that is all it is for; names that can be
+guessed (running numbers) can be found by guessing, so remove the file before publishing a model of such videos.
+"""
+
+import hashlib
+import hmac
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from echosyn import weights
+from echosyn.data.records import Record
+from echosyn.errors import DataError, ModelError
+
+TRAINED_ON = "trained_on.json"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The videos and patients of a training, as keyed hashes."""
+
+    key: str
+    videos: frozenset[str]
+    patients: frozenset[str]
+
+    def has(self, record: Record) -> bool:
+        """Whether this video, or another one of its patient, was trained on."""
+        return _hash(self.key, record.name) in self.videos or _hash(self.key, record.patient) in self.patients
+
+
+def write(model: Path, records: Sequence[Record], data: str) -> None:
+    """Say in a model folder what its weights were trained on.
+
+    Args:
+        model: model folder.
+        records: the videos.
+        data: hash of the data; equal trainings write equal files, the key of each dataset is its own.
+    """
+    key = hashlib.sha256(f"echosyn trained on\0{data}".encode()).hexdigest()
+    content = {
+        "key": key,
+        "videos": sorted({_hash(key, r.name) for r in records}),
+        "patients": sorted({_hash(key, r.patient) for r in records}),
+    }
+    (model / TRAINED_ON).write_text(json.dumps(content, indent=0) + "\n")
+
+
+def seen(model: Path) -> Seen | None:
+    """What a model was trained on: its ``trained_on.json``, else the ``run.json`` beside it; None if neither is there.
+
+    Raises:
+        ModelError: the file cannot be understood.
+    """
+    folder = weights.resolve(model)
+    path, beside = folder / TRAINED_ON, folder.parent / RUN
+    try:
+        if path.is_file():
+            said = json.loads(path.read_text())
+            return Seen(str(said["key"]), frozenset(said["videos"]), frozenset(said["patients"]))
+        if beside.is_file():
+            said = json.loads(beside.read_text())
+            return Seen("", _hashes(said["videos"]), _hashes(said.get("patients", said["videos"])))
+    except (ValueError, KeyError, TypeError) as error:
+        shown = path if path.is_file() else beside
+        raise ModelError(
+            f"{shown}: does not say what was trained on; copy the model again or remove the file"
+        ) from error
+    return None
+
+
+def refuse_seen(models: Iterable[Path], records: Sequence[Record]) -> list[Path]:
+    """Refuse a test on videos or patients that one of the models was trained on.
+
+    Args:
+        models: model folders, or run folders with ``model/`` in them.
+        records: the videos of the test.
+
+    Returns:
+        The models that do not say what they were trained on (others' weights): nothing is known about those.
+
+    Raises:
+        DataError: a model was trained on some of them.
+    """
+    silent = []
+    for model in models:
+        if (training := seen(model)) is None:
+            silent.append(model)
+        elif known := [r.name for r in records if training.has(r)]:
+            raise DataError(
+                f"{model}: was trained on {len(known)} of the {len(records)} test videos or on their patients, first "
+                f"{known[0]}; test on patients that it never saw, or train it again without them (Split VAL or TEST)"
+            )
+    return silent
+
+
+def refuse_both_sides(dataset: Path, records: Sequence[Record]) -> None:
+    """Refuse a dataset with patients who are in TRAIN and held out (VAL, TEST) as well.
+
+    Raises:
+        DataError: there are some.
+    """
+    trained = {r.patient for r in records if r.split == "TRAIN"}
+    both = sorted({r.patient for r in records if r.split != "TRAIN"} & trained)
+    if both:
+        raise DataError(
+            f"{dataset}: {len(both)} patient(s) are in TRAIN and in VAL or TEST, first {both[0]}; give all videos of a patient "
+            "the same Split"
+        )
+
+
+def _hashes(names: Iterable[Any]) -> frozenset[str]:
+    return frozenset(_hash("", str(name)) for name in names)
+
+
+def _hash(key: str, name: str) -> str:
+    # macOS writes accents in two characters, Windows does not care for case
+    same = unicodedata.normalize("NFC", name).casefold()
+    return hmac.new(key.encode(), same.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,73 @@
+"""`predict-ef` as users call it, and tests that are refused because a model has seen the videos."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from echosyn.data import filelist
+
+
+def test_a_line_a_file_and_the_same_numbers_as_json(program, workshop, dataset):
+    model = ["--model", workshop.model("ef"), "--quiet"]
+    lines = program.good("predict-ef", dataset / "Videos", *model).stdout.splitlines()
+    said = program.good("predict-ef", dataset / "Videos", *model, "--json").json
+    assert said["problems"] == 0
+    assert len(lines) == len(said["videos"]) == 8
+    assert [line.split() for line in lines] == [[f"{v['ef']:.1f}", v["file"]] for v in said["videos"]]
+    everything = program.good("predict-ef", dataset / "Videos", *model, "--clips", "all", "--json").json
+    shown = {r.name: int(r.num_frames * 16 / r.fps + 1e-6) for r in filelist.read(dataset)}  # at 16 a second
+    for video in everything["videos"]:
+        assert video["clips"] == max(1, shown[Path(video["file"]).stem] - 16 + 1)
+
+
+def test_bad_files_are_named_and_the_others_are_still_read(program, workshop, dataset, tmp_path):
+    shutil.copy(dataset / "Videos" / "phantom_a4c_00000.avi", tmp_path / "good.avi")
+    (tmp_path / "notes.avi").write_text("no video")
+    result = program("predict-ef", tmp_path, tmp_path / "none.avi", "--model", workshop.model("ef"), "--quiet")
+    assert result.code == 2
+    assert [line.split()[1] for line in result.stdout.splitlines()] == [str(tmp_path / "good.avi")]
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"error: {tmp_path / 'notes.avi'}: unreadable")
+    assert second.startswith(f"error: {tmp_path / 'none.avi'}: missing file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--model is missing"),
+        (["--model", "VAE"], "expected a ef model"),
+        (["--model", "none"], "none: no such model folder"),
+        (["--model", "EF", "--clips", "few"], "--clips few: expected a number from 1 on, or all"),
+        (["--model", "EF", "--clips", "0"], "--clips 0: expected"),
+    ],
+)
+def test_a_mistake_is_one_line(program, workshop, dataset, arguments, said):
+    named = {"VAE": workshop.model("vae"), "EF": workshop.model("ef")}
+    result = program("predict-ef", dataset / "Videos", *(named.get(a, a) for a in arguments))
+    assert (result.code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_test_on_videos_that_a_model_has_seen_is_refused(program, workshop, dataset, tiny, tmp_path):
+    swapped = tmp_path / "swapped"
+    shutil.copytree(dataset, swapped)
+    listed = swapped / "FileList.csv"
+    turned = {"TRAIN": "TEST", "VAL": "TRAIN", "TEST": "TRAIN"}
+    rows = [line.split(",") for line in listed.read_text().splitlines()]
+    column = rows[0].index("Split")
+    for row in rows[1:]:
+        row[column] = turned[row[column]]
+    listed.write_text("".join(",".join(row) + "\n" for row in rows))
+    for option in ("--vae", "--made-by"):
+        model = workshop.model("vae" if option == "--vae" else "lvdm")
+        result = program("evaluate", workshop.synthetic, swapped, tmp_path / "OUT", option, model, *tiny("ef"))
+        assert (result.code, result.stdout) == (2, "")
+        assert f"{model}: was trained on 6 of the 6 test videos" in result.stderr
+        assert not list(tmp_path.glob("OUT*"))
+
+
+def test_the_report_says_nothing_of_models_that_are_known(workshop):
+    assert json.loads((workshop.report / "report.json").read_text())["training_unknown"] == []

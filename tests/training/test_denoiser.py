@@ -1,0 +1,229 @@
+"""What the video model is told, trained and sampled end to end; and its judgement on held-out videos."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import default_collate as collate
+
+from echosyn import rng, weights
+from echosyn.data import filelist, stills, video
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import mixtures
+from echosyn.pipeline.animate import animate, conditions_of
+from echosyn.pipeline.train import train
+from echosyn.training import catalog
+
+SettingsOf = Callable[..., Any]
+CONDITIONS = [
+    {"name": "ef", "unit": "percent", "range": [0, 100]},
+    {"name": "heart_rate", "column": "HeartRate", "unit": "beats/min", "range": [30, 230], "drop": 0.3},
+    {"name": "view", "choices": ["A4C", "PSAX"]},
+]
+
+
+@pytest.fixture
+def labelled(latents_folder: Path, tmp_path: Path) -> Path:
+    """The latents of ten videos with two more columns; the heart rate of some is not known."""
+    folder = tmp_path / "labelled"
+    shutil.copytree(latents_folder, folder)
+    records = [
+        replace(r, extra={"View": ("A4C", "PSAX")[i % 2]} | ({"HeartRate": str(60 + 5 * i)} if i % 3 else {}))
+        for i, r in enumerate(filelist.read(folder))
+    ]
+    filelist.write(folder, records)
+    return folder
+
+
+def items_of(settings: Any, folder: Path) -> tuple[Any, Any]:
+    stage = catalog.create("lvdm", settings)
+    return stage, stage.items(folder, [r for r in filelist.read(folder) if r.split == "TRAIN"])
+
+
+# Conditions
+
+
+def test_a_new_condition_is_one_entry_and_trains_and_samples(
+    labelled: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of("lvdm", {"steps": 2}, conditions=CONDITIONS, num_inference_steps=1)
+    train("lvdm", labelled, tmp_path / "lvdm", settings=settings, device="cpu")
+    facts = weights.load_facts(tmp_path / "lvdm" / "model")
+    assert [(c.name, c.drop) for c in facts.conditions] == [("ef", 0.1), ("heart_rate", 0.3), ("view", 0.1)]
+    vae = tmp_path / "vae"
+    weights.save(build("vae"), vae, weights.Facts(stage="vae", pixels="symmetric"))
+    facts_path = tmp_path / "lvdm" / "model" / weights.FACTS
+    facts_path.write_text(facts.model_copy(update={"vae": None}).model_dump_json(exclude_none=True))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    stills.write(kept, [0, 1], rng.normal((4, 4, 4), 0, "still", range(2)))
+    asked = conditions_of(["heart_rate=70", "view=PSAX"])
+    animate(
+        kept, tmp_path / "out", lvdm=tmp_path / "lvdm", vae=vae, seed=0, num_frames=8, conditions=asked, device="cpu"
+    )
+    made = filelist.read(tmp_path / "out")
+    assert [dict(r.extra) for r in made] == [{"HeartRate": "70", "view": "PSAX"}] * 2
+
+
+def test_every_condition_reaches_the_network_and_changes_its_output(
+    labelled: Path, settings_of: SettingsOf, build: Callable[..., Any]
+) -> None:
+    stage, items = items_of(settings_of("lvdm", conditions=CONDITIONS, drop_conditions=0.0), labelled)
+    assert stage.network.config.num_conditions == 4
+    stage.network = build("lvdm", num_conditions=4)
+    batch = collate([items[g] for g in range(4)])
+    batch["heart_rate"] = torch.full((4,), 80.0)
+    batch["index"] = torch.tensor([g for g in range(99) if stage._draws([g], (1,))["uniform"][0, 1] > 0.3][:4])
+    with torch.no_grad():
+        plain = float(stage.loss(batch)["loss"])
+        for name, value in {"ef": 99.0, "heart_rate": 200.0, "view": 1.0}.items():
+            other = batch | {name: torch.full((4,), value)}
+            if name == "view":
+                other[name] = 1 - batch[name]
+            assert float(stage.loss(other)["loss"]) != plain
+
+
+def test_labels_that_make_no_sense_say_which_video(labelled: Path, settings_of: SettingsOf) -> None:
+    bad = [CONDITIONS[0], {"name": "view", "choices": ["A4C", "PLAX"]}]
+    with pytest.raises(DataError, match=r"FileList\.csv: video v01: view is 'PSAX'; did you mean|expected one of"):
+        items_of(settings_of("lvdm", conditions=bad), labelled)
+    missing = [CONDITIONS[0], {"name": "age", "range": [0, 120]}]
+    with pytest.raises(DataError, match="no TRAIN video has a value in column age"):
+        items_of(settings_of("lvdm", conditions=missing), labelled)
+
+
+def test_the_published_unet_takes_one_number(settings_of: SettingsOf) -> None:
+    network = {"_class_name": "UNetSpatioTemporalConditionModel", "cross_attention_dim": 1}
+    with pytest.raises(ConfigError, match="4 inputs, but UNetSpatioTemporalConditionModel takes one, the EF"):
+        catalog.create("lvdm", settings_of("lvdm", network=network, conditions=CONDITIONS))
+
+
+def test_a_number_of_inputs_that_does_not_fit_is_refused(
+    settings_of: SettingsOf, configs: dict[str, dict[str, Any]]
+) -> None:
+    with pytest.raises(ConfigError, match="num_conditions = 2: the conditions have 4 inputs"):
+        catalog.create(
+            "lvdm", settings_of("lvdm", network=configs["lvdm"] | {"num_conditions": 2}, conditions=CONDITIONS)
+        )
+
+
+@pytest.mark.parametrize("text", ["heart_rate", "=3", "view=", "ef=30"])
+def test_a_condition_is_a_name_and_a_value(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
+        conditions_of([text])
+
+
+# Several folders
+
+
+@pytest.mark.parametrize("stage", ["lidm", "lvdm"])
+def test_a_training_on_two_folders_says_so(
+    stage: str, labelled: Path, latents_folder: Path, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    also = [mixtures.parse(f"{labelled}=0.5")]
+    train(stage, latents_folder, tmp_path / "run", settings=settings_of(stage, {"steps": 2}), also=also, device="cpu")
+    assert '"weight": 0.5' in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_latents_of_another_vae_and_stages_of_one_folder_are_refused(
+    labelled: Path, latents_folder: Path, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    from echosyn.data import latents
+
+    with pytest.raises(ConfigError, match="the reid learns from one folder; only lidm and lvdm mix"):
+        train("reid", latents_folder, tmp_path / "x", settings=settings_of("reid"), also=[mixtures.Source(labelled)])
+    latents.write_info(labelled, vae="1" * 64)
+    with pytest.raises(DataError, match="latents of another VAE than"):
+        train("lidm", latents_folder, tmp_path / "x", settings=settings_of("lidm"), also=[mixtures.Source(labelled)])
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_without_weight_counts_by_its_videos(latents_folder: Path, settings_of: SettingsOf) -> None:
+    stage = catalog.create("lidm", settings_of("lidm"))
+    records = filelist.read(latents_folder)[:4]
+    mixed, _, said = mixtures.items(stage, latents_folder, records, [mixtures.Source(latents_folder)])
+    assert said[0]["weight"] == 8 / 4
+    assert mixed.shares == [333, 667]
+
+
+@pytest.mark.parametrize("text", ["x=0", "x=-1", "=2", "x=much", "x=inf"])
+def test_a_weight_is_a_number_above_zero(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected FOLDER or FOLDER=WEIGHT"):
+        mixtures.parse(text)
+
+
+# Judgement on held-out videos
+
+
+@pytest.mark.parametrize("name", ["lidm", "lvdm"])
+def test_the_held_out_loss_is_the_same_at_every_call_and_of_every_batch_order(
+    name: str, latents_folder: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
+) -> None:
+    stage = catalog.create(name, settings_of(name))
+    stage.network = build(name)
+    held_out = [r for r in filelist.read(latents_folder) if r.split != "TRAIN"]
+    torch.manual_seed(1)
+    first = stage.validate(latents_folder, held_out, tmp_path)
+    torch.manual_seed(2)
+    assert stage.validate(latents_folder, held_out, tmp_path) == first
+    assert first["loss"] == pytest.approx(sum(v for k, v in first.items() if k != "loss") / 5)
+    assert stage.criterion == ("loss", "min")
+    assert not list(tmp_path.iterdir())
+    assert stage.validate(latents_folder, [], tmp_path) == {}
+
+
+def test_a_network_that_knows_the_target_has_no_held_out_loss(
+    latents_folder: Path, settings_of: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from echosyn.training.stages import denoiser
+
+    stage = catalog.create("lvdm", settings_of("lvdm"))
+    targets: list[torch.Tensor] = []
+
+    def spy(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        x_t, target = honest(*arguments)
+        targets.append(target)
+        return x_t, target
+
+    honest = denoiser.noised
+    monkeypatch.setattr(denoiser, "noised", spy)
+    monkeypatch.setattr(denoiser, "predict", lambda *_: targets[-1])
+    held_out = [r for r in filelist.read(latents_folder) if r.split != "TRAIN"]
+    assert stage.validate(latents_folder, held_out, tmp_path)["loss"] == 0
+
+
+@pytest.mark.parametrize("name", ["lidm", "lvdm"])
+def test_with_a_vae_there_are_pictures(
+    name: str, labelled: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
+) -> None:
+    from echosyn.data import latents
+
+    vae, shown = tmp_path / "vae", tmp_path / "shown"
+    weights.save(build("vae"), vae, weights.Facts(stage="vae", pixels="symmetric"))
+    latents.write_info(labelled, vae=weights.weights_hash(vae), pixels="symmetric", posterior="mean")
+    extra = {"conditions": CONDITIONS} if name == "lvdm" else {}
+    stage = catalog.create(name, settings_of(name, vae=str(vae), num_inference_steps=1, **extra))
+    records = filelist.read(labelled)
+    stage.items(labelled, records)
+    shown.mkdir()
+    stage.validate(labelled, [r for r in records if r.split != "TRAIN"], shown)
+    if name == "lidm":
+        assert Image.open(shown / "stills.png").size == (4 * 32, 4 * 32)
+        return
+    assert Image.open(shown / "videos.png").size == (8 * 32, 4 * 32)
+    frames = video.read(shown / "videos.mp4").grey()
+    assert frames.shape == (8, 4 * 32, 2 * 32)
+
+
+def test_the_pictures_need_the_vae_of_the_latents(
+    latents_folder: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
+) -> None:
+    weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    stage = catalog.create("lidm", settings_of("lidm", vae=str(tmp_path / "vae")))
+    with pytest.raises(ConfigError, match="were made with another VAE; give that one"):
+        stage.items(latents_folder, filelist.read(latents_folder))
