@@ -47,10 +47,10 @@ def spellings(word: str) -> list[bytes]:
     return [word.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")]
 
 
-def planted(folder: Path, count: int, first: int = 100) -> tuple[list[str], dict[str, hospital.Screen]]:
-    """An archive of phantoms with identifying tags, file names and screens; what must not get out; the screens."""
+def planted(folder: Path, count: int, first: int = 100) -> tuple[list[str], dict[str, np.ndarray]]:
+    """An archive of phantoms with identifying tags, file names and screens; what must not get out; the true sectors."""
     words: set[str] = set()
-    screens = {}
+    sectors = {}
     for i in range(count):
         number = first + i
         who = hospital.person(number)
@@ -59,13 +59,13 @@ def planted(folder: Path, count: int, first: int = 100) -> tuple[list[str], dict
         uid = f"1.2.826.0.1.{number}"
         save = hospital.save_jpeg if i % 2 else hospital.save
         save(folder / who.name.split("^")[0] / f"{who.id}.dcm", hospital.tags(who, uid), screen.frames)
-        screens[f"{who.name.split('^')[0]}/{who.id}.dcm"] = screen
-    return sorted(words), screens
+        sectors[f"{who.name.split('^')[0]}/{who.id}.dcm"] = screen.sector
+    return sorted(words), sectors
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_no_planted_string_survives(count: int, tmp_path: Path) -> None:
-    words, screens = planted(tmp_path / "src", count)
+    words, sectors = planted(tmp_path / "src", count)
     out = tmp_path / "out"
     ingest_dicom(tmp_path / "src", out)
     assert checking.check(out).ok
@@ -75,10 +75,10 @@ def test_no_planted_string_survives(count: int, tmp_path: Path) -> None:
     assert not found
     assert not [name for name in contents(out) for word in words if word in name]
     overlaps = []
-    for name, screen in screens.items():
+    for name, sector in sectors.items():
         cine = deidentify.cine(tmp_path / "src" / name)
-        truth, (y, x) = placed(screen.sector, cine.sector)
-        overlaps.append((truth & cine.sector).sum() / (screen.sector | placed_back(cine.sector, y, x)).sum())
+        truth, (y, x) = placed(sector, cine.sector)
+        overlaps.append((truth & cine.sector).sum() / (sector | placed_back(cine.sector, y, x)).sum())
         outside = cine.frames[:, ~truth]
         assert (outside > 200).sum() == 0, "something as bright as text outside of the sector"
     print(f"sector IoU: min {min(overlaps):.3f}, mean {np.mean(overlaps):.3f}, n {len(overlaps)}")  # noqa: T201
