@@ -12,6 +12,7 @@ from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, check_frames
 from echosyn.errors import ModelError
+from echosyn.pipeline import review
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
@@ -77,6 +78,8 @@ def encode(
                 latents.write(folder, record, encoder.encode(frames, noise))
             progress("encode", i + 1, len(records))
         filelist.write(folder, records)
+        if review.is_open(dataset):
+            note(folder, needs_review=True)
     return result
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
-
 from echosyn.data import filelist, layouts, table, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
 from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.resizing import resized
 from echosyn.data.video import Frames, Video
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder, note
@@ -80,19 +78,6 @@ class _Geometry:
             across(tracing.y2, y, h),
             tracing.frame,
         )
-
-
-def resized(frames: Frames, size: int) -> Frames:
-    """Resize ``(T, H, W)`` to ``(T, size, size)``.
-
-    Shrinking averages over areas (PIL's BOX): no ringing at the sector's edge, so that black stays black, which a
-    Lanczos filter would not keep. Enlarging is bilinear, for the same reason.
-    """
-    height, width = frames.shape[1:3]
-    if (height, width) == (size, size):
-        return frames
-    kernel = Image.Resampling.BOX if min(height, width) >= size else Image.Resampling.BILINEAR
-    return np.stack([np.asarray(Image.fromarray(frame).resize((size, size), kernel)) for frame in frames])
 
 
 def ingest(

@@ -11,8 +11,8 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
+from echosyn.data.resizing import resized
 from echosyn.errors import DataError, VideoError
-from echosyn.pipeline.ingest import resized
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pixels import convention
 from echosyn.training.ef_reading import EFReader, NumClips

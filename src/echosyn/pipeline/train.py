@@ -22,7 +22,7 @@ from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
-from echosyn.pipeline import mixtures, splits
+from echosyn.pipeline import mixtures, review, splits
 from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge
@@ -63,6 +63,7 @@ def train(
     resume: bool = False,
     accept_changes: bool = False,
     device: str = "auto",
+    reviewed: bool = False,
     progress: Progress = silent,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def train(
         resume: go on from the last checkpoint in ``out`` (or start if there is none).
         accept_changes: go on although settings or data have changed; ``run.json`` keeps what was before.
         device: where to compute.
+        reviewed: train on a DICOM import that nobody has signed off.
         progress: told how many steps are done.
         on_log: told the metrics of every logged step.
 
@@ -86,6 +88,8 @@ def train(
         ConfigError: a resumed training was started with other settings.
         NonFiniteLossError: a loss is not a number; ``out`` stands at its last checkpoint.
     """
+    for folder in (data, *(source.folder for source in also)):
+        review.require_signed(folder, reviewed=reviewed)
     stage = catalog.create(stage_name, settings)
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]

@@ -4,7 +4,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -35,6 +35,13 @@ class Source(StrEnum):
     folder = "folder"
     dynamic = "dynamic"
     pediatric = "pediatric"
+    dicom = "dicom"
+
+
+class Target(StrEnum):
+    """What `export` writes."""
+
+    dicom = "dicom"
 
 
 class StageName(StrEnum):
@@ -118,21 +125,57 @@ def import_(
     out: Out,
     source: Annotated[Source, typer.Option("--from", help="Its layout.")],
     crop: Annotated[str | None, typer.Option(help="X,Y,W,H in pixels.", show_default=False)] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV with FileName and EF.", show_default=False)] = None,
-    fps: Annotated[float | None, typer.Option(help="Frame rate, whatever the files say.", show_default=False)] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV with FileName (DICOM: or SOPInstanceUID, PatientID) and EF.", show_default=False),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frame rate, whatever the files say (DICOM: where they do not say it).", show_default=False),
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged videos out and report them.")] = False,
+    private: Annotated[
+        Path | None,
+        typer.Option(help="DICOM: folder for the secret key and the report; default OUT-private.", show_default=False),
+    ] = None,
+    ocr: Annotated[bool, typer.Option("--ocr", help="DICOM: leave out videos with text over the tissue.")] = False,
+    workers: Annotated[int, typer.Option(help="DICOM: processes.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the splits, where there are none.")] = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Read other people's folders into a dataset folder: grey, 112x112, one split a patient."""
     from echosyn.pipeline.ingest import ingest
+    from echosyn.pipeline.ingest_dicom import ingest_dicom
 
     console = Console(quiet)
+    if source is Source.dicom:
+        if crop or skip_bad:
+            raise ConfigError(
+                "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
+                "files: leave them out"
+            )
+        show(
+            ingest_dicom(
+                src,
+                out,
+                private=private,
+                labels=labels,
+                fps=fps,
+                seed=seed,
+                ocr=ocr,
+                workers=workers,
+                progress=console,
+            ),
+            json,
+        )
+        return
+    if private or ocr or workers != 1:
+        raise ConfigError(f"--private, --ocr and --workers have no effect with --from {source.value}: leave them out")
     result = ingest(
         src,
         out,
-        source=source.value,
+        source=cast(Any, source.value),
         crop=_box(crop),
         labels=labels,
         fps=fps,
@@ -141,6 +184,36 @@ def import_(
         progress=lambda done, total: console("import", done, total),
     )
     show(result, json)
+
+
+@app.command()
+def review(
+    dataset: Annotated[Path, typer.Argument(help="Dataset imported from DICOM.", show_default=False)],
+    by: Annotated[str, typer.Option(help="Who has looked at every sheet in DATASET/review.")],
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Name of a video to remove for good; may be given again.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Sign off the contact sheets of a DICOM import; `train` asks for it."""
+    from echosyn.pipeline.review import sign_off
+
+    show(sign_off(dataset, by=by, drop=drop or []), json)
+
+
+@app.command()
+def export(
+    dataset: Annotated[Path, typer.Argument(help="Synthetic dataset folder.", show_default=False)],
+    out: Out,
+    target: Annotated[Target, typer.Option("--to", help="Its format.")] = Target.dicom,
+    mark: Annotated[bool, typer.Option("--mark", help="Burn the word SYNTHETIC into every frame.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write synthetic videos as DICOM ultrasound objects that viewers and archives open."""
+    from echosyn.pipeline.export import export_dicom
+
+    show(export_dicom(dataset, out, mark=mark, progress=Console(quiet)), json)
 
 
 @app.command()
@@ -181,6 +254,9 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
+    i_reviewed: Annotated[
+        bool, typer.Option("--i-reviewed", help="Train on a DICOM import that nobody has signed off.")
+    ] = False,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Resume although settings or data have changed.")
     ] = False,
@@ -207,6 +283,7 @@ def train(
         return
     is_main = os.environ.get("RANK", "0") == "0"
     how: dict[str, Any] = {"also": sources, "resume": resume, "accept_changes": accept_changes, "device": device}
+    how["reviewed"] = i_reviewed
     result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
     if is_main:
         show(result, json)

@@ -1,0 +1,239 @@
+"""The verb `import --from dicom`: a hospital's files -> a dataset folder that names nobody, and a private report beside it."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from echosyn.data import filelist, layouts, table
+from echosyn.data.dicom import finding, item, pseudonyms
+from echosyn.data.dicom.finding import Source
+from echosyn.data.dicom.item import Identity, Outcome
+from echosyn.data.dicom.labels import Labels
+from echosyn.data.dicom.pseudonyms import Pseudonyms
+from echosyn.data.records import SPLITS, Record
+from echosyn.errors import ConfigError, DataError
+from echosyn.extras import require
+from echosyn.pipeline import review
+from echosyn.pipeline.folder import new_folder, note, refuse_existing
+from echosyn.pipeline.processes import each
+from echosyn.pipeline.progress import Progress, silent
+
+REPORT = "import.csv"
+_JOURNAL = "import.jsonl"
+_COLUMNS = ("Item", "Status", "Reason", "Detail", "FileName", "PatientId")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A file that should become a video."""
+
+    source: Source
+    item: str
+    name: str
+    patient: str
+    identity: Identity
+
+
+def ingest_dicom(
+    src: Path,
+    out: Path,
+    *,
+    private: Path | None = None,
+    labels: Path | None = None,
+    fps: float | None = None,
+    size: int = 112,
+    seed: int = 0,
+    ocr: bool = False,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on ``workers``.
+
+    Args:
+        src: Folder or DICOMDIR; never changed.
+        out: New dataset folder: videos under keyed pseudonyms, ``import.csv`` (what became of every file, without its
+            name), ``review/`` (contact sheets to look at).
+        private: Folder for the key of the pseudonyms and for the report with the files' names, ``OUT-private`` if left
+            out. Keep it; never share it.
+        labels: CSV with EF (ESV, EDV) by SOPInstanceUID, FileName (below ``src``) or PatientID.
+        fps: Frame rate of files that do not say theirs.
+        size: Height and width of the result in pixels.
+        seed: Of the split, which is by patient.
+        ocr: Leave out videos on which text is read inside the sector.
+        workers: Processes.
+        progress: Told how many files are done.
+
+    Raises:
+        ConfigError: A setting makes no sense.
+        DataError: ``src`` is no source, ``labels`` are wrong, or nothing could be imported.
+        MissingExtraError: pydicom (or rapidocr) is not installed.
+    """
+    private = private or out.with_name(f"{out.name}-private")
+    _check(src, out, private, fps, size, workers)
+    for module, extra in (("pydicom", "dicom"), *([("rapidocr", "deid")] if ocr else [])):
+        require(module, extra=extra)
+    refuse_existing(out)
+    sources = finding.sources(src)
+    given = Labels.read(labels) if labels else Labels({}, {}, {})
+    keyed = pseudonyms.open_key(private)
+    settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
+    with new_folder(out, "import", settings) as folder:
+        plan, outcomes = _plan(sources, keyed, workers, progress)
+        outcomes |= _imported(folder, plan, size, fps, ocr, workers, progress)
+        done = [planned for planned in plan if outcomes[planned.item].status == "imported"]
+        names = {keyed.of("item", source.state): source.name for source in sources}
+        _report(private / f"{out.name}.csv", plan, outcomes, names)
+        if not done:
+            raise DataError(f"{src}: nothing to import: {_counted(outcomes)}; see {private / f'{out.name}.csv'}")
+        records = _records(done, outcomes, given, size, seed)
+        _keep_only(folder, records)
+        filelist.write(folder, records)
+        _report(folder / REPORT, plan, outcomes)
+        sheets = review.write_sheets(folder, records, progress)
+        (folder / _JOURNAL).unlink()
+        summary = _summary(records, outcomes, sheets)
+        note(folder, inputs=keyed.of("source", "\n".join(sorted(names))), needs_review=True, **summary)
+    return {"dataset": str(out), "private": str(private), **summary}
+
+
+def _check(src: Path, out: Path, private: Path, fps: float | None, size: int, workers: int) -> None:
+    root = (src if src.is_dir() else src.parent).resolve()
+    for folder in (out, private):
+        if folder.resolve().is_relative_to(root):
+            raise DataError(f"{folder}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
+    if private.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(f"--private {private}: lies in {out}, which others may see: choose a folder elsewhere")
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+    if min(size, workers) < 1:
+        raise ConfigError(f"size is {size} and workers are {workers}, expected at least 1 of each")
+
+
+def _plan(
+    sources: Sequence[Source], keyed: Pseudonyms, workers: int, progress: Progress
+) -> tuple[list[_Planned], dict[str, Outcome]]:
+    """Who is to be imported under which name, and what became of the others; of equal instances the first by name."""
+    identities: dict[Path, Identity | None] = {}
+    for path, identity in each(item.identify, [s.path for s in sources if not s.fault], workers):
+        identities[path] = identity
+        progress("look", len(identities), len(sources))
+    plan: dict[str, _Planned] = {}
+    outcomes: dict[str, Outcome] = {}
+    for source in sources:
+        key = keyed.of("item", source.state)
+        known = identities.get(source.path) or Identity(fault=source.fault or "decoder crashed")
+        name = keyed.of("video", known.instance or source.name)
+        if known.fault:
+            outcomes[key] = item.failure(known.fault, known.detail)
+        elif name in plan:
+            outcomes[key] = item.failure("duplicate", "has the SOP instance UID of another file")
+        else:
+            plan[name] = _Planned(source, key, name, keyed.of("patient", known.patient or name), known)
+    return list(plan.values()), outcomes
+
+
+def _imported(
+    folder: Path, plan: Sequence[_Planned], size: int, fps: float | None, ocr: bool, workers: int, progress: Progress
+) -> dict[str, Outcome]:
+    """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
+    videos = folder / filelist.VIDEOS
+    videos.mkdir(exist_ok=True)
+    tasks = {p.item: item.Task(p.source.path, videos / f"{p.name}.avi", size, fps, ocr) for p in plan}
+    before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
+    outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
+    keys = {task.path: key for key, task in tasks.items()}
+    with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+        journal.write("\n")  # a line that a kill has torn ends here
+        for task, result in each(item.run, [t for k, t in tasks.items() if k not in outcomes], workers):
+            key = keys[task.path]
+            outcomes[key] = result or item.failure("decoder crashed")
+            journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
+            journal.flush()
+            progress("import", len(outcomes), len(plan))
+    return outcomes
+
+
+def _journal(folder: Path) -> Iterator[tuple[str, Outcome]]:
+    path = folder / _JOURNAL
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+            yield entry.pop("item"), Outcome(**entry)
+        except ValueError:
+            continue  # empty or torn
+
+
+def _records(
+    done: Sequence[_Planned], outcomes: Mapping[str, Outcome], labels: Labels, size: int, seed: int
+) -> list[Record]:
+    """Rows in the order of the pseudonyms, which says nothing about the source's."""
+    splits = layouts.split_patients([planned.patient for planned in done], seed)
+    records = []
+    for planned in sorted(done, key=lambda planned: planned.name):
+        outcome = outcomes[planned.item]
+        ef, esv, edv = labels.of(planned.identity, planned.source.name)
+        records.append(
+            Record(
+                planned.name,
+                ef=ef,
+                esv=esv,
+                edv=edv,
+                height=size,
+                width=size,
+                fps=outcome.fps,
+                num_frames=outcome.num_frames,
+                split=splits[planned.patient],
+                extra={"PatientId": planned.patient} | outcome.columns,
+            )
+        )
+    return records
+
+
+def _keep_only(folder: Path, records: Sequence[Record]) -> None:
+    """Remove what an interrupted import of files that have gone since has left."""
+    names = {f"{record.name}.avi" for record in records}
+    for path in (folder / filelist.VIDEOS).iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def _report(
+    path: Path, plan: Sequence[_Planned], outcomes: Mapping[str, Outcome], names: Mapping[str, str] | None = None
+) -> None:
+    """A row per file. With ``names`` it says which file, and is for its keeper only."""
+    planned = {p.item: p for p in plan}
+    rows = []
+    for key, outcome in outcomes.items():
+        row = [key, outcome.status, outcome.reason, outcome.detail]
+        row += [planned[key].name, planned[key].patient] if outcome.status == "imported" else ["", ""]
+        rows.append([*row, names[key]] if names else row)
+    table.write(
+        path, [*_COLUMNS, *(["Source"] if names else [])], sorted(rows, key=lambda row: row[-1 if names else 0])
+    )
+    if names:
+        path.chmod(0o600)
+
+
+def _summary(records: Sequence[Record], outcomes: Mapping[str, Outcome], sheets: int) -> dict[str, Any]:
+    count = Counter(outcome.status for outcome in outcomes.values())
+    reasons = Counter(outcome.reason for outcome in outcomes.values() if outcome.reason)
+    return {
+        "videos": len(records),
+        "frames": sum(record.num_frames or 0 for record in records),
+        "patients": len({record.patient for record in records}),
+        "with_ef": sum(record.ef is not None for record in records),
+        "splits": {split: sum(record.split == split for record in records) for split in SPLITS},
+        "skipped": count["skipped"],
+        "failed": count["failed"],
+        "reasons": dict(sorted(reasons.items())),
+        "sheets": sheets,
+    }
+
+
+def _counted(outcomes: Mapping[str, Outcome]) -> str:
+    reasons = Counter(outcome.reason for outcome in outcomes.values())
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())

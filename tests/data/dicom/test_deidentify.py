@@ -1,0 +1,189 @@
+"""Only tissue inside the sector is left, frame rate and pixel size are what the tags say, the rest has a named reason."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+
+import hospital
+from echosyn.data.dicom import deidentify, overlay, reading, regions, sector, text, timing
+from echosyn.data.dicom.faults import BadDicomError
+
+
+def region(found: Dataset) -> Any:
+    return np.s_[
+        found.RegionLocationMinY0 : found.RegionLocationMaxY1 + 1,
+        found.RegionLocationMinX0 : found.RegionLocationMaxX1 + 1,
+    ]
+
+
+def found_sector(screen: hospital.Screen, tags: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The mask and the truth, both in the region's pixels."""
+    cut = region(tags.SequenceOfUltrasoundRegions[0])
+    frames = screen.frames[:, *cut]
+    colour = np.stack([overlay.coloured(frame) for frame in frames])
+    active = sector.activity(frames.astype(np.float32).mean(-1).round().astype(np.uint8), colour)
+    return sector.find(active, alone=True)[0], screen.sector[cut]
+
+
+@pytest.mark.parametrize("number", [201, pytest.param(202, marks=pytest.mark.slow)])
+def test_the_sector_is_the_fan_of_the_phantom(number: int) -> None:
+    who = hospital.person(number)
+    mask, truth = found_sector(hospital.screen(number, who, inside="some"), hospital.tags(who, "1.2"))
+    assert (mask & truth).sum() / (mask | truth).sum() >= 0.95
+
+
+def test_text_that_stands_over_moving_tissue_leaves_no_outline() -> None:
+    g = np.random.default_rng(0)
+    frames = g.integers(60, 160, (12, 120, 120)).astype(np.uint8)
+    everywhere = np.ones((120, 120), bool)
+    frames[:, 50:60, 30:90:4] = 220
+    clean = overlay.without_marks(frames, everywhere, everywhere, None)
+    assert not clean[:, 50:60, 30:87].any()
+    assert (clean[:, :40] > 0).all()
+
+
+def test_coloured_traces_are_blackened_and_flow_is_refused() -> None:
+    everywhere = np.ones((60, 60), bool)
+    colour = np.zeros((10, 60, 60), bool)
+    colour[:, 30, :20] = True
+    overlay.refuse_flow(colour, everywhere)
+    clean = overlay.without_marks(np.full((10, 60, 60), 30, np.uint8), everywhere, everywhere, colour)
+    assert not clean[:, 30, :20].any()
+    colour[:, 20:40, 20:40] = True
+    with pytest.raises(BadDicomError, match="colour Doppler"):
+        overlay.refuse_flow(colour, everywhere)
+
+
+def test_the_real_cine_of_pydicom() -> None:
+    cine = deidentify.cine(Path(str(get_testdata_file("examples_ybr_color.dcm"))))
+    assert len(cine.frames) == 30
+    assert cine.fps == pytest.approx(30, abs=0.01)
+    assert cine.fps_source == "FrameTime"
+    assert (cine.spacing, cine.notes) == (None, ("region outside the picture",))
+    assert not cine.frames[:, ~cine.sector].any()
+    assert 0.4 < cine.sector.mean() < 0.8
+    assert cine.frames[:, cine.sector].mean() > 10
+
+
+def test_a_picture_without_a_sector_is_refused(tmp_path: Path) -> None:
+    path = hospital.save(
+        tmp_path / "a.dcm", hospital.tags(hospital.person(0), "1.2"), np.full((9, 512, 640), 50, np.uint8)
+    )
+    with pytest.raises(BadDicomError, match="no sector found"):
+        deidentify.cine(path)
+
+
+TIMES: list[tuple[dict[str, Any], float | None, tuple[float, str]]] = [
+    ({"FrameTimeVector": [0, 20, 20, 20], "FrameTime": "40"}, None, (50, "FrameTimeVector")),
+    ({"FrameTimeVector": [0, 20], "FrameTime": "40", "CineRate": 30}, 99, (25, "FrameTime")),
+    ({"FrameTime": "0", "CineRate": 30, "RecommendedDisplayFrameRate": 60}, 99, (30, "CineRate")),
+    ({"FrameTime": "0.0333", "RecommendedDisplayFrameRate": 60}, None, (60, "RecommendedDisplayFrameRate")),
+    ({}, 46.5, (46.5, "given")),
+]
+
+
+@pytest.mark.parametrize(("tags", "given", "expected"), TIMES)
+def test_the_first_tag_that_says_a_frame_rate_counts(tags: dict[str, Any], given: float | None, expected: Any) -> None:
+    ds = Dataset()
+    ds.NumberOfFrames = 4
+    for name, value in tags.items():
+        setattr(ds, name, value)
+    assert timing.frame_rate(ds, given) == expected
+
+
+def test_a_frame_rate_is_never_guessed() -> None:
+    with pytest.raises(BadDicomError, match="no frame rate"):
+        timing.frame_rate(Dataset())
+
+
+def with_regions(*entries: tuple[int, int, tuple[int, int, int, int]]) -> Dataset:
+    ds = Dataset()
+    ds.Rows, ds.Columns, ds.SequenceOfUltrasoundRegions = 480, 640, []
+    for kind, data, (x0, y0, x1, y1) in entries:
+        item = Dataset()
+        item.RegionSpatialFormat, item.RegionDataType = kind, data
+        item.RegionLocationMinX0, item.RegionLocationMinY0 = x0, y0
+        item.RegionLocationMaxX1, item.RegionLocationMaxY1 = x1, y1
+        item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = 3
+        item.PhysicalDeltaX, item.PhysicalDeltaY = 0.05, -0.06
+        ds.SequenceOfUltrasoundRegions.append(item)
+    return ds
+
+
+BOX = (10, 20, 309, 419)
+
+
+def test_the_tissue_region_is_taken_and_the_others_are_said() -> None:
+    found = regions.tissue(with_regions((3, 3, (320, 0, 639, 479)), (1, 1, BOX)))
+    assert (found.x, found.y, found.width, found.height, found.spacing) == (10, 20, 300, 400, (0.05, 0.06))
+    assert (found.note, found.is_part) == ("left out: spectral", True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([(3, 3, BOX)], "no 2-D tissue region: only spectral"),
+        ([(2, 1, BOX)], "no 2-D tissue region: only M-mode"),
+        ([(1, 1, BOX), (1, 2, (100, 100, 200, 200))], "colour Doppler"),
+        ([(1, 2, BOX)], "colour Doppler"),
+    ],
+)
+def test_what_is_no_tissue_is_refused_with_the_reason(entries: Any, reason: str) -> None:
+    with pytest.raises(BadDicomError, match=reason):
+        regions.tissue(with_regions(*entries))
+
+
+def test_a_region_made_for_a_larger_picture_is_not_believed() -> None:
+    found = regions.tissue(with_regions((1, 1, (84, 31, 700, 414))))
+    assert (found.width, found.height, found.spacing, found.is_part) == (640, 480, None, False)
+
+
+def test_hostile_files_have_a_name(tmp_path: Path) -> None:
+    frames = np.zeros((9, 40, 48), np.uint8)
+    who = hospital.person(0)
+
+    def changed(**tags: Any) -> Path:
+        ds = pydicom.dcmread(hospital.save(tmp_path / "a.dcm", hospital.tags(who, "1.2"), frames))
+        for name, value in tags.items():
+            setattr(ds, name, value)
+        return hospital.write(tmp_path / "b.dcm", ds)
+
+    def reason(path: Path) -> str:
+        with pytest.raises(BadDicomError) as caught:
+            reading.cine(path)
+        assert who.id not in str(caught.value)
+        return str(caught.value)
+
+    assert (
+        reason(changed(NumberOfFrames=2**31 - 1))
+        == "truncated: the header says 2147483647 frames, its bytes can hold 9"
+    )
+    assert reason(changed(Rows=65535, Columns=65535)).startswith("truncated")
+    assert reason(changed(Rows=0)).startswith("wrong header")
+    assert reason(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")) == "not ultrasound"
+    assert reason(changed(NumberOfFrames=1)) == "single frame"
+    whole = (tmp_path / "a.dcm").read_bytes()
+    for name, content, expected in (
+        ("cut", whole[: len(whole) // 2], "truncated"),
+        ("words", b"a letter to " + who.id.encode(), "not DICOM"),
+        ("empty", b"", "not DICOM"),
+        ("envelope", bytes.fromhex("308006092a864886f70d010703a080") + whole, "encrypted"),
+        ("noise", whole[:132] + np.random.default_rng(0).bytes(5000), ("unreadable", "not ultrasound")),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert reason(tmp_path / name).startswith(expected), name
+    assert reason(tmp_path / "none") == "missing file"
+
+
+def test_text_is_read_inside_the_sector() -> None:
+    pytest.importorskip("rapidocr")
+    who = hospital.person(3)
+    screen = hospital.screen(3, who, inside="some")
+    grey = (screen.frames.max(-1) * screen.sector).astype(np.uint8)[:, 40:, 90:550]
+    assert text.found(grey)
+    assert not text.found(np.where(grey > 240, 0, grey))
