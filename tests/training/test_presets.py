@@ -1,5 +1,6 @@
 """The presets of the published recipe say what was published; the table here was written from the notes, not from the presets."""
 
+import math
 import re
 from importlib import resources
 from typing import Any
@@ -180,6 +181,7 @@ def batch(stage: str) -> dict[str, Any]:
     return {
         "frames": torch.randint(0, 256, (count, 112, 112), dtype=torch.uint8),
         "clip": torch.randint(0, 256, (count, 32, 112, 112), dtype=torch.uint8),
+        "length": torch.full((count,), 32),
         "latents": torch.randn(count, 4, frames, 14, 14),
         "still": torch.randn(count, 4, 14, 14),
         "mask": torch.ones(count, frames),
@@ -201,7 +203,7 @@ def test_a_full_size_network_takes_a_real_step(stage: str) -> None:
         network.train()
     training.step = max(objective.start for objective in training.objectives.values())
     metrics = training.advance(batch(stage))
-    assert metrics[f"{stage}/loss"] == pytest.approx(metrics[f"{stage}/loss"])
+    assert math.isfinite(metrics[f"{stage}/loss"])
     after = list(training.stage.network.parameters())[:8]
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 

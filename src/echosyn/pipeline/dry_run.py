@@ -50,9 +50,8 @@ def estimate(training: Training, items: Dataset[dict[str, Any]]) -> dict[str, An
     last = measured[-1]
     seconds = _line([(m.num_items, m.seconds) for m in measured], part) * -(-per_process // part)
     state = _state_bytes(training)
-    working = _line([(m.num_items, m.peak_bytes) for m in measured], part)
-    saving = _memory(training) + (state if training.accelerator.device.type == "cpu" else 0)
-    peak = max(working, saving) + _cache_growth(items, settings.steps * settings.batch_size)
+    peak = _line([(m.num_items, m.peak_bytes) for m in measured], part)
+    peak += _cache_growth(items, settings.steps * settings.batch_size)
     model = _bytes(training.stage.network.state_dict())
     result = {
         "network": type(training.stage.network).__name__,
