@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from echosyn import weights
+from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import splits
@@ -59,6 +61,7 @@ def test_a_run_folder_holds_settings_log_and_model(call: Callable[..., Any], tmp
     said = json.loads((run / "run.json").read_text())
     assert said["stage"] == "reid"
     assert said["settings"]["loop"]["steps"] == 6
+    assert said["judged_on"] == ["v08"]
     assert said["videos"] == [f"v{i:02d}" for i in range(8)]  # TRAIN alone
     seen = splits.seen(run / "model")
     assert seen is not None
@@ -236,6 +239,37 @@ def test_a_resumed_run_remembers_the_best(call: Callable[..., Any], tmp_path: Pa
     call("run", resume=True, validate_every_steps=2, keep_checkpoints=1)
     assert json.loads((tmp_path / "run" / "best.json").read_text())["step"] == 4
     assert [checkpoint.step_of(f) for f in checkpoint.found(tmp_path / "run")] == [6, 4]
+
+
+def test_half_a_line_at_the_end_of_the_log_is_dropped(call: Callable[..., Any], tmp_path: Path) -> None:
+    call("straight")
+    with pytest.raises(KeyboardInterrupt):
+        call("run", progress=stop_at(5, interrupt))
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"step": 5, "reid/lo')
+    call("run", resume=True)
+    assert logged(tmp_path / "run") == logged(tmp_path / "straight")
+
+
+def test_a_best_checkpoint_that_is_gone_is_no_silent_last_one(
+    call: Callable[..., Any], tmp_path: Path, judged: list[Any]
+) -> None:
+    call("run", validate_every_steps=2)
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-000000004")
+    with pytest.raises(DataError, match="best step 4 is missing or damaged"):
+        call("run", resume=True, validate_every_steps=2, select="best")
+
+
+@pytest.mark.parametrize("choice", [{"select": "best"}, {"patience": 2, "validate_every_steps": 1}])
+def test_weights_are_not_chosen_on_the_patients_of_the_test(
+    choice: dict[str, Any], settings_of: Callable[..., Any], latents_folder: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "latents"
+    shutil.copytree(latents_folder, data)
+    filelist.write(data, [r for r in filelist.read(data) if r.split != "VAL"])
+    with pytest.raises(ConfigError, match="no video of split VAL"):
+        train("reid", data, tmp_path / "run", settings=settings_of("reid", LOOP | choice), device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_patience_ends_a_training_that_gets_no_better(

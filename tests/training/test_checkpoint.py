@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from echosyn.data import filelist
+from echosyn.errors import ConfigError
 from echosyn.training import catalog, checkpoint
 from echosyn.training.loop import Training, fit
 
@@ -80,19 +81,36 @@ def test_a_checkpoint_is_two_files_and_their_sums_without_pickles(run: Path) -> 
 
 
 @pytest.mark.parametrize("file", [checkpoint.STATE, checkpoint.SCALARS, checkpoint.MANIFEST])
-@pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "garbled", "emptied"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     run: Path, start: Callable[..., Any], file: str, damage: str
 ) -> None:
     path = checkpoint.found(run)[0] / file
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+    content[len(content) // 2] ^= 0x80 if damage == "garbled" else 1
+    path.write_bytes(content if damage in ("flipped", "garbled") else content[: len(content) // 2])
+    if damage == "emptied":
+        path.write_text("{}")
     if damage == "gone":
         path.unlink()
     training, _ = start("reid")
     assert checkpoint.restore(run, training) == run / "checkpoints" / "step-000000004"
     assert training.step == 4
+
+
+def test_what_was_passed_over_makes_room_for_what_is_new(run: Path, start: Callable[..., Any]) -> None:
+    (checkpoint.found(run)[0] / checkpoint.STATE).unlink()
+    training, items = start("reid", keep_checkpoints=1)
+    checkpoint.restore(run, training)
+    next(fit(training, items))
+    checkpoint.save(run, training)
+    assert steps(run) == [5]
+
+
+def test_a_checkpoint_of_other_networks_says_so(run: Path, start: Callable[..., Any]) -> None:
+    training, _ = start("lidm")
+    with pytest.raises(ConfigError, match="step-000000006: does not fit these settings"):
+        checkpoint.restore(run, training)
 
 
 def test_nothing_to_restore_is_a_start(run: Path, start: Callable[..., Any], tmp_path: Path) -> None:

@@ -222,6 +222,11 @@ def test_an_untrained_stage_stays_as_it_is():
         assert torch.equal(toy.stage.network.weight, Toy().network.weight)
 
 
+def test_patience_without_looks_is_refused():
+    with pytest.raises(ValueError, match="set validate_every_steps"):
+        LoopSettings(patience=3)
+
+
 # Accidents
 
 

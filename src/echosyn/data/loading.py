@@ -30,15 +30,14 @@ class Positions(Sampler[int]):
     """Positions ``start .. stop`` of the stream in order, those of one process out of ``num_processes``."""
 
     def __init__(self, start: int, stop: int, batch: int, process: int = 0, num_processes: int = 1) -> None:
-        self.positions = [
-            g for g in range(start, stop) if (g % batch) * num_processes // batch == process or num_processes == 1
-        ]
+        self.positions, self.batch = range(start, stop), batch
+        self.process, self.num_processes = process, num_processes
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.positions)
+        return (g for g in self.positions if (g % self.batch) * self.num_processes // self.batch == self.process)
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.positions) // self.num_processes
 
 
 class Shuffle:

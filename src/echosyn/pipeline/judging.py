@@ -7,11 +7,17 @@ from pathlib import Path
 import torch
 
 from echosyn.data.records import Record
+from echosyn.errors import ConfigError
 from echosyn.pipeline.folder import write_json
 from echosyn.training.loop import Training
 
 SAMPLES = "samples"
 BEST = "best.json"
+
+
+def held_out(records: Sequence[Record]) -> list[Record]:
+    """The videos of split VAL; those of TEST if there are none."""
+    return [r for r in records if r.split == "VAL"] or [r for r in records if r.split == "TEST"]
 
 
 class Judge:
@@ -21,12 +27,20 @@ class Judge:
         run: the run folder; pictures go to ``RUN/samples/step-N/`` (those of the live weights to ``raw/`` in it).
         training: the training, restored.
         data: the folder that it reads.
-        records: all videos of the folder; those of split VAL judge, those of TEST if there are none.
+        records: the videos that judge, see `held_out`.
+
+    Raises:
+        ConfigError: weights would be chosen on the patients of the final test.
     """
 
     def __init__(self, run: Path, training: Training, data: Path, records: Sequence[Record]) -> None:
-        self.run, self.training, self.data = run, training, data
-        self.held_out = [r for r in records if r.split == "VAL"] or [r for r in records if r.split == "TEST"]
+        self.run, self.training, self.data, self.held_out = run, training, data, records
+        chooses = training.settings.select == "best" or training.settings.patience is not None
+        if chooses and not any(r.split == "VAL" for r in records):
+            raise ConfigError(
+                f"{data}: has no video of split VAL; loop.select=best and loop.patience would choose weights on the test's "
+                "patients: give some videos the split VAL"
+            )
         path = run / BEST
         best = json.loads(path.read_text()) if path.is_file() else None
         self.best_step: int | None = None
@@ -68,7 +82,7 @@ class Judge:
         return self.training.step - self.best_step >= loop.patience * loop.validate_every_steps
 
     def remember(self) -> None:
-        """Write down which step was best; its checkpoint must be on disk."""
+        """Write down which step was best, before its checkpoint is saved: a kill in between finds it again."""
         assert self.training.stage.criterion
         said = {"step": self.best_step, "name": self.training.stage.criterion[0], "value": self.best_value}
         write_json(self.run / BEST, said)

@@ -9,11 +9,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from safetensors import SafetensorError
 
 from echosyn import device as devices
@@ -25,7 +26,7 @@ from echosyn.hashing import folder_hash
 from echosyn.pipeline import mixtures, review, splits
 from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
-from echosyn.pipeline.judging import Judge
+from echosyn.pipeline.judging import Judge, held_out
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.training import catalog, checkpoint
 from echosyn.training.log import Log
@@ -33,6 +34,8 @@ from echosyn.training.loop import NonFiniteLossError, Training, fit
 from echosyn.training.stage import Stage, StageSettings
 
 RUN = "run.json"
+LONGEST_LOOK = timedelta(hours=6)
+"""How long the other processes wait while the main one looks at held-out videos or writes the model."""
 MODEL = "model"
 RAW_MODEL = "model-raw"
 
@@ -99,7 +102,9 @@ def train(
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
-        "videos": [r.name for r in learnt],
+        "videos": [r.name for r in [*learnt, *more]],
+        "patients": sorted({r.patient for r in [*learnt, *more]}),
+        "judged_on": [r.name for r in held_out(records)],
     }
     if others:
         run["also"] = others
@@ -109,13 +114,12 @@ def train(
         accelerator.wait_for_everyone()
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
+        judge = Judge(out, training, data, held_out(records))
         log = Log(out, accelerator, training.step, run["settings"])
-        judge = Judge(out, training, data, records)
         last = _loop(training, items, out, log, judge, progress, on_log)
         log.close()
         if accelerator.is_main_process:
-            if settings.loop.select == "best" and judge.best_step is not None:
-                checkpoint.restore(out, training, judge.best_step)
+            _choose(training, judge, out)
             last |= _export(training, data, learnt, out, also_seen=more)
         accelerator.wait_for_everyone()
     return {"model": str(out / MODEL), "steps": training.step, **last}
@@ -152,7 +156,7 @@ def _loop(
     clock = _Clock(training)
     metrics: dict[str, float] = {}
     with terminated() as is_terminated:
-        for metrics in () if judge.is_in_vain() else fit(training, items):
+        for metrics in () if _in_vain(training, judge) else fit(training, items):
             step, is_last = training.step, training.step == loop.steps
             progress(training.stage.name, step, loop.steps)
             stop = _anywhere(training, is_terminated())
@@ -170,12 +174,13 @@ def _loop(
                 if on_log is not None:
                     on_log(metrics | speed)
             is_best = judge.is_best(found)
-            if main and (is_best or is_last or stop or step % loop.save_every_steps == 0 or clock.is_due()):
-                checkpoint.save(out, training, spare=() if judge.best_step is None else (judge.best_step,))
-                clock.saved()
             if is_best:
                 judge.remember()
-            if judge.is_in_vain():
+            in_vain = _in_vain(training, judge)
+            if main and (is_best or is_last or in_vain or stop or step % loop.save_every_steps == 0 or clock.is_due()):
+                checkpoint.save(out, training, spare=() if judge.best_step is None else (judge.best_step,))
+                clock.saved()
+            if in_vain:
                 break
             if stop:
                 raise KeyboardInterrupt(f"terminated at step {step}; the checkpoint is saved, go on with --resume")
@@ -210,12 +215,30 @@ class _Clock:
         self._saved = time.monotonic()
 
 
+def _in_vain(training: Training, judge: Judge) -> bool:
+    """Whether patience has run out; only the main process looks, all must leave at the same step."""
+    return training.settings.patience is not None and _anywhere(
+        training, training.accelerator.is_main_process and judge.is_in_vain()
+    )
+
+
 def _anywhere(training: Training, flag: bool) -> bool:
     """Whether a flag is up in any process; all must stop at the same step."""
     if training.accelerator.num_processes == 1:
         return flag
     given = torch.tensor(float(flag), device=training.accelerator.device)
     return float(training.accelerator.reduce(given, "sum")) > 0
+
+
+def _choose(training: Training, judge: Judge, out: Path) -> None:
+    """With ``select: best``, go back to the best step."""
+    if training.settings.select == "last" or judge.best_step is None:
+        return
+    if checkpoint.restore(out, training, judge.best_step) is None:
+        raise DataError(
+            f"{out}: the checkpoint of the best step {judge.best_step} is missing or damaged; go on with --resume "
+            "--set loop.select=last"
+        )
 
 
 def _export(
@@ -315,6 +338,7 @@ def _accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator
     return Accelerator(
         cpu=is_cpu,
         mixed_precision=precision,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_LOOK)],
         log_with=list(loop.trackers) or None,
         project_dir=out,
     )

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from echosyn.errors import ConfigError
 from echosyn.hashing import file_hash
 from echosyn.training.loop import Training
 
@@ -36,7 +37,9 @@ def save(run: Path, training: Training, spare: Collection[int] = ()) -> Path:
         _flush(path)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    for old in found(run)[training.settings.keep_checkpoints :]:
+    past = [other for other in found(run) if step_of(other) <= training.step]
+    ahead = [other for other in found(run) if step_of(other) > training.step]  # damaged: `restore` passed them over
+    for old in (*ahead, *past[training.settings.keep_checkpoints :]):
         if step_of(old) not in spare:
             shutil.rmtree(old)
     return folder
@@ -46,9 +49,14 @@ def restore(run: Path, training: Training, step: int | None = None) -> Path | No
     """Load the newest undamaged checkpoint of a run, or that of ``step``, into ``training``; which one, None if there is none."""
     for folder in found(run) if step is None else [f for f in found(run) if step_of(f) == step]:
         state = _read(folder)
-        if state is not None:
+        if state is None:
+            continue
+        try:
             _restore(training, state)
-            return folder
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(f"{folder}: does not fit these settings ({reason}); choose a new folder") from error
+        return folder
     return None
 
 
@@ -105,10 +113,10 @@ def _read(folder: Path) -> dict[str, Any] | None:
     """The state of a checkpoint, or None if a file is missing or its checksum differs."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        if any(file_hash(folder / name) != digest for name, digest in manifest.items()):
+        if set(manifest) != {STATE, SCALARS} or any(file_hash(folder / n) != digest for n, digest in manifest.items()):
             return None
         return _unflatten(load_file(folder / STATE), json.loads((folder / SCALARS).read_text()))
-    except (OSError, json.JSONDecodeError, SafetensorError):
+    except (OSError, ValueError, AttributeError, TypeError, SafetensorError):
         return None
 
 

@@ -28,8 +28,11 @@ class Log:
         if not accelerator.is_main_process:
             return
         lines = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self.path.write_text("".join(f"{line}\n" for line in kept))
+        # a power cut may have left half a line at the end
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        fresh = self.path.with_suffix(".tmp")
+        fresh.write_text("".join(f"{line}\n" for line in kept))
+        fresh.replace(self.path)
         os.environ.setdefault("WANDB_MODE", "offline")
         os.environ.setdefault("WANDB_SILENT", "true")
         accelerator.init_trackers("tracking", init_kwargs={"tensorboard": {"purge_step": step + 1}})

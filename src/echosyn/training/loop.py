@@ -112,10 +112,10 @@ class Training:
         return summed
 
     def _clip(self, objective: Objective, stepper: Any) -> float:
-        self.accelerator.unscale_gradients(stepper)
         if self.accelerator.num_processes > 1:
             for p in objective.parameters:
                 p.grad = self.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
+        self.accelerator.unscale_gradients(stepper)  # after the sum: all processes must see the same overflow
         limit = math.inf if self.settings.max_grad_norm is None else self.settings.max_grad_norm
         return float(torch.nn.utils.clip_grad_norm_(objective.parameters, limit))
 

@@ -140,10 +140,16 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         "pixels": "published",
         "kl_weight": loss.get("kl_weight", 1.0),
         "perceptual_weight": loss.get("perceptual_weight", 1.0),
-        "loop": ADAM | {"betas": [0.5, 0.9]},
+        # the file sets no end; the preset's
+        "loop": ADAM | {"betas": [0.5, 0.9], "steps": 200_000, "save_every_steps": 5000},
     }
     if "disc_start" in loss:
-        result["adversarial"] = {"start": loss["disc_start"], "warmup": 0, "weight": loss.get("disc_weight", 1.0)}
+        result["adversarial"] = {
+            "start": loss["disc_start"],
+            "warmup": 0,
+            "weight": loss.get("disc_weight", 1.0),
+            "max_adaptive_weight": 1e4 / (dd["in_channels"] * dd["resolution"] ** 2),
+        }
     parts = int((content.get("lightning", {}).get("trainer") or {}).get("accumulate_grad_batches", 1))
     if "batch_size" in data:
         result["loop"] |= {"batch_size": data["batch_size"] * parts, "micro_batch_size": data["batch_size"]}
@@ -163,7 +169,8 @@ def _siamese(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     network = {"_class_name": "SiameseNet", "backbone": names[architecture]}
     network |= {new: content[old] for old, new in SIAMESE_NETWORK.items() if old in content}
     loop = {name: content[name] for name in ("batch_size", "learning_rate", "num_workers") if name in content}
-    return {"network": network, "loop": loop | ADAM}
+    until = {"steps": 100_000, "validate_every_steps": 58, "patience": 50, "select": "best"}  # the preset's
+    return {"network": network, "loop": loop | ADAM | until}
 
 
 SIAMESE_NETWORK = {"n_channels": "in_channels", "n_features": "embedding_size"}

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -74,6 +74,12 @@ class LoopSettings(Settings):
     """Processes that load data; 0 loads in the training process."""
     seed: int = 0
     """Of initialization, order and every draw."""
+
+    @model_validator(mode="after")
+    def _patience_needs_looks(self) -> Self:
+        if self.patience is not None and self.validate_every_steps is None:
+            raise ValueError("patience counts looks at held-out videos: set validate_every_steps, too")
+        return self
 
     @field_validator("mixed_precision", mode="before")
     @classmethod
