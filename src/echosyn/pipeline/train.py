@@ -1,7 +1,6 @@
 """``echosyn train``: one stage on one folder, resumable; ``OUT/model/`` is the model folder."""
 
 import json
-import resource
 import shutil
 import signal
 import threading
@@ -13,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from safetensors import SafetensorError
@@ -196,13 +196,13 @@ class _Clock:
         self._saved = self._at
 
     def speed(self) -> dict[str, float]:
-        """Items a second, share of the time that the loop waited for data, and the largest memory so far in GB."""
+        """Items a second, share of the time that the loop waited for data, and memory in GB."""
         now, step, waited = time.monotonic(), self.training.step, self.training.waited_s
         seconds = max(now - self._at, 1e-9)
         items = (step - self._step) * self.training.settings.batch_size
         share = (waited - self._waited) / seconds
         self._at, self._step, self._waited = now, step, waited
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        memory = psutil.Process().memory_info().rss / 1e9
         return {"speed/items_per_second": items / seconds, "speed/data_wait": share, "speed/memory_gb": memory}
 
     def is_due(self) -> bool:

@@ -34,7 +34,8 @@ class Training:
         self.objectives = stage.objectives()
         prepare = self.accelerator.prepare_optimizer
         self.optimizers = {name: prepare(optimizer(o.parameters, settings)) for name, o in self.objectives.items()}
-        self.average = EMAModel(list(stage.network.parameters()), decay=settings.ema_decay)
+        averaged = list(stage.network.parameters()) if settings.ema_decay > 0 else []
+        self.average = EMAModel(averaged, decay=settings.ema_decay)
         self.step = 0
         self.waited_s = 0.0
         """Seconds spent waiting for data so far."""

@@ -62,20 +62,30 @@ ELSEWHERE = frozenset(
 
 
 VAE = frozenset(
-    {
-        *("model", "model.base_learning_rate", "model.target", "model.params", "model.params.monitor"),
-        *("model.params.embed_dim", "model.params.ckpt_path", "model.params.lossconfig", "model.params.ddconfig"),
-        *(
-            "data",
-            "data.target",
-            "data.params",
-            "data.params.batch_size",
-            "data.params.num_workers",
-            "data.params.wrap",
-        ),
-        *("data.params.train", "data.params.validation", "data.params.test", "lightning", "lightning.callbacks"),
-        *("lightning.trainer", "lightning.modelcheckpoint"),
-    }
+    [
+        "model",
+        "model.base_learning_rate",
+        "model.target",
+        "model.params",
+        "model.params.monitor",
+        "model.params.embed_dim",
+        "model.params.ckpt_path",
+        "model.params.lossconfig",
+        "model.params.ddconfig",
+        "data",
+        "data.target",
+        "data.params",
+        "data.params.batch_size",
+        "data.params.num_workers",
+        "data.params.wrap",
+        "data.params.train",
+        "data.params.validation",
+        "data.params.test",
+        "lightning",
+        "lightning.callbacks",
+        "lightning.trainer",
+        "lightning.modelcheckpoint",
+    ]
 )
 """Settings of the VAE's file, which is one of latent-diffusion's."""
 
