@@ -116,8 +116,10 @@ def train(
         checkpoint.restore(out, training)
         judge = Judge(out, training, data, held_out(records))
         log = Log(out, accelerator, training.step, run["settings"])
-        last = _loop(training, items, out, log, judge, progress, on_log)
-        log.close()
+        try:
+            last = _loop(training, items, out, log, judge, progress, on_log)
+        finally:
+            log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:
             _choose(training, judge, out)
             last |= _export(training, data, learnt, out, also_seen=more)
