@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from echosyn.data.loading import Items, Recent
-from echosyn.training.loop import Training
+from echosyn.training.loop import Training, to_device
 
 BUDGET_S = 60.0
 """No larger part of a batch is tried once the measurements have taken this long."""
@@ -99,7 +99,7 @@ def _step(training: Training, items: Dataset[dict[str, Any]], size: int) -> Meas
         if training.settings.num_workers:
             started = time.perf_counter()
         device = training.accelerator.device
-        training.advance({k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()})
+        training.advance(to_device(batch, device))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = time.perf_counter() - started

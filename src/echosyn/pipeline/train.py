@@ -28,12 +28,12 @@ from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge, held_out
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.splits import RUN
 from echosyn.training import catalog, checkpoint
 from echosyn.training.log import Log
 from echosyn.training.loop import NonFiniteLossError, Training, fit
 from echosyn.training.stage import Stage, StageSettings
 
-RUN = "run.json"
 LONGEST_LOOK = timedelta(hours=6)
 """How long the other processes wait while the main one looks at held-out videos or writes the model."""
 MODEL = "model"
@@ -97,14 +97,15 @@ def train(
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]
     items, more, others = mixtures.items(stage, data, learnt, also)
+    seen, judging = [*learnt, *more], held_out(records)
     accelerator = _accelerator(settings, device, out)
     run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
         "data": folder_hash(data),
-        "videos": [r.name for r in [*learnt, *more]],
-        "patients": sorted({r.patient for r in [*learnt, *more]}),
-        "judged_on": [r.name for r in held_out(records)],
+        "videos": [r.name for r in seen],
+        "patients": sorted({r.patient for r in seen}),
+        "judged_on": [r.name for r in judging],
     }
     if others:
         run["also"] = others
@@ -114,7 +115,7 @@ def train(
         accelerator.wait_for_everyone()
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
-        judge = Judge(out, training, data, held_out(records))
+        judge = Judge(out, training, data, judging)
         log = Log(out, accelerator, training.step, run["settings"])
         try:
             last = _loop(training, items, out, log, judge, progress, on_log)
@@ -122,7 +123,7 @@ def train(
             log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:
             _choose(training, judge, out)
-            last |= _export(training, data, learnt, out, also_seen=more)
+            last |= _export(training, data, learnt, out, lambda folder: splits.write(folder, seen, run["data"]))
         accelerator.wait_for_everyone()
     return {"model": str(out / MODEL), "steps": training.step, **last}
 
@@ -170,7 +171,7 @@ def _loop(
                 log.pictures(step, judge.samples)
             if found or is_last or step == 1 or step % loop.log_every_steps == 0:
                 metrics |= found
-                log.numbers(step, {k: v for k, v in metrics.items() if k != "step"})
+                log.numbers(step, metrics)
                 speed = clock.speed()
                 log.speed(step, speed)
                 if on_log is not None:
@@ -244,14 +245,17 @@ def _choose(training: Training, judge: Judge, out: Path) -> None:
 
 
 def _export(
-    training: Training, data: Path, learnt: list[Record], out: Path, also_seen: list[Record]
+    training: Training, data: Path, learnt: list[Record], out: Path, sign: Callable[[Path], None]
 ) -> dict[str, float]:
-    """Write the model folder, from averaged weights if there are any; the live ones then go beside it."""
+    """Write the model folder, from averaged weights if there are any; the live ones then go beside it.
+
+    ``sign`` adds to a model folder what was trained on.
+    """
 
     def write(folder: Path) -> dict[str, float]:
         facts = training.stage.finish(data, learnt)
         training.stage.export(folder)
-        splits.write(folder, [*learnt, *also_seen], folder_hash(data))
+        sign(folder)
         return facts
 
     if training.averages:

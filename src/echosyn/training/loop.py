@@ -147,7 +147,7 @@ def fit(training: Training, items: Dataset[dict[str, Any]]) -> Iterator[dict[str
     batches = iter(loader)
     while training.step < settings.steps:
         asked = time.monotonic()
-        loaded = _to(next(batches), accelerator.device)
+        loaded = to_device(next(batches), accelerator.device)
         training.waited_s += time.monotonic() - asked
         for network in training.stage.networks().values():
             network.train()
@@ -155,5 +155,6 @@ def fit(training: Training, items: Dataset[dict[str, Any]]) -> Iterator[dict[str
         yield {"step": training.step, **metrics}
 
 
-def _to(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on a device."""
     return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
