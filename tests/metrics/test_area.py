@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from echosyn.errors import DataError
-from echosyn.metrics.area import VOLUME_POWER, ef_from_area, lv_area, lv_contour, one_motion
+from echosyn.metrics.area import ef_from_area, lv_area
+from echosyn.metrics.cavity import volume_from_area
 from echosyn.metrics.regression import regression_report
 
 
@@ -15,7 +16,7 @@ def beating(ef: float, num_frames: int = 48, seed: int = 0) -> tuple[np.ndarray,
     y, x = np.mgrid[:112, :112]
     fan = np.abs(x - 56) < 0.8 * (y + 2)
     emptied = (1 - np.cos(2 * np.pi * np.arange(num_frames) / 24)) / 2
-    size = (1 - ef / 100 * emptied) ** (0.5 / VOLUME_POWER)
+    size = (1 - ef / 100 * emptied) ** 0.3
     distance = np.hypot((x - 60) / (15 * size[:, None, None]), (y - 45) / (25 * size[:, None, None]))
     speckle = ndimage.gaussian_filter(rng.normal(size=(num_frames, 112, 112)), (0, 1, 1)) * 60
     frames = (np.where(distance < 1, 20, 120) + speckle).clip(0, 255) * fan
@@ -26,7 +27,7 @@ def beating(ef: float, num_frames: int = 48, seed: int = 0) -> tuple[np.ndarray,
 def test_a_beating_ellipse_is_measured(ef):
     frames, truth = beating(ef)
     area = lv_area(frames)
-    assert np.corrcoef(area, truth)[0, 1] > 0.98
+    assert np.corrcoef(area, truth)[0, 1] > 0.95
     assert area.mean() == pytest.approx(truth.mean(), rel=0.1)
     assert ef_from_area(area) == pytest.approx(ef, abs=8)  # 24 frames a beat: smoothing over time takes a little
 
@@ -35,10 +36,19 @@ def test_a_heart_that_stands_still_has_no_ejection():
     assert ef_from_area(lv_area(beating(0.0)[0])) < 6
 
 
-@given(st.floats(1, 95), st.floats(1, 1e4))
-def test_ef_of_a_curve_does_not_depend_on_the_pixel_size(ef, scale):
-    volume = 1 - ef / 100 * (np.arange(100) % 10 < 5)
-    assert ef_from_area(scale * volume ** (1 / VOLUME_POWER)) == pytest.approx(ef)
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+@given(ef=st.floats(1, 95), scale=st.floats(1, 1e4))
+def test_ef_of_a_curve_does_not_depend_on_the_pixel_size(view, ef, scale):
+    left = 1 - ef / 100 * (np.arange(100) % 10 < 5)
+    areas = left ** (2 / 3) if view == "PSAX" else np.sqrt(left * (0.74 + 0.26 * left))
+    assert ef_from_area(scale * areas, view) == pytest.approx(ef, abs=0.01)
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+def test_volume_grows_with_area_from_nothing_to_all(view):
+    volume = volume_from_area(np.linspace(0, 1, 50), view)
+    assert (volume[0], volume[-1]) == (0, 1)
+    assert (np.diff(volume) > 0).all()
 
 
 def test_no_curve_no_ef():
@@ -47,40 +57,67 @@ def test_no_curve_no_ef():
     assert ef_from_area(np.array([np.nan] * 10)) is None
 
 
-def test_frames_that_slip_away_are_pulled_back():
-    beat = 10 + 3 * np.outer(np.sin(np.arange(60) / 4), np.linspace(0.5, 1, 64))
-    slipped = beat.copy()
-    slipped[20:24, 10:20] += 9
-    assert np.abs(one_motion(slipped) - beat).max() < 1
-    np.testing.assert_allclose(one_motion(beat), beat, atol=0.3)
-
-
 def test_other_frames_are_refused():
     for bad in (np.zeros((4, 64, 64), np.uint8), np.zeros((4, 112, 112)), np.zeros((0, 112, 112), np.uint8)):
         with pytest.raises(DataError, match="expected uint8"):
             lv_area(bad)
 
 
-def phantoms(num: int, **drawn: int) -> tuple[list[float], list[float], list[bool]]:
+@pytest.fixture(scope="module", params=["A4C", "PSAX"])
+def beating_phantom(request):
+    """View, EF and frames of one phantom."""
     phantom = pytest.importorskip("echosyn.data.phantom")
-    measured, truth, inside = [], [], []
-    for index in range(num):
-        patient = phantom.patient(2024, index, **drawn)
-        (x, y), _ = lv_contour(frames := phantom.render(patient))
-        measured.append(ef_from_area(lv_area(frames)))
-        truth.append(patient.ef)
-        inside.append(bool(phantom.lv_mask(patient, range(patient.num_frames))[:, round(y), round(x)].mean() > 0.9))
-    return measured, truth, inside
+    patient = phantom.patient(2024, 3, view=request.param, num_frames=64, fps=32, ef=55.0)
+    return request.param, 55.0, phantom.render(patient)
 
 
-def test_the_seed_is_in_the_left_ventricle_and_ef_is_ordered_on_the_phantom():
-    measured, truth, inside = phantoms(5, num_frames=64)
-    assert all(inside)
-    assert np.corrcoef(measured, truth)[0, 1] > 0.8
+def measured(frames, view):
+    return ef_from_area(lv_area(frames, view), view)
+
+
+def test_a_frozen_video_whose_brightness_flickers_does_not_eject(beating_phantom):
+    view, _, frames = beating_phantom
+    gain = 1 + 0.15 * np.sin(np.arange(64) / 3)
+    frozen = (frames[:1] * gain[:, None, None]).clip(0, 255).astype(np.uint8)
+    assert measured(frozen, view) < 4
+
+
+def test_ef_does_not_depend_on_direction_of_time_gain_or_place(beating_phantom):
+    view, _, frames = beating_phantom
+    ef = measured(frames, view)
+    assert measured(frames[::-1], view) == pytest.approx(ef, abs=1.5)
+    assert measured((frames * 0.7).astype(np.uint8), view) == pytest.approx(ef, abs=2)
+    moved = np.zeros_like(frames)
+    moved[:, 2:, :-2] = frames[:, :-2, 2:]
+    assert measured(moved, view) == pytest.approx(ef, abs=3)
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+def test_hearts_of_one_patient_are_put_in_order(view):
+    phantom = pytest.importorskip("echosyn.data.phantom")
+    patients = [
+        phantom.patient(2024, 5, view=view, num_frames=64, fps=32, ef=ef) for ef in (15.0, 30.0, 45.0, 60.0, 75.0)
+    ]
+    efs = [measured(phantom.render(patient), view) for patient in patients]
+    assert efs == sorted(efs)
+
+
+def phantoms(num, view, **drawn):
+    phantom = pytest.importorskip("echosyn.data.phantom")
+    patients = [phantom.patient(2024, i, view=view, **drawn) for i in range(num)]
+    return [measured(phantom.render(p), view) for p in patients], [p.ef for p in patients]
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+def test_ef_on_phantoms(view):
+    report = regression_report(*phantoms(12, view, num_frames=64, fps=32))
+    assert report.r2.value > 0.8
+    assert report.mae.value < 5
 
 
 @pytest.mark.slow
-def test_ef_on_many_phantoms():
-    report = regression_report(*phantoms(40)[:2])
-    assert report.r2.value > 0.75
-    assert report.mae.value < 8
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+def test_ef_on_many_phantoms(view):
+    report = regression_report(*phantoms(200, view))
+    assert report.r2.value > 0.93
+    assert report.mae.value < 4

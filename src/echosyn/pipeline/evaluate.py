@@ -15,6 +15,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
 from echosyn.metrics.area import ef_from_area, lv_area
+from echosyn.metrics.cavity import View
 from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
@@ -132,12 +133,13 @@ def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], 
 def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progress = silent) -> dict[str, Any]:
     """Agreement of the labels with the EF read off the tracked cavity: no network that flicker could fool is involved.
 
-    On real videos it says how good the measurement is. It needs an apical four-chamber view.
+    On real videos it says how good the measurement is.
     """
     index = filelist.VideoIndex(dataset)
     measured, known = [], []
     for i, record in enumerate(records):
-        ef = ef_from_area(lv_area(video.read(index.path(record)).grey()))
+        view = view_of(record)
+        ef = ef_from_area(lv_area(video.read(index.path(record)).grey(), view), view)
         if ef is not None and record.ef is not None:
             measured.append(ef)
             known.append(record)
@@ -145,6 +147,11 @@ def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progr
     target = np.array([r.ef for r in known], float)
     report = regression_report(np.array(measured, float), target, seed=seed, groups=[r.patient for r in known])
     return report.to_json() | {"unmeasured": len(records) - len(known)}
+
+
+def view_of(record: Record) -> View:
+    """The column ``View`` of the file list; apical four-chamber where there is none, as in EchoNet-Dynamic."""
+    return "PSAX" if record.extra.get("View") == "PSAX" else "A4C"
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from echosyn.errors import DataError
+from echosyn.metrics.area import lv_area
+from echosyn.metrics.physiology import flags, heart_rate, rhythm, seam_score, window_efs
+
+
+def curve(rate, seconds=6.0, fps=32.0, ef=60.0):
+    """Volume falls for a third of the beat and comes back; PSAX area."""
+    beat = (np.arange(round(seconds * fps)) / fps * rate / 60 + 0.2) % 1
+    emptied = np.interp(beat, [0, 0.35, 0.45, 0.7, 1], [0, 1, 1, 0.1, 0])
+    return 500 * (1 - ef / 100 * emptied) ** (2 / 3)
+
+
+@settings(deadline=None)
+@given(st.floats(42, 130))
+def test_the_rate_of_a_regular_curve_is_found_in_two_seconds(rate):
+    assert heart_rate(curve(rate, 2.0), 32.0) == pytest.approx(rate, rel=0.08)
+
+
+def test_beats_are_counted_and_each_has_the_ef():
+    found = rhythm(curve(60.0), 32.0, "PSAX")
+    assert found.heart_rate == pytest.approx(60, abs=1)
+    assert found.num_beats == pytest.approx(6, abs=0.2)
+    assert len(found.end_systole) == 6
+    assert found.irregularity < 0.03
+    np.testing.assert_allclose(found.beat_efs, 60, atol=3)
+    assert (np.diff(found.end_systole) == 32).all()
+
+
+def test_twice_the_frame_rate_is_twice_the_heart_rate():
+    assert rhythm(curve(60.0), 64.0, "PSAX").heart_rate == pytest.approx(120, abs=1)
+
+
+def test_a_curve_that_stands_still_has_no_rhythm():
+    assert rhythm(np.full(64, 400.0), 32.0).heart_rate is None
+    assert rhythm(np.full(64, np.nan), 32.0).num_beats == 0
+
+
+def test_windows_of_a_steady_heart_have_one_ef():
+    assert np.ptp(window_efs(curve(75.0), 64, 32, "PSAX")) < 1
+    assert np.isnan(window_efs(np.full(64, np.nan), 64, 32)).all()
+
+
+def test_a_jump_at_a_border_is_a_seam():
+    noise = np.random.default_rng(0).integers(0, 20, (64, 16, 16))
+    jump = noise.copy()
+    jump[32:] += 100
+    assert seam_score(noise.astype(np.uint8), [32]) == pytest.approx(1, abs=0.1)
+    assert seam_score(jump.astype(np.uint8), [32]) > 5
+    for borders in ([], [0], [64]):
+        with pytest.raises(DataError, match="borders"):
+            seam_score(noise.astype(np.uint8), borders)
+
+
+def test_what_does_not_beat_is_flagged():
+    phantom = pytest.importorskip("echosyn.data.phantom")
+    frames = phantom.render(phantom.patient(2024, 3, num_frames=64, fps=32, ef=55.0))
+    assert flags(frames, lv_area(frames)) == []
+    still = np.repeat(frames[:1], 64, axis=0)
+    assert flags(still, lv_area(still)) == ["static"]
+    black = np.zeros_like(frames)
+    assert flags(black, lv_area(black)) == ["collapsed", "static", "no cavity"]
