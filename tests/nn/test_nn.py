@@ -147,16 +147,17 @@ def velocity_of(still: Tensor, x_t: Tensor, t: float) -> Tensor:
     return (x_t - still.unsqueeze(2)) / t
 
 
-class TestModeTransformer:
-    @pytest.fixture(scope="class")
-    def listening(self) -> ModeTransformer:
-        """A network with random weights everywhere: none is silent as at the start."""
-        model = mode_transformer()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
-        return model
+@pytest.fixture(scope="module")
+def listening() -> ModeTransformer:
+    """A network with random weights everywhere: none is silent as at the start."""
+    model = mode_transformer()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
 
+
+class TestModeTransformer:
     def test_a_new_network_predicts_a_heart_that_stands_still(self):
         still, x_t = torch.randn(2, 4, 14, 14), torch.randn(2, 4, 8, 14, 14)
         sample = torch.cat([x_t, still.unsqueeze(2).expand_as(x_t)], dim=1)
@@ -201,12 +202,25 @@ class TestModeTransformer:
         assert not torch.allclose(low, dropped, atol=1e-5)
         assert torch.equal(listening(x, 500).sample, dropped)
 
+    def test_a_network_that_is_told_when_the_heart_moves_listens_frame_by_frame(self):
+        model = mode_transformer(course=True)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        x, ef, course = torch.randn(1, 8, 9, 14, 14), torch.tensor([[0.5]]), torch.rand(1, 9)
+        before = model(x, 500, ef, course=course).sample
+        course[0, 8] += 0.5
+        assert not torch.allclose(model(x, 500, ef, course=course).sample, before, atol=1e-5)
+        with pytest.raises(ValueError, match=r"course is None, expected \(1, 9\)"):
+            model(x, 500, ef)
+        with pytest.raises(ValueError, match="expected none"):
+            mode_transformer()(x, 500, ef, course=course)
+
     def test_every_parameter_learns(self, listening):
         listening.zero_grad()
         mask = torch.tensor([[True], [False]])
         listening(torch.randn(2, 8, 8, 14, 14), 500, torch.rand(2, 1), mask).sample.square().sum().backward()
         silent = [name for name, p in listening.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-        # the last round's reading of maps is heard through its places, the last neighbours too: none may be silent
         assert not silent
 
     def test_an_item_does_not_depend_on_its_batch(self, listening):

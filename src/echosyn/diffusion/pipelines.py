@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
 from echosyn.diffusion.codec import LatentCodec
-from echosyn.diffusion.denoiser import Denoiser, predict
+from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.guidance import guided
+from echosyn.diffusion.rhythm import Rhythm
 from echosyn.diffusion.samplers import Generators, sample
 from echosyn.diffusion.windows import stitched
 from echosyn.errors import ConfigError
@@ -135,7 +137,9 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         given = torch.ones_like(conditions, dtype=torch.bool)
         conditional = _bind(self.unet, stills, conditions, given)
         denoise = guided(conditional, _bind(self.unet, stills, conditions, ~given), guidance_scale)
-        denoise = stitched(denoise, window, hop or max(1, window // 2))
+        courses = _courses(self.unet, generator, noise.shape[2], self.config.fps, len(stills))
+        per_frame = [] if courses is None else [courses.to(self.device)]
+        denoise = stitched(denoise, window, hop or max(1, window // 2), *per_frame)
         x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
         return _output(x, self.vae, self.config.pixels, output_type)
 
@@ -146,9 +150,11 @@ def sample_size(config: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def _bind(network: Any, stills: Tensor | None, conditions: Tensor | None, given: Tensor | None) -> Denoiser:
-    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        return predict(network, x_t, t, stills, conditions, given)
+def _bind(
+    network: Any, stills: Tensor | None, conditions: Tensor | None, given: Tensor | None
+) -> Callable[..., Tensor]:
+    def denoise(x_t: Tensor, t: Tensor, course: Tensor | None = None) -> Tensor:
+        return predict(network, x_t, t, stills, conditions, given, course)
 
     return denoise
 
@@ -160,6 +166,16 @@ def _fractions(ef: Tensor | list[float], count: int) -> Tensor:
     if not ((percent >= 0) & (percent <= 100)).all():
         raise ConfigError(f"EF {percent.flatten().tolist()}: expected percentages in 0..100")
     return percent / 100
+
+
+def _courses(network: Any, generator: Generators, num_frames: int, fps: float, count: int) -> Tensor | None:
+    """When each heart contracts ``(B, T)``, for a network that is told: drawn from the beats that it has learned."""
+    if not getattr(network.config, "course", False):
+        return None
+    beats = Rhythm.from_array(network.beats.double().cpu().numpy())
+    each = generator if isinstance(generator, list) else [generator] * count
+    seeds = [int(torch.randint(2**62, (), generator=g)) for g in each]
+    return torch.from_numpy(np.stack([beats.draw(np.random.default_rng(s), num_frames, fps) for s in seeds])).float()
 
 
 def _noise(given: Tensor | None, shape: tuple[int, ...], count: int, generator: Generators) -> Tensor:

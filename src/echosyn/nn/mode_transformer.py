@@ -15,6 +15,9 @@ from echosyn.nn.blocks import ConditionEmbedding, SelfAttention, rotations
 NUM_TIMESTEPS = 1000
 """Of diffusers' schedulers: flow matching's time 0..1 is given as 0..1000."""
 
+NUM_BEAT_ROWS, NUM_BEAT_COLUMNS = 6, 33
+"""Shape of ``beats``, what `echosyn.diffusion.rhythm.Rhythm.to_array` makes: where a new video's course is drawn from."""
+
 MOTION_STD = 0.5
 """About the standard deviation of clean latents around their still; only scales the input."""
 
@@ -44,6 +47,8 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: Rounds; each has one block for the places and one for the times.
         num_heads: Attention heads.
         num_conditions: Scalars that the video must obey; EF/100 first.
+        course: Whether the network is told *when* the heart moves: one number a frame, the part of the stroke volume that
+            has left the ventricle. Phase and rate are then no secret of the noise, and the motion keeps its size.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -61,6 +66,7 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 6,
         num_heads: int = 4,
         num_conditions: int = 1,
+        course: bool = False,
     ) -> None:
         super().__init__()
         if in_channels != 2 * out_channels:
@@ -71,15 +77,17 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.stills = nn.Linear(2 * patch_size**2 * out_channels, width)
         self.places = nn.Parameter(0.02 * torch.randn(num_places, width))
         self.times = nn.Parameter(0.02 * torch.randn(width))
+        if course:
+            self.course_embedding = nn.Linear(temporal_patch_size, width)
+            self.register_buffer("beats", torch.zeros(NUM_BEAT_ROWS, NUM_BEAT_COLUMNS))
         self.time_embedding = TimestepEmbedding(width, width)
         self.condition_embedding = ConditionEmbedding(num_conditions, width)
         self.modulation = nn.Linear(width, 6 * width)
-        self.rounds = nn.ModuleList(
-            Round(width, num_heads, inner, num_modes * temporal_patch_size) for _ in range(depth)
-        )
+        rounds = [Round(width, num_heads, inner, num_modes * temporal_patch_size) for _ in range(depth)]
+        self.rounds = nn.ModuleList(rounds)
         self.gates = nn.Linear(width, 2 * num_modes * depth)
         self.maps = nn.Linear(width, inner)
-        for layer in (self.modulation, self.gates, self.rounds[-1].courses):
+        for layer in (self.modulation, self.gates, rounds[-1].courses):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -89,6 +97,7 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         timestep: Tensor | float,
         condition: Tensor | None = None,
         condition_mask: Tensor | None = None,
+        course: Tensor | None = None,
         return_dict: bool = True,
     ) -> Transformer2DModelOutput | tuple[Tensor]:
         """Predict the velocity of every latent.
@@ -98,19 +107,20 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
             timestep: ``(B,)`` or one number in 0..1000, as in diffusers' schedulers (1000 t).
             condition: ``(B, num_conditions)``; none of them given if left out.
             condition_mask: ``(B, num_conditions)``, true where the condition is given; default all.
+            course: ``(B, T)`` in 0..1, from end-diastole to end-systole; only, and always, with ``course`` in the config.
             return_dict: As in diffusers.
 
         Returns:
             An object whose ``sample`` is ``(B, out_channels, T, H, W)``.
         """
-        frames = self._check(sample)
+        frames = self._check(sample, course)
         x_t, still = sample[:, : self.config.out_channels], sample[:, self.config.out_channels :, 0]
         t = torch.as_tensor(timestep, dtype=torch.float32, device=sample.device).expand(len(sample)) / NUM_TIMESTEPS
-        residual = self._residual(x_t, still, t, self._embed(t, condition, condition_mask))
+        residual = self._residual(x_t, still, t, self._embed(t, condition, condition_mask), course)
         y = (x_t - still.unsqueeze(2) - residual[:, :, :frames]) / _like(t.clamp(min=1 / NUM_TIMESTEPS), x_t)
         return Transformer2DModelOutput(sample=y) if return_dict else (y,)
 
-    def _residual(self, x_t: Tensor, still: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    def _residual(self, x_t: Tensor, still: Tensor, t: Tensor, c: Tensor, course: Tensor | None) -> Tensor:
         """How the clean latents differ from the still: ``(B, C, T padded to whole times, H, W)``."""
         noisy = (x_t - _like(1 - t, x_t) * still.unsqueeze(2)) / _like((1 - t).mul(MOTION_STD).hypot(t), x_t)
         noisy = self._patchify(noisy)
@@ -118,6 +128,10 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         places = self.stills(torch.cat([still, noisy.mean(dim=1)], dim=-1)) + self.places
         num_times = noisy.shape[1] // self.config.temporal_patch_size
         times = self.times.expand(len(noisy), num_times, -1)
+        if course is not None:
+            missing = noisy.shape[1] - course.shape[1]
+            filled = torch.cat([course, course[:, -1:].expand(-1, missing)], dim=1)
+            times = times + self.course_embedding(2 * filled.unflatten(1, (num_times, -1)).to(times.dtype) - 1)
         rotation = rotations(num_times, self.config.width // self.config.num_heads, self.device)
         modulation, gates = self.modulation(F.silu(c)), self.gates(F.silu(c)).unflatten(-1, (len(self.rounds), 2, -1))
         maps = self.maps(places).unflatten(-1, (-1, noisy.shape[-1]))
@@ -125,9 +139,12 @@ class ModeTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
             places, times, maps, courses = block(places, times, maps, noisy, modulation, gates[:, i], rotation)
         return self._unpatchify(torch.einsum("btk,bpkc->btpc", courses, maps))
 
-    def _check(self, sample: Tensor) -> int:
+    def _check(self, sample: Tensor, course: Tensor | None) -> int:
         """Frames of the sample, which must fit the config."""
         c = self.config
+        if (course is not None) != c.course or (course is not None and course.shape != sample.shape[::2][:2]):
+            expected = f"({len(sample)}, {sample.shape[2]})" if c.course else "none"
+            raise ValueError(f"course is {None if course is None else tuple(course.shape)}, expected {expected}")
         channels, frames, *size = sample.shape[1:]
         if channels != c.in_channels or size != [c.sample_size] * 2 or frames > c.num_frames:
             expected = f"(B, {c.in_channels}, T <= {c.num_frames}, {c.sample_size}, {c.sample_size})"
@@ -215,7 +232,7 @@ def orthonormal(rows: Tensor) -> Tensor:
     gram = rows @ rows.mT
     ridge = 1e-3 * gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-6)
     gram = gram + torch.diag_embed(ridge.unsqueeze(1).expand(-1, gram.shape[1]))
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(gram), rows, upper=False)
+    return cast(Tensor, torch.linalg.solve_triangular(torch.linalg.cholesky(gram), rows, upper=False))
 
 
 class Block(nn.Module):

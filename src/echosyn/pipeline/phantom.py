@@ -11,7 +11,6 @@ from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
 
-
 ViewChoice = phantom.View | Literal["both"]
 
 _IN_TURN: dict[ViewChoice, tuple[phantom.View, ...]] = {"A4C": ("A4C",), "PSAX": ("PSAX",), "both": ("A4C", "PSAX")}
