@@ -20,7 +20,13 @@ MULTIPLE = 8
 
 
 def predict(
-    network: Any, x_t: Tensor, t: Tensor, conditioning: Tensor | None, conditions: Tensor | None, given: Tensor | None
+    network: Any,
+    x_t: Tensor,
+    t: Tensor,
+    conditioning: Tensor | None,
+    conditions: Tensor | None,
+    given: Tensor | None,
+    course: Tensor | None = None,
 ) -> Tensor:
     """Call a denoising network by its own signature.
 
@@ -32,6 +38,7 @@ def predict(
         conditioning: latent stills ``(B, C, H, W)`` that are shown to the network in every frame, or none.
         conditions: numbers ``(B, K)`` such as EF/100, or none.
         given: ``(B, K)`` bool, False where a condition is dropped, or none if all are given.
+        course: ``(B, T)``, when the heart contracts, for a network that is told.
 
     Returns:
         The network's prediction, ``(B, C, T, H, W)``.
@@ -49,7 +56,7 @@ def predict(
         zeros = x.new_zeros(x.shape[0], network.config.projection_class_embeddings_input_dim)
         out = network(videos, t, tokens, added_time_ids=zeros).sample
         return crop(out, size).transpose(1, 2)
-    out = network(x, t, conditions, given)
+    out = network(x, t, conditions, given) if course is None else network(x, t, conditions, given, course)
     return out if isinstance(out, Tensor) else out.sample
 
 

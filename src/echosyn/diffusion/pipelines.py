@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import EF, Condition, Schema
-from echosyn.diffusion.denoiser import Denoiser, predict
+from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.guidance import guided
+from echosyn.diffusion.rhythm import Rhythm
 from echosyn.diffusion.samplers import Generators, sample
 from echosyn.diffusion.windows import stitched
 from echosyn.errors import ConfigError
@@ -149,7 +151,9 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
             for kept in (None, torch.zeros(len(stills), len(schema.conditions), dtype=torch.bool))
         )
         denoise = guided(conditional, unconditional, guidance_scale)
-        denoise = stitched(denoise, window, hop or max(1, window // 2))
+        courses = _courses(self.unet, generator, noise.shape[2], self.config.fps, len(stills))
+        per_frame = [] if courses is None else [courses.to(self.device)]
+        denoise = stitched(denoise, window, hop or max(1, window // 2), *per_frame)
         x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
         return _output(x, self.vae, self.config.pixels, output_type)
 
@@ -160,11 +164,23 @@ def sample_size(config: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def _bind(network: Any, stills: Tensor | None, conditions: Tensor | None, given: Tensor | None) -> Denoiser:
-    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        return predict(network, x_t, t, stills, conditions, given)
+def _bind(
+    network: Any, stills: Tensor | None, conditions: Tensor | None, given: Tensor | None
+) -> Callable[..., Tensor]:
+    def denoise(x_t: Tensor, t: Tensor, course: Tensor | None = None) -> Tensor:
+        return predict(network, x_t, t, stills, conditions, given, course)
 
     return denoise
+
+
+def _courses(network: Any, generator: Generators, num_frames: int, fps: float, count: int) -> Tensor | None:
+    """When each heart contracts ``(B, T)``, for a network that is told: drawn from the beats that it has learned."""
+    if not getattr(network.config, "course", False):
+        return None
+    beats = Rhythm.from_array(network.beats.double().cpu().numpy())
+    each = generator if isinstance(generator, list) else [generator] * count
+    seeds = [int(torch.randint(2**62, (), generator=g)) for g in each]
+    return torch.from_numpy(np.stack([beats.draw(np.random.default_rng(s), num_frames, fps) for s in seeds])).float()
 
 
 def _noise(given: Tensor | None, shape: tuple[int, ...], count: int, generator: Generators) -> Tensor:

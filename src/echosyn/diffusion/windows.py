@@ -1,5 +1,6 @@
 """Videos longer than the network's window: overlapping windows, joined at every denoising step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,18 +36,27 @@ def plan(num_frames: int, window: int, hop: int) -> list[Window]:
     return windows
 
 
-def stitched(denoise: Denoiser, window: int, hop: int) -> Denoiser:
+def stitched(denoise: Callable[..., Tensor], window: int, hop: int, *per_frame: Tensor) -> Denoiser:
     """Apply a denoiser of ``window`` frames to videos of any length.
 
     Windows are denoised one after the other, each with the whole batch of videos, so that the conditions bound to
     ``denoise`` stay with their own video.
+
+    Args:
+        denoise: ``(x_t, t, *per_frame) -> prediction``, other conditions bound.
+        window: most frames that it takes.
+        hop: frames between windows.
+        per_frame: conditions ``(B, T, ...)`` of the whole videos; each window gets its part.
     """
 
     def long(x_t: Tensor, t: Tensor) -> Tensor:
         windows = plan(x_t.shape[2], window, hop)
         if len(windows) == 1:
-            return denoise(x_t, t)
-        parts = [denoise(x_t[:, :, w.start : w.stop], t)[:, :, w.keep - w.start :] for w in windows]
+            return denoise(x_t, t, *per_frame)
+        parts = []
+        for w in windows:
+            own = [c[:, w.start : w.stop] for c in per_frame]
+            parts.append(denoise(x_t[:, :, w.start : w.stop], t, *own)[:, :, w.keep - w.start :])
         return torch.cat(parts, dim=2)
 
     return long

@@ -30,6 +30,7 @@ NETWORKS: dict[str, str] = {
     "UNet2DModel": "diffusers",
     "UNetSpatioTemporalConditionModel": "diffusers",
     "VideoTransformer": "echosyn.nn.video_transformer",
+    "ModeTransformer": "echosyn.nn.mode_transformer",
     "SiameseNet": "echosyn.nn.siamese",
     "EFRegressor": "echosyn.nn.ef_regressor",
 }
@@ -38,7 +39,7 @@ NETWORKS: dict[str, str] = {
 STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
     "vae": ("AutoencoderKL", "PatchAutoencoderKL"),
     "lidm": ("UNet2DModel", "VideoTransformer"),
-    "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer"),
+    "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer", "ModeTransformer"),
     "reid": ("SiameseNet",),
     "ef": ("EFRegressor",),
 }

@@ -27,6 +27,7 @@ class View(StrEnum):
 
     A4C = "A4C"
     PSAX = "PSAX"
+    both = "both"
 
 
 class Source(StrEnum):
@@ -106,9 +107,12 @@ def phantom(
     out: Out,
     num: Annotated[int, typer.Option(help="Videos, one a patient.")] = 100,
     seed: Seed = 0,
-    view: Annotated[View, typer.Option(help="Apical four-chamber or parasternal short-axis.")] = View.A4C,
+    view: Annotated[View, typer.Option(help="Apical four-chamber, parasternal short-axis or both in turn.")] = View.A4C,
     frames: Annotated[
         int | None, typer.Option(help="64..200; drawn per patient if left out.", show_default=False)
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="20..120; drawn per patient if left out.", show_default=False)
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -116,7 +120,8 @@ def phantom(
     """Make a dataset of procedural hearts with exactly known EF."""
     from echosyn.pipeline.phantom import make_phantom
 
-    show(make_phantom(out, num=num, seed=seed, view=view.value, num_frames=frames, progress=Console(quiet)), json)
+    console = Console(quiet)
+    show(make_phantom(out, num=num, seed=seed, view=view.value, num_frames=frames, fps=fps, progress=console), json)
 
 
 @app.command("import")
