@@ -16,6 +16,7 @@ from echosyn.errors import DataError
 from echosyn.metrics.cavity import FAMILIES, Array, Family, View, ends, volume_from_area
 from echosyn.metrics.contraction import average, best_phases, normalized, rough_phases
 from echosyn.metrics.polar import (
+    ANGLES,
     Pixels,
     at_steps,
     edge_costs,
@@ -75,18 +76,18 @@ def track_lv(frames: NDArray[np.uint8], view: View = "A4C") -> LeftVentricle:
     levels = _levels(frames)
     typical = family.typical.copy()
     typical[:2] += _top_of_fan(levels.mean(axis=0))
-    numbers, seed = typical, _seed(family, typical)
+    numbers, seed, trust = typical, _seed(family, typical), family.trust(ANGLES.astype(np.float64))
     phases = rough_phases(levels, seed, family.elongation)
     for tolerance in _TOLERANCES:
         bins, images = average(levels, phases)
         costs = edge_costs(images, seed, family.elongation)
         outlines = radii_of(ends(family, numbers), seed, family.elongation)
         line = moving_line(costs, bins, expectation(outlines, tolerance))
-        numbers = _fit(family, numbers, typical, seed, line, _weights(costs, line))
+        numbers = _fit(family, numbers, typical, seed, line, _weights(costs, line) * trust)
         seed = _seed(family, numbers)
         diastole, systole = radii_of(ends(family, numbers), seed, family.elongation)
         of_frames = edge_costs(levels, seed, family.elongation)
-        raw = best_phases(of_frames, diastole, diastole - systole)
+        raw = best_phases(of_frames, diastole, diastole - systole, trust)
         phases = normalized(raw)
     radii = diastole - raw[:, None] * (diastole - systole)
     contrast = -float(at_steps(of_frames, radii).mean())
@@ -111,7 +112,7 @@ def ef_from_area(areas: Array, view: View = "A4C") -> float | None:
     """
     if len(areas) < MIN_FRAMES or not np.isfinite(areas).all() or areas.min() <= 0:
         return None
-    low, high = np.quantile(areas, [0.04, 0.96])
+    low, high = np.quantile(areas, [0.06, 0.94])
     return float(100.0 * (1.0 - volume_from_area(np.asarray(low / high), view)))
 
 
@@ -125,10 +126,12 @@ def _levels(frames: NDArray[np.uint8]) -> Pixels:
 
 def _top_of_fan(mean: Pixels) -> tuple[float, float]:
     """Column and row where the fan-shaped image begins: the rest of a frame is black at all times."""
-    fan = ndimage.binary_opening(mean > 0.02 * mean.max())
-    rows = np.flatnonzero(fan.sum(axis=1) >= 3)
-    if len(rows) == 0:
+    fan = ndimage.binary_opening(mean > 0.02 * mean.max(), iterations=2)
+    parts, count = ndimage.label(fan)
+    if count == 0:
         return SIZE / 2, 0.0
+    fan = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    rows = np.flatnonzero(fan.any(axis=1))
     return float(np.flatnonzero(fan[rows[0] : rows[0] + 4].any(axis=0)).mean()), float(rows[0])
 
 

@@ -41,6 +41,8 @@ class Family:
     """Height over width, about."""
     anchor: Callable[[Array], Array]
     """The outline at end-systole to a point that stays in the cavity."""
+    trust: Callable[[Array], Array]
+    """Angles of rays from there, clockwise from the right, to how far the edges that they meet are believed, 0..1."""
 
 
 def ends(family: Family, numbers: Array) -> Array:
@@ -72,6 +74,16 @@ def _short_axis(numbers: Array, emptied: float) -> Array:
     return np.stack([x + cos * across - sin * along, y + sin * across + cos * along], -1)
 
 
+def _anywhere(angles: Array) -> Array:
+    return np.ones_like(angles)
+
+
+def _above_the_papillary_muscles(angles: Array) -> Array:
+    """The muscles lie in the lower half of the ring and look like its wall, though they are part of the cavity."""
+    below: Array = 1 / (1 + np.exp((np.sin(angles) - 0.25) * 12))
+    return 0.15 + 0.85 * below
+
+
 def _middle(points: Array) -> Array:
     middle: Array = points.mean(axis=0)
     return middle
@@ -85,6 +97,7 @@ FAMILIES: dict[View, Family] = {
         ejected=9,
         elongation=1.5,
         anchor=_middle,
+        trust=_anywhere,
     ),
     "PSAX": Family(
         _short_axis,
@@ -93,6 +106,7 @@ FAMILIES: dict[View, Family] = {
         ejected=5,
         elongation=1.0,
         anchor=_middle,
+        trust=_above_the_papillary_muscles,
     ),
 }
 

@@ -57,15 +57,16 @@ def average(frames: Pixels, phases: Array) -> tuple[Array, Pixels]:
     return share @ phases, images
 
 
-def best_phases(costs: Pixels, diastole: Array, shift: Array) -> Array:
+def best_phases(costs: Pixels, diastole: Array, shift: Array, trust: Array) -> Array:
     """The phase at which a moving line fits each frame best, finer than the steps that are tried.
 
     Args:
         costs: Shape ``(t, NUM_ANGLES, len(RADII))``.
         diastole: Radii at end-diastole, ``(NUM_ANGLES,)``.
         shift: How far they come in until end-systole, ``(NUM_ANGLES,)``.
+        trust: How far the edge at each angle is believed, ``(NUM_ANGLES,)``.
     """
-    tried = sample(costs, diastole[:, None] - shift[:, None] * _PHASES).mean(axis=1)
+    tried = np.average(sample(costs, diastole[:, None] - shift[:, None] * _PHASES), axis=1, weights=np.sqrt(trust))
     tried = ndimage.gaussian_filter1d(tried, 0.7, axis=0, mode="nearest")
     best = tried.argmin(axis=1).clip(1, len(_PHASES) - 2)
     frame = np.arange(len(tried))
