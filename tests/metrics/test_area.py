@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from echosyn.errors import DataError
-from echosyn.metrics.area import ef_from_area, lv_area
+from echosyn.metrics.area import ef_from_area, ejected_part, lv_area
 from echosyn.metrics.cavity import volume_from_area
 from echosyn.metrics.regression import regression_report
 
@@ -30,6 +30,20 @@ def test_a_beating_ellipse_is_measured(ef):
     assert np.corrcoef(area, truth)[0, 1] > 0.97
     assert area.mean() == pytest.approx(truth.mean(), rel=0.1)
     assert ef_from_area(area) == pytest.approx(ef, abs=8)  # 24 frames a beat: smoothing over time takes a little
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+@given(ef=st.floats(5, 90), beats=st.floats(1, 6))
+def test_the_ejected_part_is_that_of_the_volume(view, ef, beats):
+    emptied = (0.5 - 0.6 * np.cos(2 * np.pi * beats * np.arange(200) / 200)).clip(0, 1)  # it rests at either end
+    left = np.linspace(0, 1, 2001)
+    area = np.interp(1 - ef / 100 * emptied, volume_from_area(left, view), left)
+    np.testing.assert_allclose(ejected_part(1000 * area, view), emptied, atol=0.02)
+
+
+def test_no_part_is_ejected_where_nothing_was_measured():
+    assert ejected_part(np.full(64, np.nan)) is None
+    assert ejected_part(np.full(64, 100.0)) is None
 
 
 def test_a_heart_that_stands_still_has_no_ejection():

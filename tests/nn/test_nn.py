@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from echosyn.nn.blocks import ConditionEmbedding, SelfAttention, rotations
+from echosyn.nn.blocks import ConditionEmbedding, SelfAttention
 from echosyn.nn.ef_regressor import EFRegressor
-from echosyn.nn.mode_transformer import ModeTransformer, orthonormal
+from echosyn.nn.mode_unet import ModeUNet, orthonormal
 from echosyn.nn.patch_autoencoder import PatchAutoencoderKL
 from echosyn.nn.patch_critic import PatchCritic
 from echosyn.nn.siamese import SiameseNet
@@ -34,10 +34,10 @@ def trained(steps: int = 1, **config: int) -> VideoTransformer:
 
 NETWORKS = {
     "video transformer": (VideoTransformer, TINY, lambda m: m(torch.ones(1, 8, 9, 14, 14), 3, torch.ones(1, 1)).sample),
-    "mode transformer": (
-        ModeTransformer,
-        {**TINY, "num_modes": 3},
-        lambda m: m(torch.eye(14).expand(1, 8, 9, 14, 14), 3, torch.ones(1, 1)).sample,
+    "mode unet": (
+        ModeUNet,
+        {"num_frames": 16, "num_modes": 3, "block_out_channels": [8, 16]},
+        lambda m: m(torch.eye(14).expand(1, 8, 9, 14, 14), 3, torch.ones(1, 1), course=torch.rand(1, 9) * 0).sample,
     ),
     "small siamese": (SiameseNet, {"backbone": "small"}, lambda m: m.embed(torch.eye(14).expand(2, 4, 14, 14))),
     "published siamese": (SiameseNet, {}, lambda m: m.embed(torch.eye(14).expand(2, 4, 14, 14))),
@@ -137,9 +137,12 @@ class TestVideoTransformer:
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
-def mode_transformer(**config: int) -> ModeTransformer:
+SMALL = {"num_frames": 16, "num_modes": 3, "block_out_channels": (8, 16), "layers_per_block": 1, "course_width": 16}
+
+
+def mode_unet(**config: int) -> ModeUNet:
     torch.manual_seed(0)
-    return ModeTransformer(**{**TINY, "num_modes": 3, **config}).eval()
+    return ModeUNet(**{**SMALL, "condition_width": 32, **config}).eval()
 
 
 def velocity_of(still: Tensor, x_t: Tensor, t: float) -> Tensor:
@@ -148,47 +151,49 @@ def velocity_of(still: Tensor, x_t: Tensor, t: float) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def listening() -> ModeTransformer:
+def listening() -> ModeUNet:
     """A network with random weights everywhere: none is silent as at the start."""
-    model = mode_transformer()
+    model = mode_unet()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model
 
 
-class TestModeTransformer:
+def beat(batch: int, frames: int) -> Tensor:
+    return (1 - torch.cos(torch.arange(frames) * 0.7)).expand(batch, -1) / 2
+
+
+class TestModeUNet:
     def test_a_new_network_predicts_a_heart_that_stands_still(self):
         still, x_t = torch.randn(2, 4, 14, 14), torch.randn(2, 4, 8, 14, 14)
         sample = torch.cat([x_t, still.unsqueeze(2).expand_as(x_t)], dim=1)
-        found = mode_transformer()(sample, 500, torch.rand(2, 1)).sample
+        found = mode_unet()(sample, 500, torch.rand(2, 1), course=beat(2, 8)).sample
         torch.testing.assert_close(found, velocity_of(still, x_t, 0.5))
 
     @pytest.mark.parametrize("frames", [1, 5, 16])
-    @pytest.mark.parametrize("patch", [1, 4])
-    def test_any_number_of_frames_up_to_the_window(self, frames, patch):
-        model, x = mode_transformer(temporal_patch_size=patch), torch.randn(2, 8, frames, 14, 14)
-        found = model(x, torch.tensor([0.5, 999.0]), torch.rand(2, 1)).sample
+    def test_any_number_of_frames_up_to_the_window(self, frames):
+        x = torch.randn(2, 8, frames, 14, 14)
+        found = mode_unet()(x, torch.tensor([0.5, 999.0]), torch.rand(2, 1), course=beat(2, frames)).sample
         assert found.shape == (2, 4, frames, 14, 14)
         assert found.isfinite().all()
 
     def test_shapes_that_do_not_fit_say_what_was_expected(self):
         with pytest.raises(ValueError, match=r"expected \(B, 8, T <= 16, 14, 14\)"):
-            mode_transformer()(torch.randn(1, 8, 17, 14, 14), 0)
-        with pytest.raises(ValueError, match="multiple of patch_size"):
-            mode_transformer(patch_size=4)
+            mode_unet()(torch.randn(1, 8, 17, 14, 14), 0, course=beat(1, 17))
+        with pytest.raises(ValueError, match=r"course is None, expected \(1, 9\)"):
+            mode_unet()(torch.randn(1, 8, 9, 14, 14), 0)
+        with pytest.raises(ValueError, match="even"):
+            mode_unet(sample_size=13)
         with pytest.raises(ValueError, match="latents beside a still"):
-            mode_transformer(in_channels=4)
-
-    @pytest.mark.parametrize("patch_size", [1, 2, 7])
-    def test_patches_there_and_back(self, patch_size):
-        model, x = mode_transformer(patch_size=patch_size), torch.randn(2, 4, 8, 14, 14)
-        assert torch.equal(model._unpatchify(model._patchify(x)), x)
+            mode_unet(in_channels=4)
+        with pytest.raises(ValueError, match="ejection fraction"):
+            mode_unet(num_conditions=0)
 
     def test_the_motion_is_a_sum_of_as_many_patterns_as_there_are_modes(self, listening):
         x, t = torch.randn(1, 8, 16, 14, 14), 0.5
         x[:, 4:] = x[:, 4:, :1]
-        clean = x[:, :4] - t * listening(x, 1000 * t, torch.rand(1, 1)).sample
+        clean = x[:, :4] - t * listening(x, 1000 * t, torch.rand(1, 1), course=beat(1, 16)).sample
         motion = (clean - x[:, 4:])[0].transpose(0, 1).flatten(1)
         values = torch.linalg.svdvals(motion)
         assert values[2] > 1e-3
@@ -196,37 +201,32 @@ class TestModeTransformer:
 
     def test_it_listens_to_the_ejection_fraction_and_to_its_absence(self, listening):
         x, yes, no = torch.randn(1, 8, 8, 14, 14), torch.tensor([[True]]), torch.tensor([[False]])
-        low, high = (listening(x, 500, torch.tensor([[ef]]), yes).sample for ef in (0.2, 0.7))
-        dropped = listening(x, 500, torch.tensor([[torch.nan]]), no).sample
+        course = beat(1, 8)
+        low, high = (listening(x, 500, torch.tensor([[ef]]), yes, course).sample for ef in (0.2, 0.7))
+        dropped = listening(x, 500, torch.tensor([[torch.nan]]), no, course).sample
         assert not torch.allclose(low, high, atol=1e-5)
         assert not torch.allclose(low, dropped, atol=1e-5)
-        assert torch.equal(listening(x, 500).sample, dropped)
+        assert torch.equal(listening(x, 500, course=course).sample, dropped)
 
-    def test_a_network_that_is_told_when_the_heart_moves_listens_frame_by_frame(self):
-        model = mode_transformer(course=True)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
-        x, ef, course = torch.randn(1, 8, 9, 14, 14), torch.tensor([[0.5]]), torch.rand(1, 9)
-        before = model(x, 500, ef, course=course).sample
+    def test_it_listens_to_the_course_frame_by_frame(self, listening):
+        x, ef, course = torch.randn(1, 8, 9, 14, 14), torch.tensor([[0.5]]), beat(1, 9).clone()
+        before = listening(x, 500, ef, course=course).sample
         course[0, 8] += 0.5
-        assert not torch.allclose(model(x, 500, ef, course=course).sample, before, atol=1e-5)
-        with pytest.raises(ValueError, match=r"course is None, expected \(1, 9\)"):
-            model(x, 500, ef)
-        with pytest.raises(ValueError, match="expected none"):
-            mode_transformer()(x, 500, ef, course=course)
+        assert not torch.allclose(listening(x, 500, ef, course=course).sample, before, atol=1e-5)
 
     def test_every_parameter_learns(self, listening):
         listening.zero_grad()
-        mask = torch.tensor([[True], [False]])
-        listening(torch.randn(2, 8, 8, 14, 14), 500, torch.rand(2, 1), mask).sample.square().sum().backward()
+        mask, x = torch.tensor([[True], [False]]), torch.randn(2, 8, 8, 14, 14)
+        listening(x, 500, torch.rand(2, 1), mask, beat(2, 8)).sample.square().sum().backward()
         silent = [name for name, p in listening.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         assert not silent
 
     def test_an_item_does_not_depend_on_its_batch(self, listening):
         x, t, ef = torch.randn(3, 8, 8, 14, 14), torch.tensor([100.0, 500.0, 900.0]), torch.rand(3, 1)
-        together = listening(x, t, ef).sample
-        alone = torch.cat([listening(x[i : i + 1], t[i : i + 1], ef[i : i + 1]).sample for i in range(3)])
+        course = torch.rand(3, 8)
+        together = listening(x, t, ef, course=course).sample
+        each = [slice(i, i + 1) for i in range(3)]
+        alone = torch.cat([listening(x[i], t[i], ef[i], course=course[i]).sample for i in each])
         torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
     def test_rows_become_orthonormal_and_keep_their_span(self):
@@ -239,15 +239,6 @@ class TestModeTransformer:
     def test_more_rows_than_dimensions_stay_finite(self):
         assert orthonormal(torch.randn(1, 5, 2)).isfinite().all()
         assert orthonormal(torch.zeros(1, 5, 2)).eq(0).all()
-
-
-def test_with_rotations_attention_sees_distances_not_positions():
-    torch.manual_seed(0)
-    attention, x = SelfAttention(32, 2), torch.randn(1, 6, 32)
-    turned = rotations(9, 16, torch.device("cpu"))
-    here, later = attention(x, turned[:, :6]), attention(x, turned[:, 3:])
-    torch.testing.assert_close(here, later, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(here, attention(x), atol=1e-3)
 
 
 def test_attention_permutes_with_its_tokens():

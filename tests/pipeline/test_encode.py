@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from echosyn import weights
-from echosyn.data import filelist, latents, video
+from echosyn.data import filelist, latents, phantom, video
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError, ModelError
 from echosyn.pipeline.encode import check_scale, encode
 from echosyn.pipeline.folder import read_provenance
+from echosyn.pipeline.phantom import make_phantom
 
 
 @pytest.fixture
@@ -54,6 +55,22 @@ def test_the_folder_says_what_made_it(video_dataset: Path, vae: Path, tmp_path: 
     facts = latents.info(tmp_path / "out")
     assert facts == {"vae": weights.weights_hash(vae), "pixels": "symmetric", "posterior": "sample"}
     assert set(read_provenance(tmp_path / "out")["call"]["inputs"]) == {"dataset", "vae"}
+
+
+def test_courses_are_those_of_the_hearts(tmp_path: Path, build: Callable[..., Any]) -> None:
+    make_phantom(tmp_path / "ph", num=4, seed=3, view="both", num_frames=64, fps=32.0)
+    weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    made = encode(tmp_path / "ph", tmp_path / "out", vae=tmp_path / "vae", courses=True, any_scale=True, device="cpu")
+    assert made["tracked"] == 4
+    for i, record in enumerate(filelist.read(tmp_path / "out")):
+        patient = phantom.patient(3, i, view=("A4C", "PSAX")[i % 2], num_frames=64, fps=32.0)
+        emptied = (1 - phantom.volumes(patient) / patient.edv) / (patient.ef / 100)
+        course = latents.read_course(tmp_path / "out", record)
+        assert course is not None
+        assert course.dtype == np.float32
+        assert np.corrcoef(course, emptied)[0, 1] > 0.85
+    encode(tmp_path / "ph", tmp_path / "none", vae=tmp_path / "vae", any_scale=True, device="cpu")
+    assert latents.read_course(tmp_path / "none", record) is None
 
 
 def test_an_interrupted_encoding_goes_on_and_ends_the_same(video_dataset: Path, vae: Path, tmp_path: Path) -> None:

@@ -1,18 +1,23 @@
 """What the video model is told, trained and sampled end to end; and its judgement on held-out videos."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch.utils.data import default_collate as collate
 
 from echosyn import rng, weights
-from echosyn.data import filelist, stills, video
+from echosyn.data import filelist, latents, stills, video
+from echosyn.data.records import Record
+from echosyn.diffusion.pipelines import LatentVideoPipeline
+from echosyn.diffusion.rhythm import Rhythm, contractions
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.animate import animate, conditions_of
@@ -40,8 +45,8 @@ def labelled(latents_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def items_of(settings: Any, folder: Path) -> tuple[Any, Any]:
-    stage = catalog.create("lvdm", settings)
+def items_of(settings: Any, folder: Path, name: str = "lvdm") -> tuple[Any, Any]:
+    stage = catalog.create(name, settings)
     return stage, stage.items(folder, [r for r in filelist.read(folder) if r.split == "TRAIN"])
 
 
@@ -227,3 +232,103 @@ def test_the_pictures_need_the_vae_of_the_latents(
     stage = catalog.create("lidm", settings_of("lidm", vae=str(tmp_path / "vae")))
     with pytest.raises(ConfigError, match="were made with another VAE; give that one"):
         stage.items(latents_folder, filelist.read(latents_folder))
+
+
+# Courses
+
+MODES = {
+    "_class_name": "ModeUNet",
+    "sample_size": 4,
+    "num_frames": 64,
+    "num_modes": 2,
+    "block_out_channels": [8, 8],
+    "layers_per_block": 1,
+    "condition_width": 16,
+    "course_width": 8,
+}
+
+
+@pytest.fixture
+def beating(tmp_path: Path) -> Path:
+    """Latents of ten hearts that beat every 16 frames, with their courses; a frame's first value is its course."""
+    folder = tmp_path / "beating"
+    for i, record in enumerate(hearts()):
+        assert record.num_frames
+        course = (1 - np.cos(2 * np.pi * (np.arange(record.num_frames) + i) / 16)) / 2
+        content = rng.normal((4, 4, 4), i, "test latents", range(record.num_frames))
+        content[:, 0, 0, 0] = torch.from_numpy(course)
+        latents.write(folder, record, content, None if i == 3 else course)
+    latents.write_info(folder, vae="0" * 64, pixels="symmetric", posterior="mean")
+    filelist.write(folder, hearts())
+    return folder
+
+
+def hearts() -> list[Record]:
+    return [
+        Record(
+            f"h{i}",
+            ef=40.0 + i,
+            height=32,
+            width=32,
+            fps=32.0,
+            num_frames=48,
+            split="VAL" if i > 7 else "TRAIN",
+            extra={"View": ("A4C", "PSAX")[i % 2]},
+        )
+        for i in range(10)
+    ]
+
+
+def test_with_courses_stills_are_end_diastolic_and_every_frame_has_its_part(
+    beating: Path, settings_of: SettingsOf
+) -> None:
+    stage, items = items_of(settings_of("lvdm", network=MODES, courses=True, num_frames=64), beating)
+    assert len(items.records) == 7  # of one TRAIN heart the course is not known
+    assert stage.network.beats.any()
+    for item in (items[g] for g in range(20)):
+        assert item["still"][0, 0, 0] < 0.05
+        length = int(item["mask"].sum())
+        assert torch.allclose(item["course"][:length], item["latents"][0, :length, 0, 0], atol=1e-6)
+        assert item["course"].shape == (64,)
+    _, images = items_of(settings_of("lidm", courses=True), beating, "lidm")
+    assert all(images[g]["latents"][0, 0, 0, 0] < 0.05 for g in range(20))
+
+
+def test_a_model_of_modes_trains_resumes_and_animates_hearts_of_the_learned_rate(
+    beating: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of("lvdm", {"steps": 3}, network=MODES, courses=True, num_frames=16, num_inference_steps=2)
+    train("lvdm", beating, tmp_path / "lvdm", settings=settings, device="cpu")
+    network = weights.load(tmp_path / "lvdm" / "model", "lvdm")
+    course = Rhythm.from_array(network.beats.double().numpy()).draw(np.random.default_rng(0), 64, 32.0)
+    assert np.diff(contractions(course)).mean() == pytest.approx(16, abs=0.5)
+    pipeline = LatentVideoPipeline(None, network, weights.load_scheduler(tmp_path / "lvdm" / "model"))
+
+    def made(ef: float, seed: int) -> torch.Tensor:
+        generators = rng.generators(seed, "motion", [0])
+        return pipeline(torch.zeros(1, 4, 4, 4), [ef], 20, num_inference_steps=2, generator=generators).latents
+
+    assert made(30.0, 0).shape == (1, 4, 20, 4, 4)
+    assert torch.equal(made(30.0, 0), made(30.0, 0))
+    assert not torch.equal(made(30.0, 0), made(70.0, 0))
+    assert not torch.equal(made(30.0, 0), made(30.0, 1))
+
+
+def test_what_a_model_of_modes_lacks_is_said(beating: Path, latents_folder: Path, settings_of: SettingsOf) -> None:
+    with pytest.raises(ConfigError, match="expected courses = true"):
+        items_of(settings_of("lvdm", network=MODES), beating)
+    with pytest.raises(DataError, match="--courses"):
+        items_of(settings_of("lvdm", network=MODES, courses=True), latents_folder)
+
+
+def test_only_the_videos_that_are_asked_for_are_learned_from(
+    beating: Path, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    settings = settings_of("lidm", {"steps": 1}, only={"View": "PSAX"})
+    train("lidm", beating, tmp_path / "lidm", settings=settings, device="cpu")
+    seen = json.loads((tmp_path / "lidm" / "run.json").read_text())
+    assert seen["videos"] == ["h1", "h3", "h5", "h7"]
+    assert seen["judged_on"] == ["h9"]
+    assert weights.load_facts(tmp_path / "lidm" / "model").only == {"View": "PSAX"}
+    with pytest.raises(DataError, match="no video has View = PLAX"):
+        train("lidm", beating, tmp_path / "no", settings=settings_of("lidm", only={"View": "PLAX"}), device="cpu")

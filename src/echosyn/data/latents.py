@@ -1,14 +1,18 @@
 """A latents folder: a dataset folder whose videos are scaled latents, one safetensors file each, readable in part.
 
-``FileList.csv`` is that of the videos, ``Latents/NAME.safetensors`` holds ``latents`` ``(T, C, h, w)`` float32 and
-``latents.json`` which VAE made them.
+``FileList.csv`` is that of the videos, ``Latents/NAME.safetensors`` holds ``latents`` ``(T, C, h, w)`` float32 and, where
+it was tracked, ``course`` ``(T,)``: the part of the stroke volume that has left the ventricle. ``latents.json`` says which
+VAE made them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, from_numpy
@@ -20,6 +24,7 @@ from echosyn.files import usual_permissions
 
 INFO = "latents.json"
 KEY = "latents"
+COURSE = "course"
 
 
 def path(folder: Path, record: Record) -> Path:
@@ -27,12 +32,15 @@ def path(folder: Path, record: Record) -> Path:
     return folder / "Latents" / f"{record.name}.safetensors"
 
 
-def write(folder: Path, record: Record, latents: Tensor) -> None:
-    """Write the latents ``(T, C, h, w)`` of one video, whole or not at all."""
+def write(folder: Path, record: Record, latents: Tensor, course: NDArray[np.float64] | None = None) -> None:
+    """Write the latents ``(T, C, h, w)`` of one video and its course ``(T,)``, whole or not at all."""
     target = path(folder, record)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    save_file({KEY: latents.contiguous()}, temporary)
+    tensors = {KEY: latents.contiguous()}
+    if course is not None:
+        tensors[COURSE] = from_numpy(course).float()
+    save_file(tensors, temporary)
     usual_permissions(temporary)
     temporary.replace(target)
 
@@ -44,17 +52,33 @@ def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None =
         DataError: the file is missing, damaged or shorter than asked.
     """
     source = path(folder, record)
+    with _opened(source) as file:
+        stored = file.get_slice(KEY)
+        if indices is None:
+            return from_numpy(stored[:])
+        wanted = np.asarray(indices, dtype=np.int64)
+        count = stored.get_shape()[0]
+        if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= count:
+            raise DataError(f"{source}: frames asked for are outside 0..{count - 1}; encode the dataset again")
+        first = int(wanted.min())
+        return from_numpy(stored[first : int(wanted.max()) + 1][wanted - first])
+
+
+def read_course(folder: Path, record: Record) -> NDArray[np.float32] | None:
+    """When the heart of a video contracts, ``(T,)`` in 0..1; none if its ventricle was not tracked.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    with _opened(path(folder, record)) as file:
+        return file.get_tensor(COURSE) if COURSE in file.keys() else None  # noqa: SIM118
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[Any]:
     try:
         with safe_open(source, framework="np") as file:
-            stored = file.get_slice(KEY)
-            if indices is None:
-                return from_numpy(stored[:])
-            wanted = np.asarray(indices, dtype=np.int64)
-            count = stored.get_shape()[0]
-            if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= count:
-                raise DataError(f"{source}: frames asked for are outside 0..{count - 1}; encode the dataset again")
-            first = int(wanted.min())
-            return from_numpy(stored[first : int(wanted.max()) + 1][wanted - first])
+            yield file
     except FileNotFoundError as error:
         raise DataError(
             f"{source}: missing; expected one file a video of FileList.csv, encode the dataset again"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -20,6 +21,9 @@ from echosyn.data.records import Record
 from echosyn.errors import DataError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+DIASTOLE = 0.05
+"""Frames in which no more of the stroke volume is gone are end-diastolic."""
+
 ReadVideo = Callable[[Record], Pixels]
 """A recording's grey frames, uint8 ``(T, H, W)``."""
 ReadFrame = Callable[[Record, int, np.random.Generator], Tensor]
@@ -156,7 +160,8 @@ class LatentClips(Items):
     """Latent clips for LIDM and LVDM.
 
     ``{"latents": (C, T, h, w), "mask": (T,) 0/1, "still": (C, h, w) a random frame of the same video, "index": g}`` and the
-    video's labels; clips start anywhere, short ones are padded by zeros and masked there.
+    video's labels; clips start anywhere, short ones are padded by zeros and masked there. With ``courses`` there is also
+    ``"course": (T,)``, and stills, also clips of a single frame, are taken at end-diastole.
 
     Args:
         folder: latents folder.
@@ -165,6 +170,7 @@ class LatentClips(Items):
         num_frames: their length.
         seed: of order and draws.
         labels: further numbers of each video by name, such as its EF; as many as ``records``.
+        courses: when each heart contracts, one number a frame of the recording (`latents.read_course`); as many.
     """
 
     def __init__(
@@ -175,10 +181,12 @@ class LatentClips(Items):
         num_frames: int,
         seed: int,
         labels: Sequence[Mapping[str, float]] = (),
+        courses: Sequence[NDArray[np.float32]] = (),
     ) -> None:
         super().__init__(records, seed, "latent clips")
         self.folder, self.fps, self.num_frames = folder, fps, num_frames
         self.labels = labels or [{}] * len(self.records)
+        self.courses = courses
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         video, draws = self.shuffle[g], self.draws(g)
@@ -186,12 +194,20 @@ class LatentClips(Items):
         assert record.num_frames is not None
         assert record.fps is not None
         indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, draws.random())
+        stills = np.arange(record.num_frames)
+        course = {}
+        if self.courses:
+            stills = np.flatnonzero(self.courses[video] <= DIASTOLE)
+            course["course"] = torch.from_numpy(self.courses[video][np.resize(indices, self.num_frames)])
+        frame = int(stills[draws.integers(len(stills))])
+        if self.courses and self.num_frames == 1:
+            indices = np.array([frame])
         found = latents.read(self.folder, record, indices).transpose(0, 1)
-        still = latents.read(self.folder, record, [int(draws.integers(record.num_frames))])[0]
+        still = latents.read(self.folder, record, [frame])[0]
         padded = found.new_zeros(found.shape[0], self.num_frames, *found.shape[2:])
         padded[:, : len(indices)] = found
         mask = (torch.arange(self.num_frames) < len(indices)).float()
-        return {"latents": padded, "mask": mask, "still": still, **self.labels[video], "index": g}
+        return {"latents": padded, "mask": mask, "still": still, **course, **self.labels[video], "index": g}
 
 
 class Pairs(Items):

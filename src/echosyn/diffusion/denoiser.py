@@ -38,7 +38,7 @@ def predict(
         conditioning: latent stills ``(B, C, H, W)`` that are shown to the network in every frame, or none.
         conditions: numbers ``(B, K)`` such as EF/100, or none.
         given: ``(B, K)`` bool, False where a condition is dropped, or none if all are given.
-        course: ``(B, T)``, when the heart contracts, for a network that is told.
+        course: ``(B, T)``, when the heart contracts, for a network that `needs_course`; others are not told.
 
     Returns:
         The network's prediction, ``(B, C, T, H, W)``.
@@ -56,8 +56,14 @@ def predict(
         zeros = x.new_zeros(x.shape[0], network.config.projection_class_embeddings_input_dim)
         out = network(videos, t, tokens, added_time_ids=zeros).sample
         return crop(out, size).transpose(1, 2)
-    out = network(x, t, conditions, given) if course is None else network(x, t, conditions, given, course)
+    told = {"course": course} if needs_course(network) else {}
+    out = network(x, t, conditions, given, **told)
     return out if isinstance(out, Tensor) else out.sample
+
+
+def needs_course(network: Any) -> bool:
+    """Whether a network must be told when the heart contracts (`echosyn.nn.mode_unet.ModeUNet`)."""
+    return bool(getattr(network, "needs_course", False))
 
 
 def text_tokens(conditions: Tensor | None, given: Tensor | None, like: Tensor) -> Tensor:

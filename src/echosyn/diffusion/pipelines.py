@@ -12,7 +12,7 @@ from torch import Tensor
 
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import EF, Condition, Schema
-from echosyn.diffusion.denoiser import predict
+from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.guidance import guided
 from echosyn.diffusion.rhythm import Rhythm
 from echosyn.diffusion.samplers import Generators, sample
@@ -175,7 +175,7 @@ def _bind(
 
 def _courses(network: Any, generator: Generators, num_frames: int, fps: float, count: int) -> Tensor | None:
     """When each heart contracts ``(B, T)``, for a network that is told: drawn from the beats that it has learned."""
-    if not getattr(network.config, "course", False):
+    if not needs_course(network):
         return None
     beats = Rhythm.from_array(network.beats.double().cpu().numpy())
     each = generator if isinstance(generator, list) else [generator] * count

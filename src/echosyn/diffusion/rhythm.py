@@ -10,11 +10,16 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 Array = NDArray[np.float64]
 
 NUM_POINTS = 32
 """Points of a beat's shape, from one mid-contraction to the next."""
+SMOOTHING_S = 0.03
+"""Seconds over which a course is smoothed before its beats are read."""
+MOST_UNEVEN = 1.4
+"""Longest over shortest beat of a heart that is learned from."""
 NUM_PATTERNS = 4
 """Ways in which beats differ that are kept; the first is mostly the heart rate."""
 
@@ -60,15 +65,19 @@ class Rhythm:
 
 
 def learn(courses: Sequence[Array], fps: float) -> Rhythm:
-    """Fit `Rhythm` to courses of hearts; those that hold no whole beat are left out.
+    """Fit `Rhythm` to courses of hearts.
+
+    Those that hold no whole beat are left out, and those whose beats differ by more than `MOST_UNEVEN`: where a heart hardly
+    moves, noise of its tracking looks like beats.
 
     Raises:
         ValueError: fewer than two hearts are left.
     """
     beats, spreads = [], []
-    for course in courses:
+    for measured in courses:
+        course = ndimage.gaussian_filter1d(measured, SMOOTHING_S * fps, mode="nearest")
         starts = contractions(course)
-        if len(starts) < 2:
+        if len(starts) < 2 or np.diff(starts).max() > MOST_UNEVEN * np.diff(starts).min():
             continue
         durations = np.diff(starts) / fps
         points = [np.linspace(a, b, NUM_POINTS) for a, b in pairwise(starts)]

@@ -28,6 +28,8 @@ from echosyn.metrics.polar import (
 )
 
 SIZE = 112
+EXTREMES = (0.06, 0.94)
+"""Quantiles of an area curve that count as end-systole and end-diastole; its very extremes are noise."""
 MIN_FRAMES = 8
 _TOLERANCES = (0.001, 0.003, 0.006)
 """Cost of a squared pixel away from the expected outline, round by round."""
@@ -112,8 +114,27 @@ def ef_from_area(areas: Array, view: View = "A4C") -> float | None:
     """
     if len(areas) < MIN_FRAMES or not np.isfinite(areas).all() or areas.min() <= 0:
         return None
-    low, high = np.quantile(areas, [0.06, 0.94])
+    low, high = np.quantile(areas, EXTREMES)
     return float(100.0 * (1.0 - volume_from_area(np.asarray(low / high), view)))
+
+
+def ejected_part(areas: Array, view: View = "A4C") -> Array | None:
+    """The part of the stroke volume that has left the ventricle in each frame: ``(t,)``, 0 at end-diastole, 1 at end-systole.
+
+    Args:
+        areas: Shape ``(t,)``, one heart beat at least.
+        view: Decides how volume follows from area, see `volume_from_area`.
+
+    Returns:
+        None where `ef_from_area` gives none, or nothing is ejected.
+    """
+    if not ef_from_area(areas, view):
+        return None
+    low, high = np.quantile(areas, EXTREMES)
+    left = volume_from_area(areas / high, view)
+    smallest = float(volume_from_area(np.asarray(low / high), view))
+    part: Array = ((1 - left) / (1 - smallest)).clip(0, 1)
+    return part
 
 
 def _levels(frames: NDArray[np.uint8]) -> Pixels:

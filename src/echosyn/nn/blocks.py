@@ -21,18 +21,10 @@ class SelfAttention(nn.Module):
         self.norm_k = nn.LayerNorm(width // num_heads)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, rotation: Tensor | None = None) -> Tensor:
-        """``(B, N, width)`` -> the same shape; without ``rotation``, any permutation of N permutes the result.
-
-        Args:
-            x: Tokens.
-            rotation: `rotations` of their positions, for attention that sees distances.
-        """
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, N, width)`` -> the same shape; any permutation of N permutes the result."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k = self.norm_q(q), self.norm_k(k)
-        if rotation is not None:
-            q, k = rotated(q, rotation), rotated(k, rotation)
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = F.scaled_dot_product_attention(self.norm_q(q), self.norm_k(k), v)
         return cast(Tensor, self.out(y.transpose(1, 2).flatten(2)))
 
 
@@ -94,17 +86,3 @@ class ConditionEmbedding(nn.Module):
 def sinusoidal_positions(num_positions: int, width: int) -> Tensor:
     """Fixed positions of Vaswani et al. 2017: ``(num_positions, width)``."""
     return cast(Tensor, get_timestep_embedding(torch.arange(num_positions), width))
-
-
-def rotations(num_positions: int, features: int, device: torch.device) -> Tensor:
-    """Cosines and sines of the positions' angles: ``(2, num_positions, features / 2)`` (RoPE, Su et al. 2021, eq. 15)."""
-    rates = 100.0 ** -(torch.arange(0, features, 2, device=device) / features)
-    angles = torch.arange(num_positions, device=device).unsqueeze(1) * rates
-    return torch.stack([angles.cos(), angles.sin()])
-
-
-def rotated(x: Tensor, rotation: Tensor) -> Tensor:
-    """Features ``(..., num_positions, features)`` turned pairwise, so that scalar products see differences of positions."""
-    a, b = x.chunk(2, dim=-1)
-    cos, sin = rotation.to(x.dtype)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

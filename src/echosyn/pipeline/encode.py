@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from echosyn import device as devices
 from echosyn import rng, weights
@@ -12,6 +14,8 @@ from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, check_frames
 from echosyn.errors import ModelError
+from echosyn.metrics.area import SIZE, ejected_part, track_lv
+from echosyn.metrics.cavity import View
 from echosyn.pipeline import review
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import codec
@@ -31,6 +35,7 @@ def encode(
     posterior: Literal["sample", "mean"] = "sample",
     seed: int = 0,
     any_scale: bool = False,
+    courses: bool = False,
     device: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -43,11 +48,14 @@ def encode(
         posterior: one posterior sample a frame, as published, or its mean.
         seed: of the samples; video ``i`` of FileList.csv depends on (seed, i) alone.
         any_scale: accept a VAE whose latents are far from unit variance on these videos.
+        courses: also track the left ventricle of every video and keep when it contracts, for models that learn from it
+            (`echosyn.nn.mode_unet.ModeUNet`); the view is that of column ``View``, A4C without one.
         device: where to compute.
         progress: told how many videos are done.
 
     Returns:
-        ``latents`` (the folder), ``videos`` (how many) and, if the latents' scale is unusual, ``warning``.
+        ``latents`` (the folder), ``videos`` (how many), with ``courses`` how many were ``tracked`` and, if the latents' scale
+        is unusual, ``warning``.
 
     Raises:
         ModelError: the VAE's scale does not fit these videos (see `check_scale`) or their size does not.
@@ -56,7 +64,7 @@ def encode(
     records = filelist.read(dataset)
     index = filelist.VideoIndex(dataset)
     encoder = codec(vae, devices.resolve(device))
-    settings = {"posterior": posterior, "seed": seed}
+    settings = {"posterior": posterior, "seed": seed, "courses": courses}
     folder_of_vae = weights.resolve(vae)
     result: dict[str, Any] = {"latents": str(out), "videos": len(records)}
     with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}) as folder:
@@ -69,18 +77,30 @@ def encode(
         )
         for i, record in enumerate(records):
             if not latents.path(folder, record).exists():
-                frames = torch.from_numpy(video.read(index.path(record)).grey())
+                pixels = video.read(index.path(record)).grey()
+                frames = torch.from_numpy(pixels)
                 check_frames(frames.shape[1:])
                 noise = None
                 if posterior == "sample":
                     shape = (len(frames), encoder.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
                     noise = rng.normal(shape, seed, "encode", [i])[0]
-                latents.write(folder, record, encoder.encode(frames, noise))
+                course = _course(pixels, record) if courses else None
+                latents.write(folder, record, encoder.encode(frames, noise), course)
             progress("encode", i + 1, len(records))
+        if courses:
+            result["tracked"] = sum(latents.read_course(folder, record) is not None for record in records)
         filelist.write(folder, records)
         if review.is_open(dataset):
             note(folder, needs_review=True)
     return result
+
+
+def _course(pixels: NDArray[np.uint8], record: Record) -> NDArray[np.float64] | None:
+    """When the heart contracts, by its tracked left ventricle; none for other views and where it is not found."""
+    view = record.cell("View") or "A4C"
+    if view not in get_args(View) or pixels.shape[1:] != (SIZE, SIZE):
+        return None
+    return ejected_part(track_lv(pixels, cast(View, view)).areas, cast(View, view))
 
 
 def check_scale(spread: float, vae: Path, *, must_fit: bool) -> str | None:

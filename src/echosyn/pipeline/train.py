@@ -329,7 +329,13 @@ def _records(stage: Stage, data: Path) -> list[Any]:
         raise DataError(
             f"{data}: a latents folder; the {stage.name} trains on a dataset folder (FileList.csv, Videos/)"
         )
-    return filelist.read(data)
+    records = filelist.read(data)
+    only = stage.settings.only
+    chosen = [r for r in records if all(str(r.cell(name)) == value for name, value in only.items())]
+    if records and not chosen:
+        asked = ", ".join(f"{name} = {value}" for name, value in only.items())
+        raise DataError(f"{data}: no video has {asked}; expected columns and values of its FileList.csv")
+    return chosen
 
 
 def _accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:

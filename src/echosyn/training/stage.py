@@ -93,6 +93,8 @@ class StageSettings(Settings):
 
     network: dict[str, Any]
     """``_class_name`` and the network's own settings."""
+    only: Mapping[str, str] = Field(default_factory=dict)
+    """Columns of ``FileList.csv`` and the value that a video must have there to be trained and judged on: ``View: A4C``."""
     loop: LoopSettings = LoopSettings()
     """How long and how fast to train."""
 

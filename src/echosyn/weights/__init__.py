@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from safetensors import SafetensorError
 
 from echosyn.config import Settings, build, near_miss, read_yaml
@@ -30,7 +31,7 @@ NETWORKS: dict[str, str] = {
     "UNet2DModel": "diffusers",
     "UNetSpatioTemporalConditionModel": "diffusers",
     "VideoTransformer": "echosyn.nn.video_transformer",
-    "ModeTransformer": "echosyn.nn.mode_transformer",
+    "ModeUNet": "echosyn.nn.mode_unet",
     "SiameseNet": "echosyn.nn.siamese",
     "EFRegressor": "echosyn.nn.ef_regressor",
 }
@@ -39,7 +40,7 @@ NETWORKS: dict[str, str] = {
 STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
     "vae": ("AutoencoderKL", "PatchAutoencoderKL"),
     "lidm": ("UNet2DModel", "VideoTransformer"),
-    "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer", "ModeTransformer"),
+    "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer", "ModeUNet"),
     "reid": ("SiameseNet",),
     "ef": ("EFRegressor",),
 }
@@ -82,6 +83,8 @@ class Facts(Settings):
     """Guidance that suits the model."""
     vae: str | None = None
     """Hash of the weights of the VAE whose latents it was trained on."""
+    only: Mapping[str, str] = Field(default_factory=dict)
+    """Columns of ``FileList.csv`` and the value that all training videos had there."""
 
 
 def network(config: Mapping[str, Any]) -> Any:

@@ -301,6 +301,7 @@ def encode(
     vae: Annotated[Path, typer.Option(help="Model folder of the VAE.", show_default=False)],
     mean: Annotated[bool, typer.Option("--mean", help="Posterior means instead of samples.")] = False,
     any_scale: Annotated[bool, typer.Option("--any-scale", help="Accept latents far from unit variance.")] = False,
+    courses: Annotated[bool, typer.Option("--courses", help="Also track when each heart contracts.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -310,11 +311,8 @@ def encode(
     from echosyn.pipeline.encode import encode as encode_dataset
 
     posterior: Any = "mean" if mean else "sample"
-    progress = Console(quiet)
-    result = encode_dataset(
-        dataset, out, vae=vae, posterior=posterior, seed=seed, any_scale=any_scale, device=device, progress=progress
-    )
-    show(result, json)
+    options: dict[str, Any] = {"posterior": posterior, "seed": seed, "any_scale": any_scale, "courses": courses}
+    show(encode_dataset(dataset, out, vae=vae, **options, device=device, progress=Console(quiet)), json)
 
 
 @app.command()

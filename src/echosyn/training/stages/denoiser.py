@@ -14,10 +14,12 @@ from torch.utils.data import Dataset, default_collate
 
 from echosyn import rng, weights
 from echosyn.data import latents, loading
+from echosyn.data.clips import resampled
 from echosyn.data.records import Record
+from echosyn.diffusion import rhythm
 from echosyn.diffusion.codec import grey
 from echosyn.diffusion.conditions import EF, Condition, Schema
-from echosyn.diffusion.denoiser import predict
+from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import masked_mse, noised, time_weight, times
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
@@ -45,6 +47,9 @@ class DenoiserSettings(StageSettings):
     """Frame rate of the training clips."""
     num_frames: int = Field(64, ge=1)
     """Frames of a training clip; 1 for stills."""
+    courses: bool = False
+    """Stills are taken at end-diastole, and a network that listens is told when the heart contracts; needs latents that were
+    encoded with ``--courses``."""
     drop_conditions: float = Field(0.1, ge=0, lt=1)
     """Share of items trained without their conditions, for guidance."""
     conditions: tuple[Condition, ...] = (EF,)
@@ -98,6 +103,13 @@ class DenoiserStage(Stage):
         labelled = [(r, self._labels(data, r)) for r in records]
         usable = [(r, values) for r, values in labelled if not values or not all(map(math.isnan, values.values()))]
         settings = self.settings
+        courses: list[Any] = []
+        if settings.courses:
+            tracked = [(*item, latents.read_course(data, item[0])) for item in usable]
+            usable = [(r, values) for r, values, course in tracked if course is not None]
+            courses = [course for *_, course in tracked if course is not None]
+            if tracked and not courses:
+                raise DataError(f"{data}: no video has a course; encode the dataset with --courses for these settings")
         return loading.LatentClips(
             data,
             [record for record, _ in usable],
@@ -105,6 +117,7 @@ class DenoiserStage(Stage):
             settings.num_frames,
             settings.loop.seed,
             [values for _, values in usable],
+            courses,
         )
 
     def objectives(self) -> Mapping[str, Objective]:
@@ -164,7 +177,7 @@ class DenoiserStage(Stage):
         if not self.conditional:
             return predict(self.network, x_t, t, None, None, None)
         conditions, given = self.schema.encode(batch, kept)
-        return predict(self.network, x_t, t, batch["still"], conditions, given)
+        return predict(self.network, x_t, t, batch["still"], conditions, given, batch.get("course"))
 
     @abstractmethod
     def _show(self, clips: loading.LatentClips, folder: Path) -> None:
@@ -196,6 +209,7 @@ class DenoiserStage(Stage):
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
             vae=self.vae,
+            only=settings.only,
         )
         weights.save(self.network, folder, facts, self.scheduler)
 
@@ -207,14 +221,16 @@ class DenoiserStage(Stage):
         """
         config, width = dict(self.settings.network), self.schema.width
         name = config.get("_class_name")
-        if self.conditional and name == "VideoTransformer":
+        if name == "ModeUNet" and not self.settings.courses:
+            raise ConfigError("courses: a ModeUNet must be told when the heart contracts; expected courses = true")
+        if self.conditional and name in ("VideoTransformer", "ModeUNet"):
             if config.setdefault("num_conditions", width) != width:
                 raise ConfigError(
                     f"network.num_conditions = {config['num_conditions']}: the conditions have {width} inputs"
                 )
         elif self.conditional and width != 1:
             raise ConfigError(
-                f"conditions: {width} inputs, but {name} takes one, the EF; expected a VideoTransformer, or one condition"
+                f"conditions: {width} inputs, but {name} takes one, the EF; expected another network, or one condition"
             )
         return config
 
@@ -259,6 +275,19 @@ class LVDMStage(DenoiserStage):
 
     name = "lvdm"
     conditional = True
+
+    def _clips(self, data: Path, records: Sequence[Record]) -> loading.LatentClips:
+        """Also teaches a network that `needs_course` which courses there are: new videos draw theirs from them."""
+        clips = super()._clips(data, records)
+        if needs_course(self.network) and not self.network.beats.any():
+            fps = self.settings.fps
+            pairs = zip(clips.records, clips.courses, strict=True)
+            courses = [c[resampled(len(c), r.fps or fps, fps)].astype(np.float64) for r, c in pairs]
+            try:
+                self.network.beats.copy_(torch.from_numpy(rhythm.learn(courses, fps).to_array()))
+            except ValueError as error:
+                raise DataError(f"{data}: {error}; expected longer videos, of 2 seconds or more") from error
+        return clips
 
     def _show(self, clips: loading.LatentClips, folder: Path) -> None:
         settings, schema = self.settings, self.schema
