@@ -35,7 +35,7 @@ def spoiled(dataset, tmp_path) -> Path:
     """The dataset with one video cut in the middle."""
     folder = tmp_path / "spoiled"
     shutil.copytree(dataset, folder)
-    cut = folder / "Videos" / "phantom_a4c_00002.avi"
+    cut = folder / "Videos" / "phantom_a4c_3_00002.avi"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     return folder
 
@@ -118,26 +118,26 @@ def test_a_corrupt_video_among_good_ones(refused, workshop, spoiled, tiny):
         ["train", "vae", spoiled, "OUT", *tiny("vae", "loop.batch_size=64")],
     ):
         message = refused(*command)
-        assert "phantom_a4c_00002" in message
+        assert "phantom_a4c_3_00002" in message
         assert "frames" in message
 
 
 def test_several_corrupt_videos_are_all_named(refused, workshop, spoiled):
-    (spoiled / "Videos" / "phantom_a4c_00004.avi").write_bytes(b"RIFF")
+    (spoiled / "Videos" / "phantom_a4c_3_00004.avi").write_bytes(b"RIFF")
     for command in (
         ["run", spoiled, "OUT"],
         ["import", spoiled / "Videos", "OUT", "--from", "folder"],
         ["evaluate", workshop.synthetic, spoiled, "OUT"],
     ):
         message = refused(*command, rows=2)
-        assert "phantom_a4c_00002" in message
-        assert "phantom_a4c_00004" in message
+        assert "phantom_a4c_3_00002" in message
+        assert "phantom_a4c_3_00004" in message
 
 
 def test_check_lists_what_is_wrong(program, spoiled):
     result = program("check", spoiled, "--json", "--quiet")
     assert (result.code, result.stderr) == (2, "")
-    assert [problem["name"] for problem in result.json["problems"]] == ["phantom_a4c_00002"]
+    assert [problem["name"] for problem in result.json["problems"]] == ["phantom_a4c_3_00002"]
 
 
 def test_ef_of_155(refused, workshop, dataset, tiny, tmp_path):
@@ -206,7 +206,7 @@ def test_a_damaged_model(refused, program, workshop, dataset, tmp_path):
 def test_damaged_latents(refused, workshop, tiny, tmp_path):
     damaged = tmp_path / "latents"
     shutil.copytree(workshop.latents, damaged)
-    path = damaged / "Latents" / "phantom_a4c_00001.safetensors"
+    path = damaged / "Latents" / "phantom_a4c_3_00001.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     reid = ["--reid", workshop.model("reid"), "--reference", damaged]
     assert path.name in refused("filter", workshop.candidates, "OUT", *reid)
@@ -262,7 +262,7 @@ def test_a_wrong_ef(refused, workshop, ef):
 def test_a_wrong_crop(refused, dataset, tmp_path, crop):
     one = tmp_path / "one"
     one.mkdir()
-    shutil.copy(dataset / "Videos" / "phantom_a4c_00000.avi", one)
+    shutil.copy(dataset / "Videos" / "phantom_a4c_3_00000.avi", one)
     assert "expected" in refused("import", one, "OUT", "--from", "folder", f"--crop={crop}")
 
 

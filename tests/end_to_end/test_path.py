@@ -105,7 +105,7 @@ def test_sample_and_filter(workshop):
     assert inputs["candidates"] == content_hash(workshop.candidates)
     assert inputs["reference"] == content_hash(workshop.latents)
     public = (workshop.kept / "provenance.json").read_text()
-    assert "phantom_a4c_0" not in public
+    assert "phantom_a4c_3_0" not in public
     assert "NearestPatient" in (workshop.kept / "private" / "similarity.csv").read_text()
 
 

@@ -23,7 +23,7 @@ def test_a_line_a_file_and_the_same_numbers_as_json(program, workshop, dataset):
 
 
 def test_bad_files_are_named_and_the_others_are_still_read(program, workshop, dataset, tmp_path):
-    shutil.copy(dataset / "Videos" / "phantom_a4c_00000.avi", tmp_path / "good.avi")
+    shutil.copy(dataset / "Videos" / "phantom_a4c_3_00000.avi", tmp_path / "good.avi")
     (tmp_path / "notes.avi").write_text("no video")
     result = program("predict-ef", tmp_path, tmp_path / "none.avi", "--model", workshop.model("ef"), "--quiet")
     assert result.code == 2

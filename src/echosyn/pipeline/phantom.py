@@ -49,7 +49,7 @@ def make_phantom(
 
         def make(i: int) -> tuple[Record, list[Tracing]]:
             patient = phantom.patient(seed, i, view=views[i % len(views)], num_frames=num_frames, fps=fps)
-            return _write(folder / "Videos", patient, f"phantom_{patient.view.lower()}_{i:05d}", splits[i])
+            return _write(folder / "Videos", patient, f"phantom_{patient.view.lower()}_{seed}_{i:05d}", splits[i])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for record, chords in pool.map(make, range(num)):

@@ -169,7 +169,7 @@ def load(folder: Path, stage: str) -> Any:
             f"{folder}: {WEIGHTS} lacks {len(missing)} tensor(s) of its {name}, first {missing[0]!r}; copy or train the "
             "model again"
         )
-    return model.eval().requires_grad_(False)
+    return model.float().eval().requires_grad_(False)  # models that ship are stored in half precision
 
 
 def load_facts(folder: Path) -> Facts:
@@ -219,6 +219,11 @@ def find(models: Path, stage: str, variant: str | None = None) -> Path:
             f"{' or '.join(VARIANTS)}"
         )
     return resolve(found[0])
+
+
+def shipped() -> Path:
+    """The folder of the models that ship with the package: the phantom's two views."""
+    return Path(__file__).parents[1] / "models"
 
 
 def find_all(models: Path, stages: Iterable[str], variant: str | None = None) -> dict[str, Path]:

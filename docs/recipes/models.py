@@ -1,0 +1,181 @@
+"""Make the models that ship with the package: ``make models``, about 100 CPU-minutes in one thread.
+
+    python docs/recipes/models.py build/models
+
+Every step is skipped where its folder is there, and a stopped training goes on, so the same command continues. The last
+step judges the models on hearts that none of them saw and writes ``packed/``: weights in half precision, a model card each.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import ModelCardData
+
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.hashing import file_hash
+from echosyn.pipeline import splits
+from echosyn.pipeline.encode import encode
+from echosyn.pipeline.phantom import make_phantom
+from echosyn.pipeline.train import train
+from echosyn.training import catalog
+
+SEED = 1
+VIEWS = ("A4C", "PSAX")
+PRESET = "phantom-full"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+WHAT = {
+    "vae": "Frames to latents (4 x 14 x 14) and back.",
+    "lidm_a4c": "Invents end-diastolic frames, apical four-chamber view.",
+    "lidm_psax": "Invents end-diastolic frames, parasternal short-axis view.",
+    "lvdm": "Makes an end-diastolic frame beat with a requested EF, both views, up to 192 frames at 32 fps in one window.",
+    "reid": "Tells whether two frames are of one patient.",
+    "ef": "Reads the ejection fraction of a video.",
+}
+
+
+def timed(folder: Path, name: str, step: Any) -> None:
+    """Run a step unless its CPU time is on record, and put that on record."""
+    record = folder / "cpu_minutes.json"
+    known = json.loads(record.read_text()) if record.is_file() else {}
+    if name not in known:
+        start = time.process_time()
+        step()
+        known[name] = round((time.process_time() - start) / 60, 1)
+        record.write_text(json.dumps(known, indent=2) + "\n")
+    print(f"{name}: {known[name]} CPU-minutes", flush=True)
+
+
+def make(folder: Path) -> None:
+    """Data and trainings."""
+    few, many, latents = folder / "phantoms-480", folder / "phantoms-2000", folder / "latents"
+
+    def learn(name: str, stage: str, data: Path, *overrides: str) -> None:
+        settings = catalog.settings(stage, PRESET, overrides=overrides)
+        timed(folder, name, lambda: train(stage, data, folder / name, settings=settings, resume=True, device="cpu"))
+
+    def phantoms(out: Path, num: int, frames: int) -> None:
+        if not out.exists():
+            make_phantom(out, num=num, seed=SEED, view="both", num_frames=frames, fps=32.0)
+
+    timed(folder, "data", lambda: (phantoms(few, 480, 64), phantoms(many, 2000, 128)))
+    learn("vae", "vae", few)
+    timed(
+        folder,
+        "latents",
+        lambda: (
+            latents.exists() or encode(many, latents, vae=folder / "vae", posterior="mean", courses=True, device="cpu")
+        ),
+    )
+    vae = f"vae={folder / 'vae'}"
+    for view in VIEWS:
+        learn(f"lidm_{view.lower()}", "lidm", latents, f"only.View={view}")
+    learn("lvdm", "lvdm", latents)
+    learn("reid", "reid", many, vae)
+    learn("ef", "ef", many)
+
+
+def pack(folder: Path, numbers: dict[str, Any]) -> None:
+    """Half precision, what was trained on, and a card each; what points to the VAE points to the packed one."""
+    packed = folder / "packed"
+    minutes = json.loads((folder / "cpu_minutes.json").read_text())
+    hash_of_vae = None
+    for name, what in WHAT.items():
+        stage, source, target = name.split("_")[0], weights.resolve(folder / name), packed / name
+        facts = weights.load_facts(source)
+        if facts.vae is not None:
+            facts = facts.model_copy(update={"vae": hash_of_vae})
+        noise = weights.load_scheduler(source) if stage in ("lidm", "lvdm") else None
+        network = weights.load(source, stage).half()
+        weights.save(network, target, facts, noise)
+        if stage == "vae":
+            hash_of_vae = weights.weights_hash(target)
+        run = json.loads((source.parent / splits.RUN).read_text())
+        data = folder / ("phantoms-480" if stage == "vae" else "phantoms-2000")
+        learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
+        splits.write(target, [replace(r) for r in learnt], run["data"])
+        parameters = sum(p.numel() for p in network.parameters())
+        (target / "README.md").write_text(
+            card(name, what, parameters, len(learnt), minutes[name], run, numbers, target)
+        )
+        print(f"{target}: {parameters / 1e6:.2f} M parameters", flush=True)
+
+
+def card(
+    name: str,
+    what: str,
+    parameters: int,
+    videos: int,
+    minutes: float,
+    run: dict[str, Any],
+    numbers: dict[str, Any],
+    target: Path,
+) -> str:
+    """Model card: data, recipe, cost, held-out numbers, hash."""
+    head = ModelCardData(
+        license="apache-2.0", library_name="diffusers", tags=["echocardiography", "ultrasound", "synthetic"]
+    )
+    recipe = json.dumps(run["settings"], indent=2, sort_keys=True)
+    found = json.dumps(numbers.get(name, {}), indent=2)
+    command = "make models" if name == "vae" else f"make models (after its VAE; settings: preset {PRESET})"
+    return f"""---
+{head.to_yaml()}
+---
+
+# {name}
+
+{what} For the procedural phantom, not for patients: it never saw one.
+
+- **Parameters**: {parameters:,}, stored in half precision.
+- **Weights** (SHA-256): `{file_hash(target / weights.WEIGHTS)}`
+- **Data**: {videos} phantom videos (`echosyn phantom`, seed {SEED}, TRAIN split), so no patient can be found in it.
+- **Cost**: {minutes} CPU-minutes in one thread; torch {torch.__version__.split("+")[0]}.
+- **Command**: `{command}`.
+
+## On held-out phantoms
+
+```json
+{found}
+```
+
+## Settings
+
+```json
+{recipe}
+```
+"""
+
+
+def judged(folder: Path) -> dict[str, Any]:
+    """What the benchmarks say of each model, on hearts of other seeds."""
+    path = folder / "numbers.json"
+    if not path.is_file():
+        results: dict[str, Any] = {}
+        for script in ("ef_adherence.py", "shipped_models.py"):
+            command = [sys.executable, str(BENCHMARKS / script), "--models", str(folder)]
+            results |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        path.write_text(json.dumps(results, indent=2) + "\n")
+    numbers: dict[str, Any] = json.loads(path.read_text())
+    return numbers
+
+
+def main() -> None:
+    """Make, judge, pack."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    make(args.folder)
+    pack(args.folder, judged(args.folder))
+
+
+if __name__ == "__main__":
+    main()
