@@ -74,6 +74,15 @@ Config = Annotated[
 ]
 Frames = Annotated[int, typer.Option(help="Frames of a video.")]
 Steps = Annotated[int | None, typer.Option(help="Sampling steps; default what suits the model.", show_default=False)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Solver: ddpm, ddim, dpm++, unipc, heun, euler; default the model's own.", show_default=False),
+]
+Hop = Annotated[
+    int | None,
+    typer.Option(help="Frames between windows of a long video; default half a window.", show_default=False),
+]
+Blending = Annotated[str, typer.Option("--blend", help="How windows become one: cut, linear, cosine, alternate.")]
 Guidance = Annotated[
     float | None, typer.Option(help="Guidance scale; default what suits the model.", show_default=False)
 ]
@@ -324,6 +333,7 @@ def sample(
     num: Annotated[int, typer.Option(help="How many hearts.")] = 16,
     seed: Seed = 0,
     steps: Steps = None,
+    scheduler: Scheduler = None,
     batch_size: Batch = 32,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -332,13 +342,8 @@ def sample(
     """Invent latent hearts: the candidates."""
     from echosyn.pipeline.sample import sample as sample_stills
 
-    progress = Console(quiet)
-    show(
-        sample_stills(
-            out, lidm=lidm, num=num, seed=seed, steps=steps, batch_size=batch_size, device=device, progress=progress
-        ),
-        json,
-    )
+    how: dict[str, Any] = {"steps": steps, "scheduler": scheduler, "batch_size": batch_size, "device": device}
+    show(sample_stills(out, lidm=lidm, num=num, seed=seed, progress=Console(quiet), **how), json)
 
 
 @app.command("filter")
@@ -379,6 +384,9 @@ def animate(
     ef_from: EFFrom = None,
     seed: Seed = 0,
     steps: Steps = None,
+    scheduler: Scheduler = None,
+    hop: Hop = None,
+    blend: Blending = "cut",
     guidance: Guidance = None,
     condition: Condition = None,
     batch_size: Batch = 8,
@@ -400,6 +408,9 @@ def animate(
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
+        scheduler=scheduler,
+        hop=hop,
+        blend=cast(Any, blend),
         guidance_scale=guidance,
         conditions=conditions_of(condition or []),
         batch_size=batch_size,
@@ -429,6 +440,9 @@ def generate(
     ef: EF = None,
     ef_from: EFFrom = None,
     steps: Steps = None,
+    scheduler: Scheduler = None,
+    hop: Hop = None,
+    blend: Blending = "cut",
     guidance: Guidance = None,
     condition: Condition = None,
     batch_size: Batch = 8,
@@ -454,6 +468,9 @@ def generate(
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
+        scheduler=scheduler,
+        hop=hop,
+        blend=cast(Any, blend),
         guidance_scale=guidance,
         conditions=conditions_of(condition or []),
         batch_size=batch_size,
