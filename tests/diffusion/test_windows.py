@@ -124,7 +124,7 @@ def test_fading_spreads_a_disagreement_over_the_overlap(blend: Blend) -> None:
 
 
 def test_alternating_windows_compute_no_frame_twice() -> None:
-    computed = {blend: 0 for blend in BLENDS}
+    computed = dict.fromkeys(BLENDS, 0)
 
     def counting(blend: Blend) -> Callable[[Tensor, Tensor], Tensor]:
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """From noise to latents with any of diffusers' schedulers."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,7 @@ def sample(
         generator: for stochastic schedulers, one per item for results that do not depend on the batch.
         on_step: told ``(done, total)`` after each step; may raise to stop.
     """
-    scheduler = type(scheduler).from_config(scheduler.config)
+    scheduler = copy.deepcopy(scheduler)
     scheduler.set_timesteps(num_inference_steps)
     denoise = clipped(denoise, scheduler)
     extra = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}

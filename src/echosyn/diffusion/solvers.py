@@ -29,13 +29,18 @@ TRAILING = {"timestep_spacing": "trailing"}
 
 DIFFUSION: dict[str, tuple[type[Any], Mapping[str, Any]]] = {
     "ddpm": (DDPMScheduler, TRAILING),
-    "ddim": (DDIMScheduler, TRAILING | {"set_alpha_to_one": True}),
+    "ddim": (DPMSolverMultistepScheduler, TRAILING | DPM | {"solver_order": 1}),
     "dpm++": (DPMSolverMultistepScheduler, TRAILING | DPM),
     "unipc": (UniPCMultistepScheduler, TRAILING | UNIPC),
     "heun": (HeunDiscreteScheduler, TRAILING),
     "euler": (EulerDiscreteScheduler, TRAILING | {"final_sigmas_type": "zero"}),
 }
-"""For networks that reverse a diffusion: Ho et al. 2020, Song et al. 2021, Lu et al. 2022, Zhao et al. 2023, Karras et al. 2022."""
+"""For diffusions. DDIM is DPM-Solver++ of order 1; diffusers' own class takes steps of 1000 // steps between times that are
+1000 / steps apart. By Ho et al. 2020, Song et al. 2021, Lu et al. 2022, Zhao et al. 2023 and, the last
+two, Karras et al. 2022."""
+
+CLIP = ("clip_sample", "clip_sample_range")
+"""Kept in every config; `echosyn.diffusion.samplers.clipped` obeys them where diffusers' class does not."""
 
 FLOW_SIGMAS = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 FLOW: dict[str, tuple[type[Any], Mapping[str, Any]]] = {
@@ -45,6 +50,8 @@ FLOW: dict[str, tuple[type[Any], Mapping[str, Any]]] = {
     "euler": (FlowMatchEulerDiscreteScheduler, {}),
 }
 """For networks that predict the velocity of a flow."""
+
+CLASSES: dict[str, type[Any]] = {name: kind for name, (kind, _) in DIFFUSION.items()} | {"ddim": DDIMScheduler}
 
 
 def solver(own: Any, name: str | None) -> Any:
@@ -68,17 +75,17 @@ def solver(own: Any, name: str | None) -> Any:
     if name not in table:
         raise ConfigError(f"--scheduler {name}: this model was trained as a flow; expected one of {', '.join(table)}")
     kind, settings = table[name]
-    if type(own) is kind:
+    if type(own) is (kind if is_flow(own) else CLASSES[name]):
         return own
-    # spelled out: from_config gives what is the old class's default the new class's own default, another beta_start perhaps
-    shared = {key: value for key, value in own.config.items() if not key.startswith("_")}
-    shared |= {"flow_shift": own.config.shift} if is_flow(own) else {}
+    # not kind.from_config(own.config): it turns the old class's defaults into the new one's, another beta_start perhaps
+    told = dict(own.config) | ({"flow_shift": own.config.shift} if is_flow(own) else {}) | dict(settings)
     try:
-        made = kind.from_config(shared | dict(settings))
+        made = kind(**{key: value for key, value in told.items() if key in kind._get_init_keys(kind)})
     except (NotImplementedError, ValueError, KeyError) as error:
         raise _unable(name, str(error)) from error
     if not is_flow(own):
         _check_same_diffusion(own, made, name)
+        made.register_to_config(**{key: own.config[key] for key in CLIP if key in own.config})
     return made
 
 

@@ -90,10 +90,8 @@ def stitched(
             return denoise(x_t, t, *per_frame)
         if blend in ("linear", "cosine"):
             return _faded(parts(x_t, t, plan(num_frames, window, hop)), num_frames, blend)
-        if blend == "alternate":
-            windows = tiles(num_frames, window, moved=next(calls) % 2 == 1)
-        else:
-            windows = plan(num_frames, window, hop)
+        alternating = blend == "alternate"
+        windows = tiles(num_frames, window, next(calls) % 2 == 1) if alternating else plan(num_frames, window, hop)
         return torch.cat([part[:, :, w.keep - w.start :] for w, part in parts(x_t, t, windows)], dim=2)
 
     return long
