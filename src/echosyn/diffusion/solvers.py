@@ -35,9 +35,11 @@ DIFFUSION: dict[str, tuple[type[Any], Mapping[str, Any]]] = {
     "heun": (HeunDiscreteScheduler, TRAILING),
     "euler": (EulerDiscreteScheduler, TRAILING | {"final_sigmas_type": "zero"}),
 }
-"""For diffusions. DDIM is DPM-Solver++ of order 1; diffusers' own class takes steps of 1000 // steps between times that are
-1000 / steps apart. By Ho et al. 2020, Song et al. 2021, Lu et al. 2022, Zhao et al. 2023 and, the last
-two, Karras et al. 2022."""
+"""For diffusions: Ho et al. 2020, Song et al. 2021, Lu et al. 2022, Zhao et al. 2023, Karras et al. 2022 (the last two).
+
+DDIM is DPM-Solver++ of order 1. diffusers' class of that name steps by ``1000 // steps`` between times that lie
+``1000 / steps`` apart, so that more steps would not always be better.
+"""
 
 CLIP = ("clip_sample", "clip_sample_range")
 """Kept in every config; `echosyn.diffusion.samplers.clipped` obeys them where diffusers' class does not."""

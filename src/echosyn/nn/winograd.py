@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 TILE, STEP = 6, 4
-MIN_CHANNELS = 64
+MIN_CHANNELS = 128
 """Below, moving the tiles costs more than the multiplications that are saved."""
 MAX_TILES = 196
 """Tiles that are transformed at once, so that they stay in the processor's cache."""
@@ -101,7 +101,10 @@ def fits(module: nn.Module) -> bool:
 
 
 def accelerate(network: nn.Module) -> int:
-    """Replace the convolutions that fit, for inference only; how many there were."""
+    """Replace the convolutions that fit, for inference on a CPU only; how many there were.
+
+    The network's ``state_dict`` then lacks their weights: save it before.
+    """
     found = [(name, module) for name, module in network.named_modules() if fits(module)]
     for name, module in found:
         parent, _, last = name.rpartition(".")
