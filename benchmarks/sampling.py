@@ -29,7 +29,7 @@ from echosyn.diffusion.denoiser import pad
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.solvers import solver
 from echosyn.diffusion.windows import plan, tiles
-from echosyn.pipeline.models import prepared, video_pipeline
+from echosyn.pipeline.models import for_decoding, video_pipeline
 from echosyn.training import catalog
 
 SHIPPED = Path(echosyn.__file__).parent / "models"
@@ -108,9 +108,8 @@ def published(quick: bool, kind: str) -> dict[str, float]:
 def same_weights(quick: bool, compiled: bool, steps: int, kind: str) -> dict[str, float]:
     """(b): one video in full; also one plain window and plain decoding, to say what each part brings."""
     vae, unet, scheduler = full_size(quick)
-    cpu = torch.device("cpu")
-    pipeline = LatentVideoPipeline(None, prepared(unet, cpu), solver(scheduler, BEST["scheduler"]))
-    codec = LatentCodec(prepared(vae, cpu))
+    pipeline = LatentVideoPipeline(None, unet, solver(scheduler, BEST["scheduler"]))
+    codec = LatentCodec(for_decoding(vae, torch.device("cpu")))
     if compiled:
         unet.forward, vae.decoder.forward = torch.compile(unet.forward), torch.compile(vae.decoder.forward)
     still, found = torch.randn(1, 4, 14, 14), {}
@@ -173,12 +172,10 @@ def contributions(a: dict[str, float], b: dict[str, float], steps: int, window: 
     """What each change alone makes of (a), from the measured parts; ``together`` is measured in full."""
     cut, alternate = len(plan(FRAMES, window, hop)), len(tiles(FRAMES, window, False))
     step, decode = a["window_step_s"], FRAMES / DECODED_AT_ONCE * a["decode_8_s"]
-    ours = b["denoise_s"] / (steps * alternate)
     total = PUBLISHED_STEPS * cut * step + decode + a["write_s"]
     alone = {
         "solver": steps * cut * step + decode + a["write_s"],
         "windows": PUBLISHED_STEPS * alternate * step + decode + a["write_s"],
-        "network": PUBLISHED_STEPS * cut * ours + decode + a["write_s"],
         "decode": PUBLISHED_STEPS * cut * step + b["decode_s"] + a["write_s"],
     }
     rows = {name: {"seconds": seconds, "ratio": total / seconds} for name, seconds in alone.items()}

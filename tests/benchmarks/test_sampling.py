@@ -18,7 +18,7 @@ def test_the_sampling_benchmark_prints_one_whole_object() -> None:
     found = json.loads(done.stdout)
     for name in ("published_s", "same_weights_s", "fast_s"):
         assert found[name] > 0
-    assert set(found["contributions"]) == {"solver", "windows", "network", "decode", "together", "compile"}
+    assert set(found["contributions"]) == {"solver", "windows", "decode", "together", "compile"}
     assert found["contributions"]["compile"] is None
     for name in ("published", "same_weights"):
         parts = found["parts"][name]

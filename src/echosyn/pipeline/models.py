@@ -13,12 +13,12 @@ from echosyn.errors import ModelError
 from echosyn.nn.winograd import accelerate
 
 
-def prepared(network: Any, device: torch.device) -> Any:
-    """A network for inference on a device; on a CPU wide convolutions become cheaper ones (docs/adr/0011)."""
+def for_decoding(vae: Any, device: torch.device) -> Any:
+    """A VAE for inference on a device; on a CPU its wide convolutions become cheaper ones (docs/adr/0011)."""
     if device.type == "cpu":
-        accelerate(network)
-        network.to(memory_format=torch.channels_last)
-    return network.to(device)
+        accelerate(vae.decoder)
+        vae.to(memory_format=torch.channels_last)
+    return vae.to(device)
 
 
 def codec(vae: Path, device: torch.device, batch_size: int | None = None) -> LatentCodec:
@@ -32,7 +32,7 @@ def image_pipeline(lidm: Path, device: torch.device, scheduler: str | None = Non
     """The LIDM of a model folder, for latents (no VAE); ``scheduler`` names a solver other than its own."""
     folder = weights.resolve(lidm)
     solving = solver(weights.load_scheduler(folder), scheduler)
-    pipeline = LatentImagePipeline(None, prepared(weights.load(folder, "lidm"), device), solving)
+    pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), solving)
     pipeline.to(device)
     return pipeline
 
@@ -50,8 +50,8 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
     facts = weights.load_facts(lvdm)
     check_same_vae(lvdm, facts.vae, vae)
     pipeline = LatentVideoPipeline(
-        prepared(autoencoder, device),
-        prepared(network, device),
+        for_decoding(autoencoder, device),
+        network,
         solving,
         pixels=weights.load_facts(vae).pixels,
         fps=facts.fps,
