@@ -539,7 +539,8 @@ def evaluate(
         _evaluate_steps(synthetic, real, out, steps, lvdm, vae, json, regressor=regressor, seed=seed, device=device,
                         progress=Console(quiet), **asked)  # fmt: skip
         return
-    if ignored := _given(lvdm=lvdm, regressor=regressor, num=num, ef=ef, scheduler=scheduler, hop=hop):
+    blending = blend if blend != "cut" else None
+    if ignored := _given(lvdm=lvdm, regressor=regressor, num=num, ef=ef, scheduler=scheduler, hop=hop, blend=blending):
         raise ConfigError(f"{ignored} has no effect without --steps: give --steps 1,2,4,8 or leave it out")
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
     from echosyn.training import catalog
