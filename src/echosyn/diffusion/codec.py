@@ -9,6 +9,9 @@ from torch import Tensor
 from echosyn.errors import ModelError
 from echosyn.pixels import PixelConvention, convention
 
+ON_CPU, ELSEWHERE = 8, 64
+"""Frames through the VAE at once; on a CPU more of them only leave its cache."""
+
 
 class LatentCodec:
     """A VAE with its pixel convention.
@@ -16,13 +19,13 @@ class LatentCodec:
     Args:
         vae: diffusers' ``AutoencoderKL``; its config holds ``scaling_factor`` (and perhaps ``shift_factor``).
         pixels: how its weights see grey levels.
-        batch_size: frames that go through the VAE at once.
+        batch_size: frames that go through the VAE at once; default `ON_CPU` or `ELSEWHERE`.
     """
 
-    def __init__(self, vae: Any, pixels: PixelConvention | str = "published", batch_size: int = 64) -> None:
+    def __init__(self, vae: Any, pixels: PixelConvention | str = "published", batch_size: int | None = None) -> None:
         self.vae = vae
         self.pixels = convention(pixels) if isinstance(pixels, str) else pixels
-        self.batch_size = batch_size
+        self.batch_size = batch_size or (ON_CPU if self.device.type == "cpu" else ELSEWHERE)
         self.scale = float(vae.config.scaling_factor)
         self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
         if not self.scale > 0:

@@ -16,7 +16,7 @@ from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.guidance import guided
 from echosyn.diffusion.rhythm import Rhythm
 from echosyn.diffusion.samplers import Generators, sample
-from echosyn.diffusion.windows import stitched
+from echosyn.diffusion.windows import BLENDS, Blend, stitched
 from echosyn.errors import ConfigError
 
 OutputType = Literal["latent", "pixel"]
@@ -114,6 +114,7 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         hop: int | None = None,
         on_step: Callable[[int, int], None] | None = None,
         conditions: Mapping[str, Any] | None = None,
+        blend: Blend = "cut",
     ) -> LatentPipelineOutput:
         """Animate stills.
 
@@ -126,13 +127,14 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
             generator: one, or one per item for results that do not depend on the batch.
             latents: starting noise ``(B, C, T, H, W)``.
             output_type: ``"latent"`` or ``"pixel"``.
-            hop: frames between windows; default half a window, as published.
+            hop: frames between windows, at most a window; default half a window, as published.
             on_step: told ``(done, total)`` after each step.
             conditions: further conditions of the network by name, one value for all stills or one for each.
+            blend: how windows become one video; default as published.
 
         Raises:
             ConfigError: the number of EFs is not that of the stills, an EF is outside 0..100, a condition is unknown or
-                missing, or guidance is asked of a network that cannot do without its conditions.
+                missing, guidance is asked of a network that cannot do without its conditions, or windows are impossible.
         """
         stills = conditioning.squeeze(2) if conditioning.ndim == 5 else conditioning
         schema = Schema([Condition.model_validate(c) for c in self.config.conditions])
@@ -143,6 +145,7 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
                 "trained with drop_conditions > 0"
             )
         window = int(self.unet.config.num_frames)
+        hop = checked_hop(window, hop, blend)
         shape = (self.unet.config.out_channels, num_frames or window, *stills.shape[-2:])
         noise = _noise(latents, shape, len(stills), generator)
         stills = stills.to(self.device)
@@ -153,9 +156,26 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         denoise = guided(conditional, unconditional, guidance_scale)
         courses = _courses(self.unet, generator, noise.shape[2], self.config.fps, len(stills))
         per_frame = [] if courses is None else [courses.to(self.device)]
-        denoise = stitched(denoise, window, hop or max(1, window // 2), *per_frame)
+        denoise = stitched(denoise, window, hop, *per_frame, blend=blend)
         x = sample(denoise, noise.to(self.device), self.scheduler, num_inference_steps, generator, on_step)
         return _output(x, self.vae, self.config.pixels, output_type)
+
+
+def checked_hop(window: int, hop: int | None, blend: Blend) -> int:
+    """Frames between windows: as given, or half a window.
+
+    Raises:
+        ConfigError: there is no such window or blend, or a hop that has no effect was given.
+    """
+    if blend not in BLENDS:
+        raise ConfigError(f"--blend {blend}: expected one of {', '.join(BLENDS)}")
+    if hop is not None and blend == "alternate":
+        raise ConfigError(
+            f"--hop {hop} has no effect with --blend alternate, whose windows do not overlap: leave it out"
+        )
+    if hop is not None and not 1 <= hop <= window:
+        raise ConfigError(f"--hop {hop}: expected 1 to {window}, the frames of the network's window")
+    return hop or max(1, window // 2)
 
 
 def sample_size(config: Any) -> tuple[int, int]:

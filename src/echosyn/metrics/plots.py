@@ -1,7 +1,7 @@
 """Plots of reports and of validations, as PNG bytes on white: a readable card in a light and in a dark page."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -86,10 +86,40 @@ def similarity_histogram(
     return _png(figure)
 
 
+def against_steps(steps: Sequence[int], panels: Mapping[str, Mapping[str, Sequence[float | None]]]) -> bytes:
+    """Figures over the number of sampling steps, a panel for each kind of figure.
+
+    Args:
+        steps: Shape ``(n,)``, positive; the axis is logarithmic.
+        panels: By title, lines by label: ``(n,)`` values, ``None`` where there is none.
+
+    Returns:
+        A PNG.
+    """
+    figure = Figure(figsize=(3.6 * len(panels), 3.0), dpi=_DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for (label, values), colour in zip(lines.items(), (BLUE, ORANGE), strict=False):
+            y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+            axes.plot(steps, y, marker="o", markersize=4, linewidth=1.4, color=colour, label=label)
+        _style(axes, title, "Sampling steps", "")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(list(steps), [str(step) for step in steps])
+        axes.minorticks_off()
+        if len(lines) > 1:
+            axes.legend(fontsize=8.5, frameon=False, labelcolor=INK)
+    return _png(figure)
+
+
 def _axes(title: str, x_label: str, y_label: str, size: tuple[float, float] = _SIZE_INCHES) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    _style(axes, title, x_label, y_label)
+    return figure, axes
+
+
+def _style(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     # names may hold a $, which is no formula
     axes.set_title(title, fontsize=11, color=INK, loc="left", fontweight="bold", parse_math=False)
     axes.set_xlabel(x_label, fontsize=10, color=INK, parse_math=False)
@@ -99,7 +129,6 @@ def _axes(title: str, x_label: str, y_label: str, size: tuple[float, float] = _S
     axes.spines[["left", "bottom"]].set_color("#b8c4ca")
     axes.grid(color="#e6ecef", linewidth=0.8)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _legend(axes: Axes, where: Literal["upper left"] = "upper left") -> None:

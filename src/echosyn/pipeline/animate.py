@@ -15,7 +15,9 @@ from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.diffusion.conditions import EF
-from echosyn.diffusion.pipelines import LatentVideoPipeline
+from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
+from echosyn.diffusion.solvers import checked_steps
+from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import video_pipeline
@@ -34,6 +36,12 @@ class Motion:
     steps: int = 64
     guidance_scale: float = 1.0
     batch_size: int = 8
+    scheduler: str | None = None
+    """Solver, one of `echosyn.diffusion.solvers.SOLVERS`; ``None`` for the model's own."""
+    hop: int | None = None
+    """Frames between windows; ``None`` for half a window, as published."""
+    blend: Blend = "cut"
+    """How windows become one video."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """What the model is told besides still and EF, by name; alike for all videos."""
 
@@ -42,6 +50,23 @@ class Motion:
             raise ConfigError(
                 f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1"
             )
+
+    def check(self, pipeline: LatentVideoPipeline) -> None:
+        """Raise `ConfigError` unless the pipeline can take so many steps and has such windows."""
+        checked_steps(self.steps, pipeline.scheduler)
+        checked_hop(int(pipeline.unet.config.num_frames), self.hop, self.blend)
+
+    def described(self) -> dict[str, Any]:
+        """What provenance says; the batch size changes nothing."""
+        return {
+            "frames": self.num_frames,
+            "steps": self.steps,
+            "guidance": self.guidance_scale,
+            "conditions": dict(self.conditions),
+            "scheduler": self.scheduler,
+            "hop": self.hop,
+            "blend": self.blend,
+        }
 
 
 @dataclass(frozen=True)
@@ -114,6 +139,9 @@ def animate(
     ef: EFDistribution | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    scheduler: str | None = None,
+    hop: int | None = None,
+    blend: Blend = "cut",
     conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
     device: str = "auto",
@@ -132,6 +160,9 @@ def animate(
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps; default what suits the model.
         guidance_scale: default what suits the model.
+        scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
+        hop: frames between windows of a long video; default half a window.
+        blend: how windows become one video.
         conditions: further conditions of the model by name, alike for all videos.
         batch_size: videos at a time; does not change them.
         device: where to compute.
@@ -141,18 +172,12 @@ def animate(
     if num is not None and not 1 <= num <= len(indices):
         raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
     indices, hearts = indices[:num], hearts[:num]
-    pipeline = video_pipeline(lvdm, vae, devices.resolve(device))
-    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions)
+    pipeline = video_pipeline(lvdm, vae, devices.resolve(device), scheduler)
+    windows: dict[str, Any] = {"hop": hop, "blend": blend}
+    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions, scheduler, **windows)
+    motion.check(pipeline)
     ef = ef or EFDistribution()
-    settings = {
-        "num": len(indices),
-        "seed": seed,
-        "ef": ef.described(),
-        "frames": num_frames,
-        "steps": motion.steps,
-        "guidance": motion.guidance_scale,
-        "conditions": dict(motion.conditions),
-    }
+    settings = {"num": len(indices), "seed": seed, "ef": ef.described()} | motion.described()
     inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
     with new_folder(out, "animate", settings, inputs) as folder:
         write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
@@ -166,11 +191,16 @@ def motion_for(
     guidance_scale: float | None = None,
     batch_size: int = 8,
     conditions: Mapping[str, str] | None = None,
+    scheduler: str | None = None,
+    *,
+    hop: int | None = None,
+    blend: Blend = "cut",
 ) -> Motion:
     """Settings of the animation, from the model folder where they are not given."""
     facts = weights.load_facts(weights.resolve(lvdm))
     guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
-    return Motion(num_frames, steps or facts.num_inference_steps, guidance, batch_size, conditions or {})
+    steps = facts.num_inference_steps if steps is None else steps
+    return Motion(num_frames, steps, guidance, batch_size, scheduler, hop, blend, conditions or {})
 
 
 def write_videos(
@@ -201,6 +231,8 @@ def write_videos(
                 generator=rng.generators(seed, "motion", indices[first : first + motion.batch_size]),
                 output_type="pixel",
                 conditions=motion.conditions,
+                hop=motion.hop,
+                blend=motion.blend,
             )
             assert output.videos is not None
             for path, frames in zip(paths, output.videos, strict=True):

@@ -106,9 +106,9 @@ def evaluate(
         for side, model in models.items():
             predicted = predict_ef(real, sets.held_out, model, device=device, progress=progress)
             of_real = of_real or predicted
-            numbers["utility"][f"train on {side}"] = _agreement(predicted, sets.held_out, seed)
+            numbers["utility"][f"train on {side}"] = agreement(predicted, sets.held_out, seed)
         assert of_real is not None
-        numbers["ef_adherence"] = _agreement(of_synthetic, sets.synthetic_records, seed)
+        numbers["ef_adherence"] = agreement(of_synthetic, sets.synthetic_records, seed)
         numbers["ef_by_area"] = {
             "synthetic": by_area(synthetic, sets.synthetic_records[:AREA_VIDEOS], seed, progress),
             "real": by_area(real, sets.held_out[:AREA_VIDEOS], seed, progress),
@@ -183,7 +183,8 @@ def _regressor(data: Path, run: Path, settings: StageSettings, device: str, prog
     return run / "model"
 
 
-def _agreement(predictions: Predictions, records: Sequence[Record], seed: int) -> dict[str, Any]:
+def agreement(predictions: Predictions, records: Sequence[Record], seed: int) -> dict[str, Any]:
+    """Agreement of predicted EFs with the labels of the same videos, where there are any."""
     known = [i for i, r in enumerate(records) if r.ef is not None]
     target = [records[i].ef for i in known]
     groups = [records[i].patient for i in known]

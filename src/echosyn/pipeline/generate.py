@@ -10,6 +10,7 @@ from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import weights
+from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering
 from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
@@ -46,6 +47,9 @@ def generate(
     ef: EFDistribution | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
+    scheduler: str | None = None,
+    hop: int | None = None,
+    blend: Blend = "cut",
     conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
     false_rejection_rate: float = 0.05,
@@ -65,6 +69,9 @@ def generate(
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps of the video model; default what suits it.
         guidance_scale: of the video model; default what suits it.
+        scheduler: solver of the video model, one of `echosyn.diffusion.solvers.SOLVERS`; default its own.
+        hop: frames between windows of a long video; default half a window.
+        blend: how windows become one video.
         conditions: further conditions of the video model by name, alike for all videos.
         batch_size: videos at a time; does not change them.
         false_rejection_rate: of the filter.
@@ -81,12 +88,14 @@ def generate(
     where = devices.resolve(device)
     needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
     folders = {stage: weights.resolve(models[stage]) for stage in needed}
-    animator = video_pipeline(folders["lvdm"], folders["vae"], where)
-    motion = motion_for(folders["lvdm"], num_frames, steps, guidance_scale, batch_size, conditions)
+    animator = video_pipeline(folders["lvdm"], folders["vae"], where, scheduler)
+    windows: dict[str, Any] = {"hop": hop, "blend": blend}
+    asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
+    motion = motion_for(folders["lvdm"], *asked, **windows)
+    motion.check(animator)
     ef = ef or EFDistribution()
-    settings = {"num": num, "seed": seed, "ef": ef.described(), "frames": num_frames, "steps": motion.steps}
-    settings |= {"conditions": dict(motion.conditions)}
-    settings |= {"guidance": motion.guidance_scale, "rate": false_rejection_rate, "complete": complete_with_rejected}
+    settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()
+    settings |= {"rate": false_rejection_rate, "complete": complete_with_rejected}
     inputs = folders | ({"reference": reference} if reference is not None else {})
     with new_folder(out, "generate", settings, inputs) as folder:
         screen = None

@@ -8,38 +8,51 @@ import torch
 from echosyn import weights
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
+from echosyn.diffusion.solvers import solver
 from echosyn.errors import ModelError
+from echosyn.nn.winograd import accelerate
 
 
-def codec(vae: Path, device: torch.device, batch_size: int = 64) -> LatentCodec:
+def for_decoding(vae: Any, device: torch.device) -> Any:
+    """A VAE for inference on a device; on a CPU its wide convolutions become cheaper ones (docs/adr/0011)."""
+    if device.type == "cpu":
+        accelerate(vae.decoder)
+        vae.to(memory_format=torch.channels_last)
+    return vae.to(device)
+
+
+def codec(vae: Path, device: torch.device, batch_size: int | None = None) -> LatentCodec:
     """The VAE of a model folder with its pixel convention."""
     folder = weights.resolve(vae)
     model = weights.load(folder, "vae").to(device)
     return LatentCodec(model, weights.load_facts(folder).pixels, batch_size)
 
 
-def image_pipeline(lidm: Path, device: torch.device) -> LatentImagePipeline:
-    """The LIDM of a model folder, for latents (no VAE)."""
+def image_pipeline(lidm: Path, device: torch.device, scheduler: str | None = None) -> LatentImagePipeline:
+    """The LIDM of a model folder, for latents (no VAE); ``scheduler`` names a solver other than its own."""
     folder = weights.resolve(lidm)
-    pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), weights.load_scheduler(folder))
+    solving = solver(weights.load_scheduler(folder), scheduler)
+    pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), solving)
     pipeline.to(device)
     return pipeline
 
 
-def video_pipeline(lvdm: Path, vae: Path, device: torch.device) -> LatentVideoPipeline:
-    """The LVDM and VAE of two model folders.
+def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str | None = None) -> LatentVideoPipeline:
+    """The LVDM and VAE of two model folders; ``scheduler`` names a solver other than the LVDM's own.
 
     Raises:
         ModelError: one is of the wrong kind, or the LVDM was trained on latents of another VAE.
+        ConfigError: the solver is unknown or cannot integrate this model.
     """
     lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
+    solving = solver(weights.load_scheduler(lvdm), scheduler)
     network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
     facts = weights.load_facts(lvdm)
     check_same_vae(lvdm, facts.vae, vae)
     pipeline = LatentVideoPipeline(
-        autoencoder,
+        for_decoding(autoencoder, device),
         network,
-        weights.load_scheduler(lvdm),
+        solving,
         pixels=weights.load_facts(vae).pixels,
         fps=facts.fps,
         guidance=facts.drop_conditions > 0,

@@ -11,6 +11,7 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import stills
 from echosyn.diffusion.pipelines import LatentImagePipeline
+from echosyn.diffusion.solvers import checked_steps
 from echosyn.errors import ConfigError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import image_pipeline
@@ -27,6 +28,7 @@ def sample(
     num: int,
     seed: int,
     steps: int | None = None,
+    scheduler: str | None = None,
     batch_size: int = 32,
     device: str = "auto",
     progress: Progress = silent,
@@ -39,15 +41,17 @@ def sample(
         num: how many.
         seed: of their noise.
         steps: sampling steps; default what suits the model.
+        scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
         batch_size: stills at a time; does not change them.
         device: where to compute.
         progress: told how many are done.
     """
     if num < 1 or batch_size < 1:
         raise ConfigError(f"--num {num} --batch-size {batch_size}: expected at least 1")
-    pipeline = image_pipeline(lidm, devices.resolve(device))
-    steps = steps or weights.load_facts(weights.resolve(lidm)).num_inference_steps
-    settings = {"num": num, "seed": seed, "steps": steps}
+    pipeline = image_pipeline(lidm, devices.resolve(device), scheduler)
+    facts = weights.load_facts(weights.resolve(lidm))
+    steps = checked_steps(facts.num_inference_steps if steps is None else steps, pipeline.scheduler)
+    settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
     with new_folder(out, "sample", settings, {"lidm": weights.resolve(lidm)}) as folder:
         for first in range(0, num, SHARD):
             indices = range(first, min(first + SHARD, num))

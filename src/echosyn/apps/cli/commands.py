@@ -74,6 +74,15 @@ Config = Annotated[
 ]
 Frames = Annotated[int, typer.Option(help="Frames of a video.")]
 Steps = Annotated[int | None, typer.Option(help="Sampling steps; default what suits the model.", show_default=False)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Solver: ddpm, ddim, dpm++, unipc, heun, euler; default the model's own.", show_default=False),
+]
+Hop = Annotated[
+    int | None,
+    typer.Option(help="Frames between windows of a long video; default half a window.", show_default=False),
+]
+Blending = Annotated[str, typer.Option("--blend", help="How windows become one: cut, linear, cosine, alternate.")]
 Guidance = Annotated[
     float | None, typer.Option(help="Guidance scale; default what suits the model.", show_default=False)
 ]
@@ -322,6 +331,7 @@ def sample(
     num: Annotated[int, typer.Option(help="How many hearts.")] = 16,
     seed: Seed = 0,
     steps: Steps = None,
+    scheduler: Scheduler = None,
     batch_size: Batch = 32,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -330,13 +340,8 @@ def sample(
     """Invent latent hearts: the candidates."""
     from echosyn.pipeline.sample import sample as sample_stills
 
-    progress = Console(quiet)
-    show(
-        sample_stills(
-            out, lidm=lidm, num=num, seed=seed, steps=steps, batch_size=batch_size, device=device, progress=progress
-        ),
-        json,
-    )
+    how: dict[str, Any] = {"steps": steps, "scheduler": scheduler, "batch_size": batch_size, "device": device}
+    show(sample_stills(out, lidm=lidm, num=num, seed=seed, progress=Console(quiet), **how), json)
 
 
 @app.command("filter")
@@ -377,6 +382,9 @@ def animate(
     ef_from: EFFrom = None,
     seed: Seed = 0,
     steps: Steps = None,
+    scheduler: Scheduler = None,
+    hop: Hop = None,
+    blend: Blending = "cut",
     guidance: Guidance = None,
     condition: Condition = None,
     batch_size: Batch = 8,
@@ -398,6 +406,9 @@ def animate(
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
+        scheduler=scheduler,
+        hop=hop,
+        blend=cast(Any, blend),
         guidance_scale=guidance,
         conditions=conditions_of(condition or []),
         batch_size=batch_size,
@@ -427,6 +438,9 @@ def generate(
     ef: EF = None,
     ef_from: EFFrom = None,
     steps: Steps = None,
+    scheduler: Scheduler = None,
+    hop: Hop = None,
+    blend: Blending = "cut",
     guidance: Guidance = None,
     condition: Condition = None,
     batch_size: Batch = 8,
@@ -452,6 +466,9 @@ def generate(
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
+        scheduler=scheduler,
+        hop=hop,
+        blend=cast(Any, blend),
         guidance_scale=guidance,
         conditions=conditions_of(condition or []),
         batch_size=batch_size,
@@ -466,10 +483,17 @@ def generate(
 
 @app.command()
 def evaluate(
-    synthetic: Annotated[Path, typer.Argument(help="Synthetic dataset folder.", show_default=False)],
+    synthetic: Annotated[
+        Path, typer.Argument(help="Synthetic dataset folder; with --steps a folder of stills.", show_default=False)
+    ],
     real: Annotated[Path, typer.Argument(help="Real dataset folder.", show_default=False)],
     out: Out,
-    vae: Annotated[Path | None, typer.Option(help="VAE whose reconstruction to report.", show_default=False)] = None,
+    vae: Annotated[
+        Path | None,
+        typer.Option(
+            help="VAE whose reconstruction to report; with --steps the one to decode with.", show_default=False
+        ),
+    ] = None,
     made_by: Annotated[
         list[Path] | None,
         typer.Option(
@@ -481,12 +505,41 @@ def evaluate(
     preset: Preset = "phantom",
     config: Config = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of the EF regressors.")] = None,
-    seed: Annotated[int, typer.Option(help="Of bootstrap and subsampling.")] = 0,
+    steps: Annotated[
+        str | None,
+        typer.Option(help="Compare numbers of sampling steps of one model, such as 1,2,4,8.", show_default=False),
+    ] = None,
+    lvdm: Annotated[Path | None, typer.Option(help="With --steps: the video model.", show_default=False)] = None,
+    regressor: Annotated[
+        Path | None, typer.Option(help="With --steps: EF regressor, for its view and the FD.", show_default=False)
+    ] = None,
+    num: Annotated[int | None, typer.Option(help="With --steps: so many stills.", show_default=False)] = None,
+    frames: Annotated[int, typer.Option(help="With --steps: frames of a video.")] = 64,
+    ef: EF = None,
+    scheduler: Scheduler = None,
+    hop: Hop = None,
+    blend: Blending = "cut",
+    seed: Annotated[int, typer.Option(help="Of bootstrap and subsampling; with --steps also of the videos.")] = 0,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Compare a synthetic dataset with a real one: OUT/report.json and OUT/index.html."""
+    """Compare a synthetic dataset with a real one, or numbers of sampling steps: OUT/report.json and a page or plot."""
+    if steps is not None:
+        asked = {
+            "num": num,
+            "num_frames": frames,
+            "ef": _ef(ef, None),
+            "scheduler": scheduler,
+            "hop": hop,
+            "blend": blend,
+        }
+        _evaluate_steps(synthetic, real, out, steps, lvdm, vae, json, regressor=regressor, seed=seed, device=device,
+                        progress=Console(quiet), **asked)  # fmt: skip
+        return
+    blending = blend if blend != "cut" else None
+    if ignored := _given(lvdm=lvdm, regressor=regressor, num=num, ef=ef, scheduler=scheduler, hop=hop, blend=blending):
+        raise ConfigError(f"{ignored} has no effect without --steps: give --steps 1,2,4,8 or leave it out")
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
     from echosyn.training import catalog
 
@@ -622,6 +675,27 @@ def doctor(json: Json = False) -> None:
         typer.echo(f"problem: {problem}", err=True)
     if not report["ok"]:
         sys.exit(2)
+
+
+def _evaluate_steps(
+    kept: Path, real: Path, out: Path, steps: str, lvdm: Path | None, vae: Path | None, json: bool, **asked: Any
+) -> None:
+    from echosyn.pipeline.steps import as_text, compare_steps, steps_of
+
+    if lvdm is None or vae is None:
+        raise ConfigError(f"evaluate --steps {steps}: needs the model to compare: give --lvdm and --vae")
+    result = compare_steps(kept, real, out, lvdm=lvdm, vae=vae, steps=steps_of(steps), **asked)
+    table = result.pop("table")
+    if json:
+        show(result, as_json=True)
+        return
+    typer.echo(as_text(table))
+    show(result, as_json=False)
+
+
+def _given(**options: object) -> str:
+    """The first option that was given, as the user spells it."""
+    return next((f"--{name}" for name, value in options.items() if value is not None), "")
 
 
 def _ef(text: str | None, dataset: Path | None) -> Any:

@@ -1,0 +1,255 @@
+"""``echosyn evaluate --steps``: what do more sampling steps buy? One model, the same hearts, noise and EFs at each number."""
+
+import csv
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import filelist, stills, video
+from echosyn.data.records import Record
+from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
+from echosyn.diffusion.windows import borders
+from echosyn.errors import ConfigError, DataError
+from echosyn.metrics import plots
+from echosyn.metrics.physiology import seam_score
+from echosyn.pipeline.animate import EFDistribution, Motion, motion_for, write_videos
+from echosyn.pipeline.evaluate import agreement, by_area, frechet
+from echosyn.pipeline.folder import new_folder, write_json
+from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.predict import Predictions, predict_ef
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
+
+COLUMNS = {
+    "steps": "steps",
+    "seconds": "s/video",
+    "area_r2": "R2 (area)",
+    "area_mae": "MAE (area)",
+    "area_pearson": "r (area)",
+    "unmeasured": "no area",
+    "regressor_r2": "R2 (regr.)",
+    "regressor_mae": "MAE (regr.)",
+    "frechet": "FD",
+    "seam": "seam",
+    "difference": "pixels",
+}
+"""Columns of the table and what stands above them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """The real side: held-out videos, and what the regressor says about them if there is one."""
+
+    dataset: Path
+    records: list[Record]
+    regressor: Path | None
+    read: Predictions | None
+
+
+def steps_of(text: str) -> list[int]:
+    """``1,2,4`` -> ``[1, 2, 4]``, rising, each once.
+
+    Raises:
+        ConfigError: not whole numbers from 1 on.
+    """
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) >= 1 for part in parts):
+        raise ConfigError(f"--steps {text}: expected whole numbers from 1 on, such as 1,2,4,8")
+    return sorted({int(part) for part in parts})
+
+
+def compare_steps(
+    kept: Path,
+    real: Path,
+    out: Path,
+    *,
+    lvdm: Path,
+    vae: Path,
+    steps: Sequence[int],
+    regressor: Path | None = None,
+    num: int | None = None,
+    num_frames: int = 64,
+    ef: EFDistribution | None = None,
+    scheduler: str | None = None,
+    hop: int | None = None,
+    blend: Any = "cut",
+    guidance_scale: float | None = None,
+    seed: int = 0,
+    batch_size: int = 8,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write ``OUT/report.json``, ``steps.csv``, ``steps.png`` and a dataset folder ``steps-N`` for each number of steps.
+
+    Args:
+        kept: folder of stills.
+        real: dataset folder; its VAL and TEST videos say how good the measurements are and give the Fréchet distance.
+        out: new folder.
+        lvdm: model folder of the video model.
+        vae: model folder of the VAE.
+        steps: numbers of sampling steps.
+        regressor: model folder of an EF regressor; without it there is no Fréchet distance.
+        num: only the first so many stills; default all.
+        num_frames: length of the videos.
+        ef: where requested EFs come from; default uniform 10..90.
+        scheduler: solver; default the model's own.
+        hop: frames between windows; default half a window.
+        blend: how windows become one video.
+        guidance_scale: default what suits the model.
+        seed: of noise, EFs, bootstrap and subsampling.
+        batch_size: videos at a time.
+        device: where to compute.
+        progress: told what is done.
+    """
+    indices, hearts = stills.read(kept)
+    if num is not None and not 1 <= num <= len(indices):
+        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
+    indices, hearts = indices[:num], hearts[:num]
+    held_out = _held_out(real)
+    models = {"lvdm": lvdm, "vae": vae} | ({"regressor": regressor} if regressor else {})
+    refuse_seen(models.values(), held_out)
+    pipeline = video_pipeline(lvdm, vae, devices.resolve(device), scheduler)
+    windows: dict[str, Any] = {"hop": hop, "blend": blend}
+    motion = motion_for(lvdm, num_frames, max(steps), guidance_scale, batch_size, None, scheduler, **windows)
+    motion.check(pipeline)
+    ef = ef or EFDistribution()
+    settings = {"num": len(indices), "seed": seed, "ef": ef.described()} | motion.described() | {"steps": list(steps)}
+    inputs = {"kept": kept, "real": real} | {name: weights.resolve(path) for name, path in models.items()}
+    with new_folder(out, "evaluate --steps", settings, inputs, keep=True) as folder:
+        of_real = predict_ef(real, held_out, regressor, device=device, progress=progress) if regressor else None
+        yardstick = Yardstick(real, held_out, regressor, of_real)
+        rows: list[dict[str, Any]] = []
+        for number in sorted(steps, reverse=True):
+            made = folder / f"steps-{number:04d}"
+            found = _animated(pipeline, indices, hearts, seed, ef, replace(motion, steps=number), made, progress)
+            best = folder / f"steps-{max(steps):04d}"
+            rows.insert(0, _row(made, best, number, found, yardstick, pipeline, motion, seed, device, progress))
+        known = {"real": {"by_area": by_area(real, held_out, seed, progress)}, "rows": rows}
+        write_json(folder / "report.json", known)
+        table = [_flat(row) for row in rows]
+        _write_csv(folder / "steps.csv", table)
+        (folder / "steps.png").write_bytes(_plot(table))
+    return {"report": str(out / "report.json"), "plot": str(out / "steps.png"), "table": table, "rows": rows}
+
+
+def as_text(table: Sequence[Mapping[str, Any]]) -> str:
+    """The table for a terminal: columns that say nothing are left out."""
+    names = [name for name in COLUMNS if any(row[name] is not None for row in table)]
+    cells = [[COLUMNS[name] for name in names], *([_text(row[name]) for name in names] for row in table)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+
+
+def _held_out(real: Path) -> list[Record]:
+    records = filelist.read(real)
+    refuse_both_sides(real, records)
+    held_out = [r for r in records if r.split != "TRAIN" and r.ef is not None]
+    if not held_out:
+        raise DataError(f"{real}: no VAL or TEST video with an EF; the yardstick is videos that no model has seen")
+    return held_out
+
+
+def _animated(
+    pipeline: LatentVideoPipeline,
+    indices: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    folder: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Records and seconds; a finished number of steps is not made again."""
+    said = folder / "seconds.json"
+    if said.is_file():
+        seconds = json.loads(said.read_text())["seconds"]
+    else:
+        folder.mkdir(exist_ok=True)
+        started, processor = time.perf_counter(), time.process_time()
+        write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
+        seconds = {"wall": time.perf_counter() - started, "cpu": time.process_time() - processor}
+        write_json(said, {"seconds": seconds})
+    return {"records": filelist.read(folder), "seconds": {k: v / len(indices) for k, v in seconds.items()}}
+
+
+def _row(
+    made: Path,
+    best: Path,
+    steps: int,
+    found: Mapping[str, Any],
+    yardstick: Yardstick,
+    pipeline: LatentVideoPipeline,
+    motion: Motion,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    records = found["records"]
+    row = {"steps": steps, "seconds": found["seconds"], "by_area": by_area(made, records, seed, progress)}
+    row |= _pixels(made, best, records, pipeline, motion)
+    if yardstick.regressor is not None and yardstick.read is not None:
+        read = predict_ef(made, records, yardstick.regressor, device=device, progress=progress)
+        row["by_regressor"] = agreement(read, records, seed)
+        row["frechet"] = frechet(read, yardstick.read, [r.patient for r in yardstick.records], seed)
+    return row
+
+
+def _pixels(
+    made: Path, best: Path, records: Sequence[Record], pipeline: LatentVideoPipeline, motion: Motion
+) -> dict[str, float | None]:
+    """Seam score, and mean absolute difference in grey levels to the video of most steps; means over the videos."""
+    window = int(pipeline.unet.config.num_frames)
+    at = borders(motion.num_frames, window, checked_hop(window, motion.hop, motion.blend), motion.blend)
+    index, most, seams, differences = filelist.VideoIndex(made), filelist.VideoIndex(best), [], []
+    for record in records:
+        frames = video.read(index.path(record)).grey()
+        other = video.read(most.path(record)).grey()
+        differences.append(float(np.abs(frames.astype(np.float32) - other).mean()))
+        if at:
+            seams.append(seam_score(frames, at))
+    return {"seam": float(np.mean(seams)) if seams else None, "difference": float(np.mean(differences))}
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the table."""
+    area, regressor = row["by_area"], row.get("by_regressor")
+    figures = {f"area_{name}": area[name]["value"] for name in ("r2", "mae", "pearson")}
+    figures |= {f"regressor_{name}": regressor[name]["value"] if regressor else None for name in ("r2", "mae")}
+    rest = {"steps": row["steps"], "seconds": row["seconds"]["wall"], "unmeasured": area["unmeasured"]}
+    rest |= {"seam": row["seam"], "difference": row["difference"], "frechet": row.get("frechet", {}).get("value")}
+    return {name: (figures | rest)[name] for name in COLUMNS}
+
+
+def _write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(COLUMNS))
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _plot(table: Sequence[Mapping[str, Any]]) -> bytes:
+    panels = {"R2 of requested and measured EF": {"by area": "area_r2", "by regressor": "regressor_r2"}}
+    panels |= {"Fréchet distance": {"to held-out real": "frechet"}, "Seconds a video": {"made and written": "seconds"}}
+    filled = {
+        title: {label: [row[name] for row in table] for label, name in lines.items() if _any(table, name)}
+        for title, lines in panels.items()
+    }
+    return plots.against_steps([row["steps"] for row in table], {t: lines for t, lines in filled.items() if lines})
+
+
+def _any(table: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(row[name] is not None for row in table)
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3g}"
