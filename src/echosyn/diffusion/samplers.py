@@ -63,11 +63,13 @@ def clipped(denoise: Denoiser, scheduler: Any) -> Denoiser:
         alpha, sigma = 1 / (1 + ratio**2) ** 0.5, ratio / (1 + ratio**2) ** 0.5
         match kind:
             case "epsilon":
-                x0 = ((x_t - sigma * prediction) / alpha).clamp(-limit, limit)
-                return (x_t - alpha * x0) / sigma
+                x0: Tensor = ((x_t - sigma * prediction) / alpha).clamp(-limit, limit)
+                epsilon: Tensor = (x_t - alpha * x0) / sigma
+                return epsilon
             case "v_prediction":
                 x0 = alpha * x_t - sigma * prediction
-                return prediction + (x0 - x0.clamp(-limit, limit)) / sigma
+                velocity: Tensor = prediction + (x0 - x0.clamp(-limit, limit)) / sigma
+                return velocity
             case _:
                 return prediction.clamp(-limit, limit)
 

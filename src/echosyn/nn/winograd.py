@@ -108,5 +108,5 @@ def accelerate(network: nn.Module) -> int:
     found = [(name, module) for name, module in network.named_modules() if fits(module)]
     for name, module in found:
         parent, _, last = name.rpartition(".")
-        setattr(network.get_submodule(parent), last, WinogradConv2d(module))  # type: ignore[arg-type]
+        setattr(network.get_submodule(parent), last, WinogradConv2d(module))
     return len(found)

@@ -44,6 +44,8 @@ class Motion:
     """How windows become one video."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """What the model is told besides still and EF, by name; alike for all videos."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further columns of FileList.csv, alike for all videos: what the stills are known to be."""
 
     def __post_init__(self) -> None:
         if min(self.num_frames, self.steps, self.batch_size) < 1:
@@ -253,5 +255,5 @@ def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline
         width=width,
         fps=float(pipeline.config.fps),
         num_frames=motion.num_frames,
-        extra={columns.get(name, name): value for name, value in motion.conditions.items()},
+        extra=dict(motion.columns) | {columns.get(name, name): value for name, value in motion.conditions.items()},
     )

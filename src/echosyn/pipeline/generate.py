@@ -1,7 +1,7 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def generate(
     animator = video_pipeline(folders["lvdm"], folders["vae"], where, scheduler)
     windows: dict[str, Any] = {"hop": hop, "blend": blend}
     asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
-    motion = motion_for(folders["lvdm"], *asked, **windows)
+    known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
+    motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
     motion.check(animator)
     ef = ef or EFDistribution()
     settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()

@@ -47,15 +47,15 @@ STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
 
 FOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "vae": ("vae",),
-    "lidm": ("lidm", "lidm_dynamic", "lidm_ped_a4c", "lidm_ped_psax"),
+    "lidm": ("lidm", "lidm_dynamic", "lidm_ped_a4c", "lidm_ped_psax", "lidm_a4c", "lidm_psax"),
     "lvdm": ("lvdm",),
     "reid": ("reid", "reidentification_dynamic", "reidentification_ped_a4c", "reidentification_ped_psax"),
     "ef": ("ef", "regression_dynamic", "regression_ped_a4c", "regression_ped_psax"),
 }
-"""Where a folder of models keeps each stage: our name first, then those of the published layout."""
+"""Where a folder of models keeps each stage: our name first, then those of the published layout and of what ships."""
 
-VARIANTS = ("dynamic", "ped_a4c", "ped_psax")
-"""The datasets of the published layout; where a stage has a model for each, its folder name ends in one."""
+VARIANTS = ("dynamic", "ped_a4c", "ped_psax", "a4c", "psax")
+"""The datasets of the published layout, and views; where a stage has a model for each, its folder name ends in one."""
 
 PUBLISHED_FILES: dict[str, str] = {"reid": "*_best_network.pth"}
 """Published weights that are no diffusers folder, by stage."""
@@ -209,7 +209,7 @@ def find(models: Path, stage: str, variant: str | None = None) -> Path:
     """
     if not models.is_dir():
         raise ModelError(f"{models}: no such folder of models")
-    names = [name for name in FOLDER_NAMES[stage] if variant is None or not name.endswith(_others(variant))]
+    names = [name for name in FOLDER_NAMES[stage] if variant is None or _variant(name) in (None, variant)]
     found = [models / name for name in names if (models / name).is_dir()]
     if not found:
         raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(names)}")
@@ -255,8 +255,9 @@ def _published_checkpoint(folder: Path, stage: str) -> Path | None:
     return found[0]
 
 
-def _others(variant: str) -> tuple[str, ...]:
-    return tuple(f"_{other}" for other in VARIANTS if other != variant)
+def _variant(name: str) -> str | None:
+    """Of which dataset or view the model of a folder name is; none says nothing of it."""
+    return next((v for v in sorted(VARIANTS, key=len, reverse=True) if name.endswith(f"_{v}")), None)
 
 
 def _config(folder: Path) -> dict[str, Any]:

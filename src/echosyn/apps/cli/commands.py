@@ -56,11 +56,13 @@ class StageName(StrEnum):
 
 
 class Variant(StrEnum):
-    """The datasets that EchoNet-Synthetic publishes models for."""
+    """The datasets that EchoNet-Synthetic publishes models for, and the views of the models that ship."""
 
     dynamic = "dynamic"
     ped_a4c = "ped_a4c"
     ped_psax = "ped_psax"
+    a4c = "a4c"
+    psax = "psax"
 
 
 Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
@@ -423,11 +425,14 @@ def generate(
     out: Out,
     models: Annotated[
         Path | None,
-        typer.Option(help="Folder with vae, lidm, lvdm and reid, or their published names.", show_default=False),
+        typer.Option(
+            help="Folder with vae, lidm, lvdm and reid, or their published names; default: what ships, for the phantom.",
+            show_default=False,
+        ),
     ] = None,
     dataset: Annotated[
         Variant | None,
-        typer.Option(help="Which published LIDM and Re-ID, where there are several.", show_default=False),
+        typer.Option(help="Which LIDM and Re-ID, where there are several: dataset or view.", show_default=False),
     ] = None,
     num: Annotated[int, typer.Option(help="Videos.")] = 16,
     seed: Seed = 0,
@@ -455,7 +460,7 @@ def generate(
     from echosyn.pipeline.generate import generate as generate_dataset
 
     if models is None:
-        raise ConfigError("--models is missing: this version ships no models; give the models/ folder of `echosyn run`")
+        models, dataset = weights.shipped(), dataset or Variant.a4c
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
     result = generate_dataset(
         out,
