@@ -32,6 +32,7 @@ def run(
     *,
     preset: str = "phantom",
     models: Path | None = None,
+    variant: str | None = None,
     num: int = 16,
     num_frames: int = 128,
     seed: int = 0,
@@ -51,6 +52,7 @@ def run(
         out: new folder.
         preset: settings of all stages.
         models: folder of trained models; stages that it lacks are trained.
+        variant: which of `weights.VARIANTS`, where the folder has several models of a stage.
         num: videos to generate.
         num_frames: their length.
         seed: of the generation.
@@ -66,14 +68,17 @@ def run(
         raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
     _check(dataset, records)
     for stage in TRAINED:
-        if (given := _given(models, stage)) is not None:
+        if (given := _given(models, stage, variant)) is not None:
             weights.load(given, stage)  # a wrong folder is refused before minutes of training
             refuse_seen([given], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
     call |= {"num": num, "frames": num_frames, "seed": seed}
+    if variant is not None:
+        call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        found = _models(dataset, folder, models, settings, device, progress)
+        found = {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
+        _complete(found, dataset, folder, settings, device, progress)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():
             generate(
@@ -113,17 +118,16 @@ def result(out: Path) -> dict[str, Any]:
     }
 
 
-def _models(
+def _complete(
+    found: dict[str, Path],
     dataset: Path,
     folder: Path,
-    models: Path | None,
     settings: Mapping[str, StageSettings],
     device: str,
     progress: Progress,
-) -> dict[str, Path]:
-    """Model folders of all stages, trained where they are not given; encodes the latents on the way."""
+) -> None:
+    """Train the stages of which no model folder was found; encodes the latents on the way."""
     latents = folder / "latents"
-    found = {stage: path for stage in TRAINED if (path := _given(models, stage)) is not None}
     for stage in TRAINED:
         if stage not in found:
             run_folder = folder / "models" / stage
@@ -134,7 +138,6 @@ def _models(
             found[stage] = run_folder / "model"
         if stage == "vae" and not latents.exists():
             encode(dataset, latents, vae=found["vae"], posterior="mean", device=device, progress=progress)
-    return found
 
 
 def _input(
@@ -148,14 +151,14 @@ def _input(
     return latents, settings
 
 
-def _given(models: Path | None, stage: str) -> Path | None:
+def _given(models: Path | None, stage: str, variant: str | None) -> Path | None:
     """The folder of a stage among given models, if there is one."""
     if models is None:
         return None
     if not models.is_dir():
         raise ModelError(f"{models}: no such folder of models")
     try:
-        return weights.find(models, stage)
+        return weights.find(models, stage, variant)
     except ModelError:
         return None
 

@@ -651,6 +651,9 @@ def quickstart(
     out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
     patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 140,
     num: Annotated[int, typer.Option(help="Videos to generate.")] = 24,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train small models instead of using those that ship.")
+    ] = False,
     seed: Seed = 0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="STAGE.NAME=VALUE, such as vae.loop.steps=500.")
@@ -659,11 +662,18 @@ def quickstart(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Do everything on the phantom, with nothing but this package: minutes on a laptop."""
+    """Do everything on the phantom, with nothing but this package: under three minutes on a laptop."""
     from echosyn.pipeline.quickstart import quickstart as run_quickstart
 
     result = run_quickstart(
-        out, patients=patients, num=num, seed=seed, overrides=set_ or [], device=device, progress=Console(quiet)
+        out,
+        patients=patients,
+        num=num,
+        seed=seed,
+        train=train,
+        overrides=set_ or [],
+        device=device,
+        progress=Console(quiet),
     )
     show(result, json)
     _warn_unless_releasable(result)
