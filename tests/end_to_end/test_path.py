@@ -208,10 +208,22 @@ def test_run_takes_given_models(program, dataset, workshop, all_tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_quickstart(program, all_tiny, tmp_path):
-    arguments = ["quickstart", tmp_path / "q", "--patients", 8, "--num", 4, *all_tiny, "--json"]
+def test_quickstart_with_training(program, all_tiny, tmp_path):
+    arguments = ["quickstart", tmp_path / "q", "--train", "--patients", 8, "--num", 4, *all_tiny, "--json"]
     result = program.good(*arguments).json
-    assert_is_a_run(tmp_path / "q" / "run", result, num=4)
+    assert_is_a_run(tmp_path / "q" / "trained", result, num=4)
+    assert program.good(*arguments).json == result
+
+
+@pytest.mark.slow
+def test_quickstart_with_the_models_that_ship(program, tmp_path):
+    arguments = ["quickstart", tmp_path / "q", "--json"]
+    result = program.good(*arguments).json
+    out = tmp_path / "q" / "run"
+    assert names(out) == {"latents", "synthetic", "report", "provenance.json"}
+    records = filelist.read(out / "synthetic")
+    assert {r.extra["View"] for r in records} == {"A4C"}
+    assert result["releasable"]
     assert program.good(*arguments).json == result
 
 

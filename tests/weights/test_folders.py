@@ -201,3 +201,11 @@ def test_of_several_published_models_one_is_chosen_or_asked_for(tmp_path: Path, 
     assert weights.find(tmp_path, "lvdm", "ped_psax").name == "lvdm"
     with pytest.raises(ModelError, match="has no lidm model; expected a folder named lidm or lidm_ped_a4c"):
         weights.find(tmp_path, "lidm", "ped_a4c")
+
+
+def test_a_view_is_no_pediatric_dataset(tmp_path: Path) -> None:
+    for name in ("lidm_ped_a4c", "lidm_a4c", "lidm_psax"):
+        (tmp_path / name).mkdir()
+    assert weights.find(tmp_path, "lidm", "a4c").name == "lidm_a4c"
+    assert weights.find(tmp_path, "lidm", "psax").name == "lidm_psax"
+    assert weights.find(tmp_path, "lidm", "ped_a4c").name == "lidm_ped_a4c"
