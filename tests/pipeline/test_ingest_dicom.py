@@ -56,7 +56,7 @@ def planted(folder: Path, count: int, first: int = 100) -> tuple[list[str], dict
         number = first + i
         who = hospital.person(number)
         words |= set(who.strings)
-        screen = hospital.screen(number, who, num_frames=64, inside=(None, None, "some", "all")[i % 4])
+        screen = hospital.screen(number, who, num_frames=32, inside=(None, None, "some", "all")[i % 4])
         uid = f"1.2.826.0.1.{number}"
         save = hospital.save_jpeg if i % 2 else hospital.save
         save(folder / who.name.split("^")[0] / f"{who.id}.dcm", hospital.tags(who, uid), screen.frames)
@@ -76,7 +76,7 @@ def test_no_planted_string_survives(count: int, tmp_path: Path) -> None:
     assert not found
     assert not [name for name in contents(out) for word in words if word in name]
     overlaps = []
-    for name, sector in sectors.items():
+    for name, sector in list(sectors.items())[:10]:
         cine = deidentify.cine(tmp_path / "src" / name)
         truth, (y, x) = placed(sector, cine.sector)
         overlaps.append((truth & cine.sector).sum() / (sector | placed_back(cine.sector, y, x)).sum())
