@@ -38,7 +38,8 @@ def each(
         try:
             for item in itertools.islice(rest, 2 * workers):
                 taken.append(item)
-                running[pool.submit(run, item)] = taken.pop()
+                future = pool.submit(run, item)
+                running[future] = taken.pop()
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -46,7 +47,8 @@ def each(
                     del running[future]
                     for item in itertools.islice(rest, 1):
                         taken.append(item)
-                        running[pool.submit(run, item)] = taken.pop()
+                        future = pool.submit(run, item)
+                        running[future] = taken.pop()
             return
         except BrokenProcessPool:
             suspects = [*running.values(), *taken]
