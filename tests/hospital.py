@@ -89,8 +89,8 @@ def screen(
         num_frames: How long.
         inside: ``all`` or ``some`` to write the patient's id over the tissue, in all or in some of the frames.
     """
-    patient = phantom.patient(seed, number, view=view, num_frames=num_frames, fps=40.0)
-    tissue = phantom.render(patient)
+    patient = phantom.patient(seed, number, view=view, num_frames=max(64, num_frames), fps=40.0)
+    tissue = phantom.render(patient)[:num_frames]
     big = np.stack(
         [np.asarray(Image.fromarray(f).resize((112 * SCALE,) * 2, Image.Resampling.BICUBIC)) for f in tissue]
     )
