@@ -74,7 +74,8 @@ def _patches(marks: Mask) -> Mask:
 
 
 def _side(picture: Mask) -> int:
-    return max(3, round(LETTER * max(picture.shape)))
+    height, width = picture.shape
+    return max(3, round(LETTER * max(height, width)))
 
 
 def _grown(mask: Mask, side: int) -> Mask:
