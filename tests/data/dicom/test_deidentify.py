@@ -1,5 +1,6 @@
 """Only tissue inside the sector is left, frame rate and pixel size are what the tags say, the rest has a named reason."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 import hospital
-from echosyn.data.dicom import deidentify, overlay, reading, regions, sector, text, timing
+from echosyn.data.dicom import deidentify, finding, item, overlay, reading, regions, sector, text, timing
 from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.phantom import View
 
@@ -157,6 +158,51 @@ def test_a_region_made_for_a_larger_picture_is_not_believed() -> None:
     assert (found.width, found.height, found.spacing, found.is_part) == (640, 480, None, False)
 
 
+def test_who_it_is_is_never_read_with_the_pixels(tmp_path: Path) -> None:
+    who = hospital.person(0)
+    path = hospital.save(tmp_path / "a.dcm", hospital.tags(who, "1.2"), np.zeros((9, 40, 48), np.uint8))
+    text_of = {"pixels": str(reading.cine(path)), "header": str(reading.header(path))}
+    assert not [word for word in who.strings if word in text_of["pixels"]]
+    needed = {*who.name.split("^"), who.id, who.birth}
+    assert {word for word in who.strings if word in text_of["header"]} == needed
+    assert not [element for element in reading.header(path) if element.tag.is_private]
+
+
+def test_a_file_on_a_damaged_disc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = hospital.save(tmp_path / "a.dcm", hospital.tags(hospital.person(0), "1.2"), np.zeros((9, 40, 48), np.uint8))
+
+    def unreadable(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "damaged", str(path))
+
+    monkeypatch.setattr(Path, "open", unreadable)
+    assert item.identify(path) == item.Identity(fault="unreadable", detail="OSError")
+    assert item.run(item.Task(path, tmp_path / "b.avi", 112, None, False)) == item.failure("unreadable", "OSError")
+
+
+def test_a_file_that_grows_while_it_is_imported_keeps_its_item(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"half")
+    (source,) = finding.sources(tmp_path)
+    before = source.state
+    (tmp_path / "a.dcm").write_bytes(b"half and half")
+    assert source.state == before
+    (again,) = finding.sources(tmp_path)
+    assert again.state != before
+    (tmp_path / "a.dcm").unlink()
+    (tmp_path / "b.dcm").write_bytes(b"half")
+    (gone,) = finding.sources(tmp_path)
+    (tmp_path / "b.dcm").unlink()
+    assert gone.state == "b.dcm\0None"
+
+
+def test_a_patient_without_id_is_the_same_with_and_without_empty_parts_of_the_name(tmp_path: Path) -> None:
+    def identity(name: str) -> item.Identity:
+        ds = hospital.tags(hospital.person(0), "1.2")
+        ds.PatientID, ds.PatientName = "", name
+        return item.identify(hospital.save(tmp_path / "a.dcm", ds, np.zeros((9, 40, 48), np.uint8)))
+
+    assert identity("DOE^JANE").patient == identity("Doe^Jane^^^").patient != identity("DOE^JOHN").patient
+
+
 def test_hostile_files_have_a_name(tmp_path: Path) -> None:
     frames = np.zeros((9, 40, 48), np.uint8)
     who = hospital.person(0)
@@ -180,6 +226,7 @@ def test_hostile_files_have_a_name(tmp_path: Path) -> None:
     assert reason(changed(Rows=65535, Columns=65535)).startswith("truncated")
     assert reason(changed(Rows=0)).startswith("wrong header")
     assert reason(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")) == "not ultrasound"
+    assert reason(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.6.2")).startswith("no 2-D tissue region: a 3-D volume")
     assert reason(changed(NumberOfFrames=1)) == "single frame"
     whole = (tmp_path / "a.dcm").read_bytes()
     for name, content, expected in (

@@ -110,11 +110,11 @@ def _read(path: Path, tags: list[str], *, pixels: bool) -> Dataset:
     pydicom = require("pydicom", extra="dicom")
     if not path.is_file():
         raise BadDicomError("missing file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise BadDicomError("too large", f"the file has more than {MAX_FILE_BYTES >> 30} GiB")
-    force = _has_no_preamble(path)
     try:
         with _own_words("unreadable"):
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise BadDicomError("too large", f"the file has more than {MAX_FILE_BYTES >> 30} GiB")
+            force = _has_no_preamble(path)
             _check_inflated(path)
             return pydicom.dcmread(path, stop_before_pixels=not pixels, force=force, specific_tags=tags)
     except BadDicomError as error:
