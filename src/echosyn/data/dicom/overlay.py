@@ -74,8 +74,8 @@ def _patches(marks: Mask) -> Mask:
 
 
 def _side(picture: Mask) -> int:
-    height, width = picture.shape
-    return max(3, round(LETTER * max(height, width)))
+    longer: int = max(picture.shape)
+    return max(3, round(LETTER * longer))
 
 
 def _grown(mask: Mask, side: int) -> Mask:
