@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
 from echosyn.data import phantom
+from echosyn.data.phantom import View
 from echosyn.data.phantom.fan import fan
 from echosyn.rng import numpy_generator
 
@@ -75,17 +76,21 @@ class Screen:
     """What of it is written over the tissue."""
 
 
-def screen(number: int, who: Person, *, num_frames: int = 64, inside: str | None = None) -> Screen:
+def screen(
+    number: int, who: Person, *, seed: int = 0, view: View = "A4C", num_frames: int = 64, inside: str | None = None
+) -> Screen:
     """Phantom ``number`` with banner, logo, ruler, ECG, colour bar and marker, and a line of text in some frames.
 
     Args:
         number: Which phantom.
         who: Whose name is shown.
+        seed: Of the phantom.
+        view: Of the phantom.
         num_frames: How long.
         inside: ``all`` or ``some`` to write the patient's id over the tissue, in all or in some of the frames.
     """
-    patient = phantom.patient(0, number, num_frames=num_frames, fps=40.0)
-    tissue = phantom.render(patient)
+    patient = phantom.patient(seed, number, view=view, num_frames=max(64, num_frames), fps=40.0)
+    tissue = phantom.render(patient)[:num_frames]
     big = np.stack(
         [np.asarray(Image.fromarray(f).resize((112 * SCALE,) * 2, Image.Resampling.BICUBIC)) for f in tissue]
     )

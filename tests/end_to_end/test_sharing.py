@@ -1,11 +1,14 @@
 """What goes out to others: a generated set, published and read back by people who do not know us."""
 
 import importlib.util
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from echosyn.data import filelist
+from echosyn.pipeline.publish import Words, publish
 from echosyn.pipeline.release import seal
 from echosyn.pipeline.release.audit import WITHOUT
 
@@ -15,6 +18,7 @@ assert _SPEC.loader is not None
 reader = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(reader)
 
+ROOT = Path(__file__).parents[2]
 SAID = ["--licence", "cc-by-4.0", "--without-audit", WITHOUT, "--quiet"]
 
 
@@ -27,6 +31,31 @@ def test_the_echonet_reader_reads_a_release(
     counts = {split: len(list(reader.echonet(str(tmp_path / "release"), split))) for split in ("train", "val", "test")}
     assert counts == {"train": 3, "val": 1, "test": 1}
     assert program.good("verify", tmp_path / "release", "--json").json["audit"] == "none"
+
+
+FLAT = 'mkdir -p echonet/Videos && cp release/*.csv echonet && ln -s "$PWD"/release/Videos/*/*.avi echonet/Videos'
+"""The command of docs/publish.md for code that expects one folder."""
+
+
+def test_the_echonet_reader_reads_a_release_in_many_folders(program: Any, dataset: Path, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    publish(dataset, release, Words("cc-by-4.0", splits="3,1,1", without_audit=WITHOUT), max_files=2)
+    assert all(path.is_dir() for path in (release / "Videos").iterdir()), "in sub-folders"
+    assert f"$ {FLAT}\n" in (ROOT / "docs" / "publish.md").read_text()
+    subprocess.run(FLAT, shell=True, cwd=tmp_path, check=True)
+    counts = {split: len(list(reader.echonet(str(tmp_path / "echonet"), split))) for split in ("train", "val", "test")}
+    assert counts == {"train": 3, "val": 1, "test": 1}
+    assert program.good("verify", release, "--json").json["audit"] == "none", "the release is as it was sealed"
+    with pytest.raises(AssertionError):
+        list(reader.echonet(str(release), "train"))
+
+
+def test_a_release_in_many_folders_becomes_dicom(program: Any, dataset: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pydicom")
+    publish(dataset, tmp_path / "release", Words("cc-by-4.0", without_audit=WITHOUT), max_files=2)
+    program.good("export", tmp_path / "release", tmp_path / "dicom", "--to", "dicom", "--quiet")
+    names = {record.name for record in filelist.read(dataset)}
+    assert {path.stem for path in (tmp_path / "dicom").glob("*.dcm")} == names
 
 
 def test_a_release_tells_what_made_it_and_keeps_the_weights(program: Any, workshop: Any, tmp_path: Path) -> None:

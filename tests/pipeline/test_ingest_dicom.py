@@ -12,9 +12,10 @@ import numpy as np
 import pydicom
 import pytest
 
+import dying
 import hospital
 from echosyn.data import checking, filelist, video
-from echosyn.data.dicom import deidentify, pseudonyms
+from echosyn.data.dicom import deidentify, item, pseudonyms
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import review
 from echosyn.pipeline.ingest_dicom import ingest_dicom
@@ -55,7 +56,7 @@ def planted(folder: Path, count: int, first: int = 100) -> tuple[list[str], dict
         number = first + i
         who = hospital.person(number)
         words |= set(who.strings)
-        screen = hospital.screen(number, who, num_frames=64, inside=(None, None, "some", "all")[i % 4])
+        screen = hospital.screen(number, who, num_frames=32, inside=(None, None, "some", "all")[i % 4])
         uid = f"1.2.826.0.1.{number}"
         save = hospital.save_jpeg if i % 2 else hospital.save
         save(folder / who.name.split("^")[0] / f"{who.id}.dcm", hospital.tags(who, uid), screen.frames)
@@ -75,7 +76,7 @@ def test_no_planted_string_survives(count: int, tmp_path: Path) -> None:
     assert not found
     assert not [name for name in contents(out) for word in words if word in name]
     overlaps = []
-    for name, sector in sectors.items():
+    for name, sector in list(sectors.items())[:10]:
         cine = deidentify.cine(tmp_path / "src" / name)
         truth, (y, x) = placed(sector, cine.sector)
         overlaps.append((truth & cine.sector).sum() / (sector | placed_back(cine.sector, y, x)).sum())
@@ -141,11 +142,11 @@ def test_every_file_has_a_row_with_its_reason(archive: Path, tmp_path: Path) -> 
         "DICOMDIR": "DICOMDIR",
         "bomb.dcm": "truncated",
         "ct.dcm": "not ultrasound",
-        "cut.dcm": "duplicate" if reasons["cut.dcm"] == "duplicate" else "truncated",
+        "cut.dcm": "truncated",
         "gone.dcm": "missing file",
         "letter.txt": "not DICOM",
         "secret.p7m": "encrypted",
-        "study0/good0.dcm": reasons["study0/good0.dcm"],
+        "study0/good0.dcm": "imported",
         "study0/good2.dcm": "imported",
         "study1/good1.dcm": "imported",
         "study1/good3.dcm": "imported",
@@ -161,6 +162,27 @@ def test_every_file_has_a_row_with_its_reason(archive: Path, tmp_path: Path) -> 
     assert all(len(splits) == 1 for splits in split_of.values())
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (tmp_path / "mine").iterdir())
+
+
+def test_a_decoder_that_dies_is_a_row_and_costs_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i, name in enumerate(("a", "killer", "b", "header", "c")):
+        tiny(tmp_path / "src" / f"{name}.dcm", i)
+    monkeypatch.setattr(item, "run", dying.run)
+    monkeypatch.setattr(item, "identify", dying.identify)
+    result = ingest_dicom(tmp_path / "src", tmp_path / "out", private=tmp_path / "mine", workers=2)
+    reasons = {row["Source"]: row["Reason"] or row["Status"] for row in rows(tmp_path / "mine" / "out.csv")}
+    good = dict.fromkeys(("a.dcm", "b.dcm", "c.dcm"), "imported")
+    assert reasons == good | dict.fromkeys(("killer.dcm", "header.dcm"), "decoder crashed")
+    assert (result["videos"], result["failed"]) == (3, 2)
+
+
+def test_half_a_copy_does_not_keep_out_the_whole_file(tmp_path: Path) -> None:
+    whole = tiny(tmp_path / "src" / "whole.dcm", 0)
+    again = tiny(tmp_path / "src" / "z.dcm", 0)
+    (tmp_path / "src" / "a_half.dcm").write_bytes(whole.read_bytes()[:-5000])
+    ingest_dicom(tmp_path / "src", tmp_path / "out", private=tmp_path / "mine")
+    reasons = {row["Source"]: row["Reason"] or row["Status"] for row in rows(tmp_path / "mine" / "out.csv")}
+    assert reasons == {"a_half.dcm": "truncated", "whole.dcm": "imported", again.name: "duplicate"}
 
 
 def test_the_number_of_workers_and_a_known_key_change_nothing(archive: Path, tmp_path: Path) -> None:

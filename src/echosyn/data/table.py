@@ -1,6 +1,7 @@
 """CSV files with named columns, read strictly: line numbers are kept and problems gathered, not raised one by one."""
 
 import csv
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,12 @@ def read(path: Path, required: Sequence[str]) -> Table:
     return Table(path, [name for name in header if name], [_row(line, header, cells) for line, cells in lines[1:]])
 
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV file whole or not at all."""
+def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]], *, mode: int = 0o666) -> None:
+    """Write a CSV file whole or not at all; who may read it (``mode``, less the umask) holds from its first byte."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

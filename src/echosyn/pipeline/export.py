@@ -16,7 +16,7 @@ from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import new_folder, read_provenance
 from echosyn.pipeline.progress import Progress, silent
 
-MADE_BY = ("phantom", "animate", "generate", "run", "quickstart")
+MADE_BY = ("phantom", "animate", "generate", "run", "quickstart", "publish")
 """The steps whose videos show nobody."""
 
 
@@ -24,7 +24,7 @@ def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Prog
     """Write every video of a synthetic dataset as ``OUT/NAME.dcm``. Resumable.
 
     Args:
-        dataset: Dataset folder made by `generate`, `animate` or `phantom`.
+        dataset: Dataset folder made by `generate`, `animate` or `phantom`, or a release of it.
         out: New folder.
         mark: Burn the word SYNTHETIC into every frame.
         progress: Told how many videos are done.

@@ -3,8 +3,9 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from echosyn.pipeline.progress import Progress, silent
 
 REPORT = "import.csv"
 _JOURNAL = "import.jsonl"
+_LIMIT_S = 900.0
+_CRASHED = f"it ended the process, or took longer than {_LIMIT_S / 60:.0f} minutes"
 _COLUMNS = ("Item", "Status", "Reason", "Detail", "FileName", "PatientId")
 
 
@@ -82,8 +85,9 @@ def ingest_dicom(
     keyed = pseudonyms.open_key(private)
     settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
     with new_folder(out, "import", settings) as folder:
-        plan, outcomes = _plan(sources, keyed, workers, progress)
-        outcomes |= _imported(folder, plan, size, fps, ocr, workers, progress)
+        candidates, outcomes = _plan(sources, keyed, workers, progress)
+        run = partial(_imported, folder, size=size, fps=fps, ocr=ocr, workers=workers, progress=progress)
+        plan = _in_turn(candidates, outcomes, run)
         done = [planned for planned in plan if outcomes[planned.item].status == "imported"]
         names = {keyed.of("item", source.state): source.name for source in sources}
         _report(private / f"{out.name}.csv", plan, outcomes, names)
@@ -115,29 +119,57 @@ def _check(src: Path, out: Path, private: Path, fps: float | None, size: int, wo
 
 def _plan(
     sources: Sequence[Source], keyed: Pseudonyms, workers: int, progress: Progress
-) -> tuple[list[_Planned], dict[str, Outcome]]:
-    """Who is to be imported under which name, and what became of the others; of equal instances the first by name."""
+) -> tuple[dict[str, list[_Planned]], dict[str, Outcome]]:
+    """The files of each instance by its pseudonym, in the order of their names, and what became of the other files."""
     identities: dict[Path, Identity | None] = {}
-    for path, identity in each(item.identify, [s.path for s in sources if not s.fault], workers):
+    for path, identity in each(item.identify, [s.path for s in sources if not s.fault], workers, limit_s=_LIMIT_S):
         identities[path] = identity
         progress("look", len(identities), len(sources))
-    plan: dict[str, _Planned] = {}
+    candidates: dict[str, list[_Planned]] = {}
     outcomes: dict[str, Outcome] = {}
     for source in sources:
         key = keyed.of("item", source.state)
-        known = identities.get(source.path) or Identity(fault=source.fault or "decoder crashed")
+        crashed = Identity(fault=source.fault or "decoder crashed", detail="" if source.fault else _CRASHED)
+        known = identities.get(source.path) or crashed
         name = keyed.of("video", known.instance or source.name)
         if known.fault:
             outcomes[key] = item.failure(known.fault, known.detail)
-        elif name in plan:
-            outcomes[key] = item.failure("duplicate", "has the SOP instance UID of another file")
         else:
-            plan[name] = _Planned(source, key, name, keyed.of("patient", known.patient or name), known)
-    return list(plan.values()), outcomes
+            planned = _Planned(source, key, name, keyed.of("patient", known.patient or name), known)
+            candidates.setdefault(name, []).append(planned)
+    return candidates, outcomes
+
+
+def _in_turn(
+    candidates: Mapping[str, list[_Planned]],
+    outcomes: dict[str, Outcome],
+    run: Callable[[Sequence[_Planned]], Mapping[str, Outcome]],
+) -> list[_Planned]:
+    """Import one file of each instance: the first that can be read, as a transfer that broke off leaves half a copy.
+
+    Adds to ``outcomes``; returns what was tried.
+    """
+    tried: list[_Planned] = []
+    turn = [same.pop(0) for same in candidates.values()]
+    while turn:
+        tried += turn
+        outcomes |= run(turn)
+        again = [planned.name for planned in turn if outcomes[planned.item].status == "failed"]
+        turn = [candidates[name].pop(0) for name in again if candidates[name]]
+    for planned in (planned for same in candidates.values() for planned in same):
+        outcomes[planned.item] = item.failure("duplicate", "has the SOP instance UID of another file")
+    return tried
 
 
 def _imported(
-    folder: Path, plan: Sequence[_Planned], size: int, fps: float | None, ocr: bool, workers: int, progress: Progress
+    folder: Path,
+    plan: Sequence[_Planned],
+    *,
+    size: int,
+    fps: float | None,
+    ocr: bool,
+    workers: int,
+    progress: Progress,
 ) -> dict[str, Outcome]:
     """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
     videos = folder / filelist.VIDEOS
@@ -146,11 +178,12 @@ def _imported(
     before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
     outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
     keys = {task.path: key for key, task in tasks.items()}
+    waiting = [task for key, task in tasks.items() if key not in outcomes]
     with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
         journal.write("\n")  # a line that a kill has torn ends here
-        for task, result in each(item.run, [t for k, t in tasks.items() if k not in outcomes], workers):
+        for task, result in each(item.run, waiting, workers, limit_s=_LIMIT_S):
             key = keys[task.path]
-            outcomes[key] = result or item.failure("decoder crashed")
+            outcomes[key] = result or item.failure("decoder crashed", _CRASHED)
             journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
             journal.flush()
             progress("import", len(outcomes), len(plan))
@@ -211,11 +244,9 @@ def _report(
         row = [key, outcome.status, outcome.reason, outcome.detail]
         row += [planned[key].name, planned[key].patient] if outcome.status == "imported" else ["", ""]
         rows.append([*row, names[key]] if names else row)
-    table.write(
-        path, [*_COLUMNS, *(["Source"] if names else [])], sorted(rows, key=lambda row: row[-1 if names else 0])
-    )
-    if names:
-        path.chmod(0o600)
+    columns = [*_COLUMNS, *(["Source"] if names else [])]
+    rows.sort(key=lambda row: row[-1 if names else 0])
+    table.write(path, columns, rows, mode=0o600 if names else 0o666)
 
 
 def _summary(records: Sequence[Record], outcomes: Mapping[str, Outcome], sheets: int) -> dict[str, Any]:

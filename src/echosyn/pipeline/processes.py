@@ -1,5 +1,6 @@
-"""Many items on several processes; an item that kills its process (a decoder's fault) costs only itself."""
+"""Many items on several processes; an item that kills its process or never ends (a decoder's fault) costs only itself."""
 
+import faulthandler
 import itertools
 import multiprocessing
 import os
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
@@ -14,36 +16,46 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[tuple[T, R | None]]:
+def each(
+    function: Callable[[T], R], items: Iterable[T], workers: int, *, limit_s: float | None = None
+) -> Iterator[tuple[T, R | None]]:
     """Yield ``(item, function(item))`` as they become ready; None stands for an item at which its process died.
+
+    Every item is yielded exactly once. Items that ran when a process died are tried once more, each on its own.
 
     Args:
         function: Importable by name; what it raises is raised here.
         items: Taken as needed, a few a worker ahead.
         workers: Processes.
+        limit_s: Seconds after which a process counts as dead that is still at the same item.
     """
+    run = partial(_limited, function, limit_s) if limit_s else function
     rest = iter(items)
-    suspects: list[T] = []
     while True:
         pool = _pool(workers)
         running: dict[Future[R], T] = {}
+        taken: list[T] = []
         try:
             for item in itertools.islice(rest, 2 * workers):
-                running[pool.submit(function, item)] = item
+                taken.append(item)
+                future = pool.submit(run, item)
+                running[future] = taken.pop()
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield running[future], future.result()
                     del running[future]
                     for item in itertools.islice(rest, 1):
-                        running[pool.submit(function, item)] = item
+                        taken.append(item)
+                        future = pool.submit(run, item)
+                        running[future] = taken.pop()
             return
         except BrokenProcessPool:
-            suspects = list(running.values())
+            suspects = [*running.values(), *taken]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         for item in suspects:
-            yield item, _alone(function, item)
+            yield item, _alone(run, item)
 
 
 def _alone(function: Callable[[T], R], item: T) -> R | None:
@@ -52,6 +64,16 @@ def _alone(function: Callable[[T], R], item: T) -> R | None:
             return pool.submit(function, item).result()
         except BrokenProcessPool:
             return None
+
+
+def _limited(function: Callable[[T], R], limit_s: float, item: T) -> R:
+    """End this process if the item takes too long: from outside of Python, as a decoder may not let go of its lock."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (a device)
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+        try:
+            return function(item)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from echosyn.data.dicom import reading
@@ -22,10 +23,13 @@ class Source:
     fault: Fault | None = None
     """What is wrong with it, if that is known before it is opened."""
 
-    @property
+    @cached_property
     def state(self) -> str:
-        """What changes when the file does: its name, size and time."""
-        facts = self.path.stat() if self.fault is None else None
+        """What changes when the file does: its name, size and time, as they are when first asked for."""
+        try:
+            facts = self.path.stat() if self.fault is None else None
+        except OSError:
+            facts = None
         return f"{self.name}\0{facts.st_size}\0{facts.st_mtime_ns}" if facts else f"{self.name}\0{self.fault}"
 
 

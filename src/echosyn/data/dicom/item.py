@@ -91,5 +91,5 @@ def _patient(found: reading.Dataset) -> str:
     if value("PatientID"):
         return f"id\0{value('PatientID')}\0{value('IssuerOfPatientID')}"
     if value("PatientName") and value("PatientBirthDate"):
-        return f"name\0{value('PatientName').casefold()}\0{value('PatientBirthDate')}"
+        return f"name\0{value('PatientName').casefold().rstrip('^ ')}\0{value('PatientBirthDate')}"
     return f"study\0{value('StudyInstanceUID')}" if value("StudyInstanceUID") else ""

@@ -1,4 +1,7 @@
-"""Open a DICOM file without trusting it: is it an ultrasound cine, and are its claims bounded by its bytes?"""
+"""Open a DICOM file without trusting it: is it an ultrasound cine, and are its claims bounded by its bytes?
+
+Only the tags that are named here are read; the others, private ones among them, never come into memory.
+"""
 
 import warnings
 import zlib
@@ -18,34 +21,50 @@ MAX_VIDEO_BYTES = 1 << 30
 """Of a video's grey frames in memory: 1,365 frames of 1024x768."""
 MAX_FRAME_PIXELS = 1 << 24
 
+_IDENTITY = [
+    "SOPInstanceUID", "StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate",
+]  # fmt: skip
+"""Who and what a file is of: read to make pseudonyms, never together with the pixels."""
+_IMAGE = [
+    "SOPClassUID", "Modality", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    *(f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
+    "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate", "SequenceOfUltrasoundRegions",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData",
+]  # fmt: skip
+_INDEX = ["DirectoryRecordSequence"]
+
 _ENVELOPED = bytes.fromhex("2a864886f70d0107")
 """Start of the object identifiers of PKCS #7 (RFC 5652), in which Secure DICOM files are wrapped."""
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.3")
 """Ultrasound Multi-frame Image Storage and its retired predecessor."""
 _ULTRASOUND_STILLS = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.6")
+_VOLUMES = "1.2.840.10008.5.1.4.1.1.6.2"
+"""Enhanced US Volume Storage: its frames are slices of space, not moments."""
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 def header(path: Path) -> Dataset:
-    """All tags before the pixels.
+    """Who and what a file is, without its pixels.
 
     Raises:
         BadDicomError: It cannot be read, or is no DICOM file.
         MissingExtraError: pydicom is not installed.
     """
-    return _read(path, pixels=False)
+    return _read(path, [*_IDENTITY, *_IMAGE, *_INDEX], pixels=False)
 
 
 def cine(path: Path) -> Dataset:
-    """A file with its pixels, still encoded, if it is an ultrasound cine whose claims its bytes support.
+    """A file's pixels, still encoded, and what describes them, if it is an ultrasound cine whose claims its bytes support.
 
     Raises:
         BadDicomError: It cannot be read, is something else, or claims more than it holds or than we decode.
         MissingExtraError: pydicom is not installed.
     """
     check_kind(header(path))
-    found = _read(path, pixels=True)
+    found = _read(path, _IMAGE, pixels=True)
     with _own_words("unreadable"):
         _check_size(found)
     return found
@@ -63,6 +82,8 @@ def check_kind(found: Dataset) -> None:
             raise BadDicomError("DICOMDIR", "an index of other files")
         if kind not in _ULTRASOUND + _ULTRASOUND_STILLS and modality not in ("US", "IVUS"):
             raise BadDicomError("not ultrasound")
+        if kind == _VOLUMES:
+            raise BadDicomError("no 2-D tissue region", "a 3-D volume: its frames are slices")
         if "Rows" not in found:
             raise BadDicomError("no pixels", "a report or a measurement")
         if _number(found, "NumberOfFrames", 1) < 2:
@@ -85,17 +106,17 @@ def _own_words(fault: Any) -> Iterator[None]:
 decoding = _own_words
 
 
-def _read(path: Path, *, pixels: bool) -> Dataset:
+def _read(path: Path, tags: list[str], *, pixels: bool) -> Dataset:
     pydicom = require("pydicom", extra="dicom")
     if not path.is_file():
         raise BadDicomError("missing file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise BadDicomError("too large", f"the file has more than {MAX_FILE_BYTES >> 30} GiB")
-    force = _has_no_preamble(path)
     try:
         with _own_words("unreadable"):
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise BadDicomError("too large", f"the file has more than {MAX_FILE_BYTES >> 30} GiB")
+            force = _has_no_preamble(path)
             _check_inflated(path)
-            return pydicom.dcmread(path, stop_before_pixels=not pixels, force=force)
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, force=force, specific_tags=tags)
     except BadDicomError as error:
         if error.detail in ("EOFError", "BytesLengthException"):
             raise BadDicomError("truncated", "the file ends in the middle of a tag") from None

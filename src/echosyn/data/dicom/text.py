@@ -16,14 +16,14 @@ _OUTSTANDING = 60
 
 
 def found(frames: Frames) -> bool:
-    """Whether text is read in grey ``frames (T, H, W)``: in the first, the middle one and the one with most sudden marks.
+    """Whether text is read in grey ``frames (T, H, W)``: in the one with most sudden marks, the first and the middle one.
 
     Raises:
         MissingExtraError: rapidocr is not installed.
     """
     usual = np.percentile(frames, 90, axis=0)
     sudden = [int((frame > usual + _OUTSTANDING).sum()) for frame in frames]
-    return any(_reads(frames[t]) for t in sorted({0, len(frames) // 2, int(np.argmax(sudden))}))
+    return any(_reads(frames[t]) for t in dict.fromkeys((int(np.argmax(sudden)), 0, len(frames) // 2)))
 
 
 def _reads(frame: Frames) -> bool:
