@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-all check fmt bench docs clean
+.PHONY: quickstart test test-all check fmt models bench docs clean
 
 quickstart: .venv/.installed  ## The main job on the phantom: install, train small models, generate, evaluate.
 	$(BIN)/echosyn quickstart quickstart
@@ -24,6 +24,9 @@ fmt: .venv/.installed  ## Format and sort imports; regenerate docs.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python docs/generate.py
+
+models: .venv/.installed  ## Make the models that ship anew, in build/models/packed (hours; goes on where it stopped).
+	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/models.py build/models
 
 bench: .venv/.installed  ## Benchmarks: print JSON.
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

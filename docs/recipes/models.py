@@ -30,6 +30,7 @@ from echosyn.training import catalog
 SEED = 1
 VIEWS = ("A4C", "PSAX")
 PRESET = "phantom-full"
+FEW, MANY = "phantoms-480", "phantoms-2000"
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WHAT = {
     "vae": "Frames to latents (4 x 14 x 14) and back.",
@@ -53,25 +54,27 @@ def timed(folder: Path, name: str, step: Any) -> None:
     print(f"{name}: {known[name]} CPU-minutes", flush=True)
 
 
-def make(folder: Path) -> None:
-    """Data and trainings."""
-    few, many, latents = folder / "phantoms-480", folder / "phantoms-2000", folder / "latents"
+def make(folder: Path, quick: bool) -> None:
+    """Data and trainings; ``quick`` ones are good for nothing but a look at whether all steps work."""
+    few, many, latents = folder / FEW, folder / MANY, folder / "latents"
+    fewer = ["loop.steps=2", "loop.batch_size=4", "loop.warmup_steps=0"] if quick else []
 
     def learn(name: str, stage: str, data: Path, *overrides: str) -> None:
-        settings = catalog.settings(stage, PRESET, overrides=overrides)
+        settings = catalog.settings(stage, PRESET, overrides=[*overrides, *fewer])
         timed(folder, name, lambda: train(stage, data, folder / name, settings=settings, resume=True, device="cpu"))
 
     def phantoms(out: Path, num: int, frames: int) -> None:
         if not out.exists():
             make_phantom(out, num=num, seed=SEED, view="both", num_frames=frames, fps=32.0)
 
-    timed(folder, "data", lambda: (phantoms(few, 480, 64), phantoms(many, 2000, 128)))
+    timed(folder, "data", lambda: (phantoms(few, 8 if quick else 480, 64), phantoms(many, 16 if quick else 2000, 128)))
     learn("vae", "vae", few)
     timed(
         folder,
         "latents",
         lambda: (
-            latents.exists() or encode(many, latents, vae=folder / "vae", posterior="mean", courses=True, device="cpu")
+            latents.exists()
+            or encode(many, latents, vae=folder / "vae", posterior="mean", courses=True, any_scale=quick, device="cpu")
         ),
     )
     vae = f"vae={folder / 'vae'}"
@@ -98,7 +101,7 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
         run = json.loads((source.parent / splits.RUN).read_text())
-        data = folder / ("phantoms-480" if stage == "vae" else "phantoms-2000")
+        data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
         splits.write(target, [replace(r) for r in learnt], run["data"])
         parameters = sum(p.numel() for p in network.parameters())
@@ -153,14 +156,16 @@ def card(
 """
 
 
-def judged(folder: Path) -> dict[str, Any]:
+def judged(folder: Path, num: int) -> dict[str, Any]:
     """What the benchmarks say of each model, on hearts of other seeds."""
     path = folder / "numbers.json"
     if not path.is_file():
-        results: dict[str, Any] = {}
-        for script in ("ef_adherence.py", "shipped_models.py"):
-            command = [sys.executable, str(BENCHMARKS / script), "--models", str(folder)]
-            results |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+        def said(script: str) -> Any:
+            command = [sys.executable, str(BENCHMARKS / script), "--models", str(folder), "--num", str(num)]
+            return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+        results = {"lvdm": said("ef_adherence.py")} | said("shipped_models.py")
         path.write_text(json.dumps(results, indent=2) + "\n")
     numbers: dict[str, Any] = json.loads(path.read_text())
     return numbers
@@ -170,11 +175,12 @@ def main() -> None:
     """Make, judge, pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that it works")
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.folder.mkdir(parents=True, exist_ok=True)
-    make(args.folder)
-    pack(args.folder, judged(args.folder))
+    make(args.folder, args.quick)
+    pack(args.folder, judged(args.folder, 40 if args.quick else 200))
 
 
 if __name__ == "__main__":
