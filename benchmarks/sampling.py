@@ -151,8 +151,10 @@ def fast(models: str, videos: int, frames: int, kind: str) -> dict[str, float]:
     return found | {"total_s": total, "s_per_video": total / videos, "peak_mb": peak_mb()}
 
 
-def apart(function, *arguments):
-    """Call in a fresh process."""
+def apart(function, quick: bool, *arguments):
+    """Call in a fresh process; in this one for a quick look, whose memory is of no interest."""
+    if quick:
+        return function(*arguments)
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 
@@ -187,13 +189,13 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
     settings = catalog.settings("lvdm", "dynamic", None, [])
     window = int(settings.network["num_frames"])
     hop, steps = window // 2, 2 if args.quick else args.steps
-    a = apart(published, args.quick, args.clock)
-    b = apart(same_weights, args.quick, False, steps, args.clock)
+    a = apart(published, args.quick, args.quick, args.clock)
+    b = apart(same_weights, args.quick, args.quick, False, steps, args.clock)
     videos, lengths = ((1, 2), (64, 192)) if args.quick else (VIDEOS, LENGTHS)
-    c = {n: apart(fast, str(models), n, FRAMES, args.clock) for n in videos} if models else {}
+    c = {n: apart(fast, args.quick, str(models), n, FRAMES, args.clock) for n in videos} if models else {}
     rows = contributions(a, b, steps, window, hop)
     if args.compile:
-        compiled = apart(same_weights, args.quick, True, steps, args.clock)
+        compiled = apart(same_weights, args.quick, args.quick, True, steps, args.clock)
         rows["compile"] = {
             "seconds": compiled["total_s"],
             "ratio": b["total_s"] / compiled["total_s"],
@@ -212,7 +214,7 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
         return {
             "published": denoise_a + share * (parts_a["decode_s"] + parts_a["write_s"]),
             "same_weights": share * b["total_s"],
-            "fast": apart(fast, str(models), 1, frames, args.clock)["total_s"] if models else None,
+            "fast": apart(fast, args.quick, str(models), 1, frames, args.clock)["total_s"] if models else None,
         }
 
     return {
