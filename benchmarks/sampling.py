@@ -39,7 +39,7 @@ PUBLISHED_STEPS, DECODED_AT_ONCE = 64, 8
 BEST = {"scheduler": "dpm++", "steps": 8, "blend": "alternate"}
 VIDEOS = (1, 4, 16)
 LENGTHS = (64, 192, 960)
-FRAMES = 192
+FRAMES, QUICK_FRAMES = 192, 96
 
 TINY = {
     "vae": ["network.block_out_channels=[8,8,8,8]", "network.norm_num_groups=4", "network.layers_per_block=1"],
@@ -81,7 +81,7 @@ def written(frames: torch.Tensor, fps: float, kind: str) -> float:
 
 
 @torch.no_grad()
-def published(quick: bool, kind: str) -> dict[str, float]:
+def published(quick: bool, frames: int, kind: str) -> dict[str, float]:
     """(a): one window, one step; 8 decoded frames; one written video."""
     vae, unet, scheduler = full_size(quick)
     scheduler.set_timesteps(PUBLISHED_STEPS)
@@ -89,23 +89,23 @@ def published(quick: bool, kind: str) -> dict[str, float]:
     x, still = torch.randn(1, window, 4, 14, 14), torch.randn(1, 1, 4, 14, 14).expand(-1, window, -1, -1, -1)
     ef, times = torch.full((1, 1, 1), 0.55), torch.zeros(1, 1)
 
-    def step(frames: int) -> torch.Tensor:
-        seen = pad(torch.cat([x, still], dim=2)[0, :frames])[0].unsqueeze(0)
+    def step(count: int) -> torch.Tensor:
+        seen = pad(torch.cat([x, still], dim=2)[0, :count])[0].unsqueeze(0)
         y = unet(seen, t, ef, added_time_ids=times).sample[..., 1:15, 1:15]
-        return scheduler.step(y, t, x[:, :frames]).prev_sample
+        return scheduler.step(y, t, x[:, :count]).prev_sample
 
-    def decode(frames: int) -> torch.Tensor:
-        y = vae.decode(x[0, :frames] / vae.config.scaling_factor).sample
+    def decode(count: int) -> torch.Tensor:
+        y = vae.decode(x[0, :count] / vae.config.scaling_factor).sample
         return ((y + 1) * 128).clamp(0, 255).to(torch.uint8)
 
     step(2), decode(1)
     step_s, decode_s = clock(lambda: step(window), kind)[0], clock(lambda: decode(DECODED_AT_ONCE), kind)[0]
-    write_s = written(torch.randint(0, 255, (1, FRAMES, 112, 112, 1), dtype=torch.uint8), 32.0, kind)
+    write_s = written(torch.randint(0, 255, (1, frames, 112, 112, 1), dtype=torch.uint8), 32.0, kind)
     return {"window_step_s": step_s, "decode_8_s": decode_s, "write_s": write_s, "peak_mb": peak_mb()}
 
 
 @torch.no_grad()
-def same_weights(quick: bool, compiled: bool, steps: int, kind: str) -> dict[str, float]:
+def same_weights(quick: bool, compiled: bool, steps: int, num_frames: int, kind: str) -> dict[str, float]:
     """(b): one video in full; also one plain window and plain decoding, to say what each part brings."""
     vae, unet, scheduler = full_size(quick)
     pipeline = LatentVideoPipeline(None, unet, solver(scheduler, BEST["scheduler"]))
@@ -113,9 +113,9 @@ def same_weights(quick: bool, compiled: bool, steps: int, kind: str) -> dict[str
     if compiled:
         unet.forward, vae.decoder.forward = torch.compile(unet.forward), torch.compile(vae.decoder.forward)
     still, found = torch.randn(1, 4, 14, 14), {}
-    noise = torch.randn(1, 4, FRAMES, 14, 14)
+    noise = torch.randn(1, 4, num_frames, 14, 14)
     codec.decode(still)
-    how = {"num_inference_steps": steps, "blend": BEST["blend"], "latents": noise, "num_frames": FRAMES}
+    how = {"num_inference_steps": steps, "blend": BEST["blend"], "latents": noise, "num_frames": num_frames}
     found["denoise_s"], output = clock(lambda: pipeline(still, [55.0], **how), kind)
     found["decode_s"], frames = clock(lambda: codec.decode_videos(output.latents), kind)
     found["write_s"] = written(frames, 32.0, kind)
@@ -151,8 +151,10 @@ def fast(models: str, videos: int, frames: int, kind: str) -> dict[str, float]:
     return found | {"total_s": total, "s_per_video": total / videos, "peak_mb": peak_mb()}
 
 
-def apart(function, *arguments):
-    """Call in a fresh process."""
+def apart(function, quick: bool, *arguments):
+    """Call in a fresh process; in this one for a quick look, whose memory is of no interest."""
+    if quick:
+        return function(*arguments)
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 
@@ -168,10 +170,12 @@ def tiny_models(folder: Path) -> Path:
     return folder
 
 
-def contributions(a: dict[str, float], b: dict[str, float], steps: int, window: int, hop: int) -> dict[str, object]:
+def contributions(
+    a: dict[str, float], b: dict[str, float], frames: int, steps: int, window: int, hop: int
+) -> dict[str, object]:
     """What each change alone makes of (a), from the measured parts; ``together`` is measured in full."""
-    cut, alternate = len(plan(FRAMES, window, hop)), len(tiles(FRAMES, window, False))
-    step, decode = a["window_step_s"], FRAMES / DECODED_AT_ONCE * a["decode_8_s"]
+    cut, alternate = len(plan(frames, window, hop)), len(tiles(frames, window, False))
+    step, decode = a["window_step_s"], frames / DECODED_AT_ONCE * a["decode_8_s"]
     total = PUBLISHED_STEPS * cut * step + decode + a["write_s"]
     alone = {
         "solver": steps * cut * step + decode + a["write_s"],
@@ -186,14 +190,14 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
     """All parts, one after the other."""
     settings = catalog.settings("lvdm", "dynamic", None, [])
     window = int(settings.network["num_frames"])
-    hop, steps = window // 2, 2 if args.quick else args.steps
-    a = apart(published, args.quick, args.clock)
-    b = apart(same_weights, args.quick, False, steps, args.clock)
-    videos, lengths = ((1, 2), (64, 192)) if args.quick else (VIDEOS, LENGTHS)
-    c = {n: apart(fast, str(models), n, FRAMES, args.clock) for n in videos} if models else {}
-    rows = contributions(a, b, steps, window, hop)
+    hop, steps, base = window // 2, 2 if args.quick else args.steps, QUICK_FRAMES if args.quick else FRAMES
+    a = apart(published, args.quick, args.quick, base, args.clock)
+    b = apart(same_weights, args.quick, args.quick, False, steps, base, args.clock)
+    videos, lengths = ((1, 2), (64, 96)) if args.quick else (VIDEOS, LENGTHS)
+    c = {n: apart(fast, args.quick, str(models), n, base, args.clock) for n in videos} if models else {}
+    rows = contributions(a, b, base, steps, window, hop)
     if args.compile:
-        compiled = apart(same_weights, args.quick, True, steps, args.clock)
+        compiled = apart(same_weights, args.quick, args.quick, True, steps, base, args.clock)
         rows["compile"] = {
             "seconds": compiled["total_s"],
             "ratio": b["total_s"] / compiled["total_s"],
@@ -201,22 +205,22 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
         }
     else:
         rows["compile"] = None
-    seconds_a = PUBLISHED_STEPS * len(plan(FRAMES, window, hop)) * a["window_step_s"]
-    parts_a = {"denoise_s": seconds_a, "decode_s": FRAMES / DECODED_AT_ONCE * a["decode_8_s"], "write_s": a["write_s"]}
+    seconds_a = PUBLISHED_STEPS * len(plan(base, window, hop)) * a["window_step_s"]
+    parts_a = {"denoise_s": seconds_a, "decode_s": base / DECODED_AT_ONCE * a["decode_8_s"], "write_s": a["write_s"]}
     total_a = sum(parts_a.values())
     best_c = min((part["s_per_video"] for part in c.values()), default=None)
 
-    def long(frames: int) -> dict[str, float | None]:
-        share = frames / FRAMES
-        denoise_a = PUBLISHED_STEPS * len(plan(frames, window, hop)) * a["window_step_s"]
+    def long(length: int) -> dict[str, float | None]:
+        share = length / base
+        denoise_a = PUBLISHED_STEPS * len(plan(length, window, hop)) * a["window_step_s"]
         return {
             "published": denoise_a + share * (parts_a["decode_s"] + parts_a["write_s"]),
             "same_weights": share * b["total_s"],
-            "fast": apart(fast, str(models), 1, frames, args.clock)["total_s"] if models else None,
+            "fast": apart(fast, args.quick, str(models), 1, length, args.clock)["total_s"] if models else None,
         }
 
     return {
-        "frames": FRAMES,
+        "frames": base,
         "threads": torch.get_num_threads(),
         "clock": args.clock,
         "published_s": total_a,
@@ -232,11 +236,11 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
             n: {"published": n * total_a, "same_weights": n * b["total_s"], "fast": c[n]["total_s"] if c else None}
             for n in videos
         },
-        "seconds_by_frames": {frames: long(frames) for frames in lengths},
+        "seconds_by_frames": {length: long(length) for length in lengths},
         "peak_mb": {"published": a["peak_mb"], "same_weights": b["peak_mb"], "fast": {n: c[n]["peak_mb"] for n in c}},
         "extrapolated": [
             f"published: 1 step of 1 window ({a['window_step_s']:.2f} s) times {PUBLISHED_STEPS} steps and "
-            f"{len(plan(FRAMES, window, hop))} windows, 8 decoded frames times {FRAMES // DECODED_AT_ONCE}",
+            f"{len(plan(base, window, hop))} windows, 8 decoded frames times {base // DECODED_AT_ONCE}",
             "contributions other than together: from the measured parts",
             "published and same_weights for several videos: one video times their number",
             "same_weights for other lengths: proportional, as its windows share no frame",
