@@ -14,7 +14,7 @@ from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
 from echosyn.metrics.cavity import FAMILIES, Array, Family, View, ends, volume_from_area
-from echosyn.metrics.contraction import average, best_phases, normalized, rough_phases
+from echosyn.metrics.contraction import average, best_phases, normalized, rough_phases, slow_movement
 from echosyn.metrics.polar import (
     ANGLES,
     Pixels,
@@ -78,6 +78,7 @@ def track_lv(frames: NDArray[np.uint8], view: View = "A4C") -> LeftVentricle:
     levels = _levels(frames)
     typical = family.typical.copy()
     typical[:2] += _top_of_fan(levels.mean(axis=0))
+    levels = _held_still(levels, slow_movement(levels, _seed(family, typical), family.elongation))
     numbers, seed, trust = typical, _seed(family, typical), family.trust(ANGLES.astype(np.float64))
     phases = rough_phases(levels, seed, family.elongation)
     for tolerance in _TOLERANCES:
@@ -143,6 +144,13 @@ def _levels(frames: NDArray[np.uint8]) -> Pixels:
     low, high = np.quantile(levels[::4, 20:90, 30:90], [0.1, 0.95])
     scaled: Pixels = levels / max(high - low, 1e-3)
     return scaled
+
+
+def _held_still(frames: Pixels, moved: Array) -> Pixels:
+    """Frames ``(t, height, width)`` put back by how far each has moved, columns and rows ``(t, 2)``."""
+    pairs = zip(frames, moved, strict=True)
+    still: Pixels = np.stack([ndimage.shift(frame, (-y, -x), order=1, mode="nearest") for frame, (x, y) in pairs])
+    return still
 
 
 def _top_of_fan(mean: Pixels) -> tuple[float, float]:

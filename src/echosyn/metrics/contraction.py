@@ -7,6 +7,10 @@ from echosyn.metrics.polar import Array, Pixels, sample
 
 _PHASES = np.linspace(-0.25, 1.25, 31)
 _REACH = 16.0
+_SURROUNDINGS = 24.0
+"""Pixels around the seed that move with the breath."""
+_SLOW = 12.0
+"""Frames (standard deviation) over which a movement is smoothed so that no beat is left in it."""
 NUM_BINS = 8
 
 
@@ -39,6 +43,30 @@ def rough_phases(frames: Pixels, seed: tuple[float, float], elongation: float) -
         pattern = rest.T @ (amount - amount.mean())
         amount = rest @ pattern / (np.linalg.norm(pattern) + 1e-9)
     return normalized(amount)
+
+
+def slow_movement(frames: Pixels, seed: tuple[float, float], elongation: float) -> Array:
+    """How the picture around the seed moves with the breath: columns and rows, shape ``(t, 2)``, 0 on average.
+
+    Gain, offset and drawing together are fitted beside it, and what is as fast as a beat is smoothed away.
+
+    Args:
+        frames: Shape ``(t, height, width)``.
+        seed: Column and row in the cavity.
+        elongation: Height over width of the cavity.
+    """
+    y, x = np.mgrid[: frames.shape[1] : 2, : frames.shape[2] : 2]
+    across, along = x - seed[0], (y - seed[1]) / elongation
+    window = np.exp(-0.5 * (across**2 + along**2) / _SURROUNDINGS**2)
+    small = ndimage.uniform_filter(frames, (0, 3, 3))[:, ::2, ::2]
+    mean = small.mean(axis=0)
+    down, right = np.gradient(mean)
+    together = right * across + down * along * elongation
+    templates = np.stack([right, down, mean, np.ones_like(mean), together], -1) * window[..., None]
+    found = np.linalg.lstsq(templates.reshape(-1, 5), (small * window).reshape(len(small), -1).T, rcond=None)[0]
+    moved = -2.0 * ndimage.gaussian_filter1d(found[:2].T, _SLOW, axis=0, mode="nearest")
+    slow: Array = moved - moved.mean(axis=0)
+    return slow
 
 
 def normalized(amount: Array) -> Array:
