@@ -50,7 +50,7 @@ def convention(name: str) -> PixelConvention:
 def moved(
     frame: Tensor, *, shift: tuple[float, float] = (0.0, 0.0), degrees: float = 0.0, scale: float = 1.0
 ) -> Tensor:
-    """A float frame ``(H, W)`` resampled bilinearly: moved, rotated and magnified about its centre; zero comes in.
+    """Float frames ``(..., H, W)`` resampled bilinearly, all alike: moved, rotated and magnified about the centre; zero comes in.
 
     Args:
         frame: Any size; rotations keep angles on square frames.
@@ -64,5 +64,6 @@ def moved(
     cos, sin = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
     dx, dy = -2 * shift[0], -2 * shift[1]
     matrix = torch.tensor([[cos, sin, cos * dx + sin * dy], [-sin, cos, -sin * dx + cos * dy]])
-    grid = affine_grid(matrix[None], [1, 1, *frame.shape], align_corners=False)
-    return grid_sample(frame[None, None], grid, align_corners=False)[0, 0]
+    planes = frame.reshape(1, -1, *frame.shape[-2:])
+    grid = affine_grid(matrix[None], list(planes.shape), align_corners=False)
+    return grid_sample(planes, grid, align_corners=False).reshape(frame.shape)

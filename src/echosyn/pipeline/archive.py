@@ -145,5 +145,3 @@ def _noise(codec: LatentCodec, frames: Tensor, name: str, seed: int | None) -> T
         return None
     shape: tuple[Any, ...] = (len(frames), codec.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
     return rng.normal(shape, seed, f"posterior of {name}", [0])[0]
-
-

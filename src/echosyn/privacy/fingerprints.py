@@ -49,6 +49,14 @@ class Fingerprints:
         looked_at = shifted(frames) if shifts else frames
         return {"reid": self.embed(frames), "correlation": (looked_at - self.centre).flatten(1)}
 
+    def of_stills(self, frames: Tensor) -> list[Views]:
+        """The vectors with which each of some stills ``(n, C, h, w)`` is matched."""
+        if not len(frames):
+            return []
+        together = self.of_still(frames, shifts=True)
+        parts = {name: vectors.unflatten(0, (len(frames), -1)) for name, vectors in together.items()}
+        return [{name: vectors[i] for name, vectors in parts.items()} for i in range(len(frames))]
+
     def of_reference(self, video: Tensor) -> Views:
         """All vectors of a real video's latents ``(T, C, h, w)`` at `RATE`."""
         return {**self.of_still(video[::REFERENCE_EVERY], shifts=False), "motion": motions(video)}
@@ -72,12 +80,7 @@ def evenly(items: Tensor, num: int) -> Tensor:
 def shifted(frames: Tensor) -> Tensor:
     """Latent frames ``(n, C, h, w)`` moved by every pair of `SHIFTS`: ``(9 n, C, h, w)``, those of a frame in a row."""
     side = frames.shape[-1]
-    planes = frames.reshape(-1, *frames.shape[-2:])
-    variants = [
-        torch.stack([moved(plane, shift=(x / side, y / side)) for plane in planes]).reshape(frames.shape)
-        for y in SHIFTS
-        for x in SHIFTS
-    ]
+    variants = [moved(frames, shift=(x / side, y / side)) for y in SHIFTS for x in SHIFTS]
     return torch.stack(variants, dim=1).flatten(0, 1)
 
 

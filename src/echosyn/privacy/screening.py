@@ -151,7 +151,9 @@ class Screen:
     def judge(self, items: Sequence[Views], patients: Sequence[str] | None = None) -> Judgement:
         """Reject each item whose score is at least the threshold."""
         if not items:
-            return Judgement(torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64))
+            return Judgement(
+                torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
+            )
         found = closeness(items, self.gallery, patients)
         each = self.fusion.by_space(found.similarity)
         score, space = each.max(dim=1)
@@ -190,12 +192,9 @@ def screen(
     strangers = closeness(scale[0], gallery, scale[1]).similarity
     fusion = Fusion.of(strangers)
     scores = fusion.score(closeness(held_out[0], gallery, held_out[1]).similarity)
-    threshold = threshold_from_scores(
-        scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed
-    )
+    threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed)
     return Screen(gallery, fusion, threshold, scores, list(held_out[1]))
 
 
 def _fisher(similarity: Tensor) -> Tensor:
     return similarity.double().clamp(-_LARGEST, _LARGEST).atanh()
-
