@@ -17,7 +17,7 @@ from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.filtering import Verdict
-from echosyn.privacy.fingerprints import Fingerprints, evenly
+from echosyn.privacy.fingerprints import StillPrints, evenly
 from echosyn.privacy.screening import Gallery, Screen, screen
 
 REFERENCE_STRIDE = 8
@@ -32,7 +32,7 @@ SCALE_PATIENTS = 200
 class Filter:
     """A calibrated filter of stills: what candidates are compared with, and from where on they count as copies."""
 
-    fingerprints: Fingerprints
+    fingerprints: StillPrints
     screen: Screen
     patients: list[str]
     """The real patients, sorted."""
@@ -83,8 +83,8 @@ def calibrated(
     for i, record in enumerate(train):
         frames.append(latents.read(reference, record)[::stride])
         progress("embed", i + 1, len(train))
-    prints = Fingerprints(lambda x: embed(model, x), torch.cat(frames).mean(dim=0))
-    gallery = Gallery.of([prints.of_still(f, shifts=False) for f in frames], [r.patient for r in train])
+    prints = StillPrints(lambda x: embed(model, x), torch.cat(frames).mean(dim=0))
+    gallery = Gallery.of([prints.of_references(f) for f in frames], [r.patient for r in train])
     middle = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
     scale = prints.of_stills(torch.stack([frames[i][len(frames[i]) // 2] for i in middle]))
     strangers = [evenly(latents.read(reference, r)[::stride], CALIBRATION_FRAMES) for r in held_out]

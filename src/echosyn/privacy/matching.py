@@ -71,6 +71,40 @@ def nearest(
     return Matches(similarity.clamp(-1.0, 1.0), index)
 
 
+@torch.no_grad()
+def nearest_of_each(
+    queries: Tensor, references: Tensor, reference_groups: Sequence[str], *, block: int = 8192
+) -> tuple[list[str], Tensor]:
+    """The best Pearson correlation of each query with each patient.
+
+    Args:
+        queries: Embeddings, float ``(n, d)``.
+        references: Embeddings, float ``(m, d)``.
+        reference_groups: The patient of each reference.
+        block: References compared at a time.
+
+    Returns:
+        The patients in order, and float32 ``(n, patients)``.
+
+    Raises:
+        DataError: As `nearest`.
+    """
+    _check(queries, references, block)
+    if len(reference_groups) != len(references):
+        raise DataError(f"{len(reference_groups)} patients for {len(references)} references, expected one each")
+    names, codes = np.unique(np.asarray(reference_groups, dtype=str), return_inverse=True)
+    group = torch.from_numpy(codes)
+    best = torch.full((len(queries), len(names)), -torch.inf)
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        rows = slice(first, first + QUERIES_AT_ONCE)
+        q = standardized(queries[rows], "query", first)
+        for start in range(0, len(references), block):
+            columns = slice(start, start + block)
+            scores = (q @ standardized(references[columns], "reference", start).to(q.device).T).float().cpu()
+            best[rows] = best[rows].scatter_reduce(1, group[columns].expand_as(scores), scores, "amax")
+    return names.tolist(), best.clamp(-1.0, 1.0)
+
+
 def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tensor:
     """Rows centred and scaled to unit norm in float64, so that a dot product is a Pearson correlation.
 
