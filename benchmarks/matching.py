@@ -84,7 +84,10 @@ def plot(found, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     shown = (
-        ("references", (("by_references", "blocked top-1, 1,000 queries"), ("published", "full matrix, 1,000 queries"))),
+        (
+            "references",
+            (("by_references", "blocked top-1, 1,000 queries"), ("published", "full matrix, 1,000 queries")),
+        ),
         ("queries", (("by_queries", "blocked top-1, 25,000 references"),)),
     )
     for ax, (side, lines) in zip(axes, shown, strict=True):

@@ -47,6 +47,7 @@ def convention(name: str) -> PixelConvention:
         raise ModelError(f"pixel convention {name!r} is unknown, expected one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
 
+
 def moved(
     frame: Tensor, *, shift: tuple[float, float] = (0.0, 0.0), degrees: float = 0.0, scale: float = 1.0
 ) -> Tensor:

@@ -121,6 +121,8 @@ def test_few_false_alarms_have_an_interval_and_chance_is_about_the_rate() -> Non
     assert chance.low is not None
     assert chance.high is not None
     assert chance.low <= 0.01 <= chance.high
-    known = true_positive_rate_with_interval(draws.normal(size=1400) + 5 * positive, positive, patients, num_bootstrap=50)
+    known = true_positive_rate_with_interval(
+        draws.normal(size=1400) + 5 * positive, positive, patients, num_bootstrap=50
+    )
     assert known.value is not None
     assert known.value > 0.98

@@ -14,10 +14,8 @@ def memoriser(members: torch.Tensor):
     """Flow errors of a denoiser that knows its members by heart and believes that all else is zero."""
 
     def errors(x0, eps, t, rows):
-        x_t = (1 - t) * x0 + t * eps
-        known = torch.cdist(x_t, (1 - t) * members).argmin(dim=1)
-        guess = torch.where((members[known] - x0).norm(dim=1, keepdim=True) < 1e-6, members[known], torch.zeros_like(x0))
-        return (guess - x0).square().mean(dim=1)
+        known = torch.cdist(x0, members).amin(dim=1) < 1e-3
+        return torch.where(known, 0.0, 1.0) + t * eps.square().mean(dim=1)
 
     return errors
 

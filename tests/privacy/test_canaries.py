@@ -43,7 +43,9 @@ def test_a_stronger_disguise_is_farther_from_the_original(generator):
 def test_what_must_be_caught_is_what_was_promised():
     required = {(c.kind, c.strength): c.must for c in in_pixels() if c.must is not None}
     assert required[("exact copy", 0)] == 1.0
-    assert required[("noise", 20)] == required[("shift", 4)] == required[("rotation", 5)] == required[("crop", 5)] == 0.95
+    assert (
+        required[("noise", 20)] == required[("shift", 4)] == required[("rotation", 5)] == required[("crop", 5)] == 0.95
+    )
     assert required[("gain", 20)] == required[("gain", -20)] == 0.95
 
 

@@ -9,7 +9,9 @@ from echosyn.privacy.screening import UNLIKE, Fusion, Gallery, closeness, screen
 def world(seed: int, num: int, d: int = 8):
     """Views of ``num`` strangers: two frames in space ``a``, one vector in space ``b``."""
     generator = torch.Generator().manual_seed(seed)
-    return [{"a": torch.randn(2, d, generator=generator), "b": torch.randn(1, d, generator=generator)} for _ in range(num)]
+    return [
+        {"a": torch.randn(2, d, generator=generator), "b": torch.randn(1, d, generator=generator)} for _ in range(num)
+    ]
 
 
 def names(letter: str, num: int) -> list[str]:
@@ -99,3 +101,13 @@ def test_broken_embeddings_are_refused():
     item = {"a": people[0]["a"].clone().fill_(torch.nan), "b": people[0]["b"]}
     with pytest.raises(DataError, match="NaN"):
         found.judge([item])
+
+
+def test_the_closest_of_all_patients_is_the_judged_one():
+    found, people = built(6)
+    items = [*world(50, 7), people[2], {"a": people[4]["a"], "b": people[4]["b"][:0]}]
+    patients, scores = found.by_patient(items)
+    judged = found.judge(items)
+    assert torch.allclose(scores.max(dim=1).values, judged.score)
+    assert [patients[i] for i in scores.argmax(dim=1).tolist()] == list(judged.nearest)
+    assert found.by_patient([])[1].shape == (0, 120)

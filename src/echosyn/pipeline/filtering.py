@@ -91,7 +91,10 @@ def calibrated(
     found = screen(
         gallery,
         (scale, [train[i].patient for i in middle]),
-        (prints.of_stills(torch.cat(strangers)), [r.patient for r, s in zip(held_out, strangers, strict=True) for _ in s]),
+        (
+            prints.of_stills(torch.cat(strangers)),
+            [r.patient for r, s in zip(held_out, strangers, strict=True) for _ in s],
+        ),
         false_rejection_rate=false_rejection_rate,
         seed=seed,
     )
@@ -182,4 +185,3 @@ def embed(model: Any, frames: Tensor, batch_size: int = 256) -> Tensor:
             yield model.embed(part.to(device)).cpu()
 
     return torch.cat(list(parts())) if len(frames) else torch.zeros(0, model.config.embedding_size)
-

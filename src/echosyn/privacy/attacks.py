@@ -112,7 +112,10 @@ def singling_out(similarity: Array, is_train: NDArray[np.bool_], threshold: floa
 
 
 def _batched(items: Tensor, of: Callable[[Tensor, Sequence[int]], Tensor], batch_size: int) -> Array:
-    parts = [of(items[i : i + batch_size], range(i, min(i + batch_size, len(items)))) for i in range(0, len(items), batch_size)]
+    parts = [
+        of(items[i : i + batch_size], range(i, min(i + batch_size, len(items))))
+        for i in range(0, len(items), batch_size)
+    ]
     scores: Array = torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
     return scores
 

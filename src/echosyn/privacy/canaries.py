@@ -61,7 +61,8 @@ def in_pixels() -> list[Canary]:
     made += [_moved("crop", c, "%", must, scale=1 - c / 100) for c, must in _CROPS]
     made += [Canary("mirror", 0, "", None, lambda x, _, g: x.flip(-1))]
     made += [
-        Canary("mixture", s, "% of another patient", None, lambda x, y, g, s=s: mixed(x, y, s / 100)) for s in (10, 25, 50)
+        Canary("mixture", s, "% of another patient", None, lambda x, y, g, s=s: mixed(x, y, s / 100))
+        for s in (10, 25, 50)
     ]
     return made
 
@@ -114,7 +115,13 @@ def mixed(frames: Tensor, other: Tensor, share: float) -> Tensor:
 
 
 def _moved(
-    kind: str, strength: float, unit: str, must: float | None, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0
+    kind: str,
+    strength: float,
+    unit: str,
+    must: float | None,
+    shift: float = 0.0,
+    degrees: float = 0.0,
+    scale: float = 1.0,
 ) -> Canary:
     def change(frames: Tensor, _: Tensor, generator: torch.Generator) -> Tensor:
         by = shift / frames.shape[-1]

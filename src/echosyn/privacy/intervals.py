@@ -62,7 +62,9 @@ def risk(main: Rate, control: Rate) -> Risk:
     if main.num == 0 or control.num == 0 or control.value == 1.0:
         return Risk(main, control, 0.0, 0.0, 1.0)
     excess = (a - b) / (1 - b)
-    error = math.hypot(_half(main.value, main.num) / (1 - b), (1 - a) * _half(control.value, control.num) / (1 - b) ** 2)
+    error = math.hypot(
+        _half(main.value, main.num) / (1 - b), (1 - a) * _half(control.value, control.num) / (1 - b) ** 2
+    )
     plain = (main.value - control.value) / (1 - control.value)
     return Risk(main, control, max(0.0, plain), max(0.0, excess - error), min(1.0, max(0.0, excess + error)))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from echosyn.errors import DataError
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.matching import nearest
+from echosyn.privacy.matching import nearest, nearest_of_each
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -165,6 +165,22 @@ class Screen:
             [found.nearest[s][i] for i, s in enumerate(chosen)],
             found.rows.gather(1, space[:, None])[:, 0],
         )
+
+    def by_patient(self, items: Sequence[Views]) -> tuple[list[str], Tensor]:
+        """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
+        names = sorted({owner for owners in self.gallery.owners.values() for owner in owners})
+        place = {name: i for i, name in enumerate(names)}
+        similarity = torch.full((len(items), len(names), len(self.gallery.vectors)), UNLIKE)
+        for s, (space, references) in enumerate(self.gallery.vectors.items()):
+            views = [item[space] for item in items]
+            if not any(len(view) for view in views):
+                continue
+            present, found = nearest_of_each(torch.cat(views), references, self.gallery.owners[space])
+            columns = torch.tensor([place[name] for name in present])
+            for i, part in enumerate(found.split([len(view) for view in views])):
+                if len(part):
+                    similarity[i, columns, s] = part.amax(dim=0)
+        return names, self.fusion.score(similarity.flatten(0, 1)).view(len(items), len(names))
 
 
 def screen(

@@ -425,6 +425,10 @@ def generate(
     reference: Annotated[
         Path | None, typer.Option(help="Latents of the real videos, for the filter.", show_default=False)
     ] = None,
+    real: Annotated[
+        Path | None,
+        typer.Option(help="The real videos themselves, for the check of the finished ones.", show_default=False),
+    ] = None,
     frames: Frames = 192,
     ef: EF = None,
     ef_from: EFFrom = None,
@@ -451,6 +455,7 @@ def generate(
         num=num,
         seed=seed,
         reference=reference,
+        real=real,
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,
