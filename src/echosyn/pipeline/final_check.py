@@ -14,7 +14,6 @@ from echosyn.pipeline.filtering import embed, load_reid
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
 
-
 MAX_REJECTED_PER_VIDEO = 1
 """Give up when that many finished videos for each wanted one were too close."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
+from echosyn.privacy.matching import varied
 
 RATE = 8.0
 """Frames a second of a video that are looked at."""
@@ -73,7 +74,7 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class VideoPrints:
-    """Vectors of whole videos: spaces ``reid``, ``pixels`` and ``motion``.
+    """Vectors of whole videos: spaces ``reid``, ``pixels`` and ``motion``. Of what is blank there is nothing to recognise.
 
     Args:
         embed: The re-identification network.
@@ -87,7 +88,7 @@ class VideoPrints:
         """All vectors of a real video."""
         return {
             "reid": self.embed(look.latents),
-            "pixels": (look.thumbnails[::REFERENCE_EVERY] - self.centre).flatten(1),
+            "pixels": varied((look.thumbnails[::REFERENCE_EVERY] - self.centre).flatten(1)),
             "motion": motions(look.thumbnails),
         }
 
@@ -96,7 +97,7 @@ class VideoPrints:
         frames = shifted(evenly(look.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
         return {
             "reid": self.embed(evenly(look.latents, QUERY_FRAMES)),
-            "pixels": (frames - self.centre).flatten(1),
+            "pixels": varied((frames - self.centre).flatten(1)),
             "motion": evenly(motions(look.thumbnails), QUERY_MOTIONS),
         }
 
@@ -130,4 +131,4 @@ def motions(frames: Tensor) -> Tensor:
     if len(changes) < MOTION_FRAMES:
         return changes.new_zeros(0, MOTION_FRAMES * changes.shape[1])
     windows = changes.unfold(0, MOTION_FRAMES, 1).transpose(1, 2).flatten(1)
-    return windows[windows.std(dim=1) > 0]
+    return varied(windows)

@@ -122,14 +122,21 @@ def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tenso
         raise DataError(f"{what} embedding {first + _first_false(finite)} holds NaN or infinity")
     centred = x - x.mean(dim=1, keepdim=True)
     norm = centred.norm(dim=1, keepdim=True)
-    varied = norm[:, 0] > _CONSTANT * x.norm(dim=1)
-    if not varied.all():
+    differ = norm[:, 0] > _CONSTANT * x.norm(dim=1)
+    if not differ.all():
         raise DataError(
-            f"{what} embedding {first + _first_false(varied)} is constant: its correlation is undefined; "
+            f"{what} embedding {first + _first_false(differ)} is constant: its correlation is undefined; "
             "a blank frame or a collapsed Re-ID model gives such an embedding"
         )
     unit: Tensor = centred / norm
     return unit
+
+
+def varied(rows: Tensor) -> Tensor:
+    """Rows ``(k, d)`` without the constant ones, whose correlation is undefined; broken ones (NaN) stay, to be refused."""
+    x = rows.double()
+    norm = (x - x.mean(dim=1, keepdim=True)).norm(dim=1)
+    return rows[~(norm <= _CONSTANT * x.norm(dim=1))]
 
 
 def _first_best(scores: Tensor) -> tuple[Tensor, Tensor]:
