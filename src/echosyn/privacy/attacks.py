@@ -89,7 +89,7 @@ def linkability(similarity: Array, is_train: NDArray[np.bool_], threshold: float
         is_train: Of each patient.
         threshold: Of the screen.
     """
-    linked = (similarity >= threshold).any(axis=0) if len(similarity) else np.zeros(len(is_train), bool)
+    linked: NDArray[np.bool_] = np.max(similarity, axis=0, initial=-np.inf) >= threshold
     train, held_out = linked[is_train], linked[~is_train]
     return risk(wilson(int(train.sum()), len(train)), wilson(int(held_out.sum()), len(held_out)))
 

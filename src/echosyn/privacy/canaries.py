@@ -22,6 +22,8 @@ are no references."""
 
 Redraw = Callable[[Tensor, float], Tensor]
 """Latent frames noised to a share 0..1 of the way and denoised again by the image model."""
+Change = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""(the recording, another patient's, randomness) -> the canary; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
 
 
 @dataclass(frozen=True)
@@ -32,57 +34,50 @@ class Canary:
     strength: float
     unit: str
     must: float | None
-    change: Callable[[Tensor, Tensor, torch.Generator], Tensor]
-    """(the recording, another patient's, randomness) -> the canary; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
+    change: Change
     latent: bool = False
 
 
 def in_pixels() -> list[Canary]:
     """Disguises of pixels."""
-    made = [Canary("exact copy", 0, "", 1.0, lambda x, _, g: x)]
-    made += [
-        Canary("re-encoded", q, "JPEG quality", must, lambda x, _, g, q=q: reencoded(x, q))
-        for q, must in ((90, 1.0), (50, 1.0), (20, None), (5, None))
+    return [
+        Canary("exact copy", 0, "", 1.0, lambda x, y, g: x),
+        *_graded("re-encoded", "JPEG quality", _QUALITIES, lambda q: lambda x, y, g: reencoded(x, round(q))),
+        *_graded("other phase", "s later", _DELAYS, lambda s: lambda x, y, g: later(x, s)),
+        *_graded("noise", "dB", _NOISES, lambda d: lambda x, y, g: noisy(x, d, g)),
+        *_graded("gain", "%", _GAINS, lambda p: lambda x, y, g: _pixels(x * (1 + p / 100))),
+        *_graded("shift", "pixels, both axes", _SHIFTS, lambda p: lambda x, y, g: _moved(x, shift=p)),
+        *_graded("rotation", "degrees", _ANGLES, lambda a: lambda x, y, g: _moved(x, degrees=a)),
+        *_graded("crop", "%", _CROPS, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100)),
+        Canary("mirror", 0, "", None, lambda x, y, g: x.flip(-1)),
+        *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
     ]
-    made += [
-        Canary("other phase", s, "s later", must, lambda x, _, g, s=s: later(x, s))
-        for s, must in ((0.0625, 0.95), (0.5625, 0.95))
-    ]
-    made += [
-        Canary("noise", d, "dB", must, lambda x, _, g, d=d: noisy(x, d, g))
-        for d, must in ((30, 0.95), (20, 0.95), (10, None), (0, None))
-    ]
-    made += [
-        Canary("gain", s, "%", must, lambda x, _, g, s=s: _pixels(x * (1 + s / 100)))
-        for s, must in ((-40, None), (-20, 0.95), (20, 0.95), (40, None))
-    ]
-    made += [_moved("shift", p, "pixels, both axes", must, shift=p) for p, must in _SHIFTS]
-    made += [_moved("rotation", a, "degrees", must, degrees=a) for a, must in _ANGLES]
-    made += [_moved("crop", c, "%", must, scale=1 - c / 100) for c, must in _CROPS]
-    made += [Canary("mirror", 0, "", None, lambda x, _, g: x.flip(-1))]
-    made += [
-        Canary("mixture", s, "% of another patient", None, lambda x, y, g, s=s: mixed(x, y, s / 100))
-        for s in (10, 25, 50)
-    ]
-    return made
 
 
-_SHIFTS: Sequence[tuple[float, float | None]] = ((2, 0.95), (4, 0.95), (8, None), (12, None))
-_ANGLES: Sequence[tuple[float, float | None]] = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
-_CROPS: Sequence[tuple[float, float | None]] = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+Grades = Sequence[tuple[float, float | None]]
+"""Strengths, and the share of each that must be caught."""
+
+_QUALITIES: Grades = ((90, 1.0), (50, 1.0), (20, None), (5, None))
+_DELAYS: Grades = ((0.0625, 0.95), (0.5625, 0.95))
+_NOISES: Grades = ((30, 0.95), (20, 0.95), (10, None), (0, None))
+_GAINS: Grades = ((-40, None), (-20, 0.95), (20, 0.95), (40, None))
+_SHIFTS: Grades = ((2, 0.95), (4, 0.95), (8, None), (12, None))
+_ANGLES: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+_CROPS: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+_SHARES: Grades = ((10, None), (25, None), (50, None))
+_LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
+_REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
 
 
 def in_latents(redraw: Redraw | None = None) -> list[Canary]:
     """Disguises of latents: noise, and with an image model its own redrawing of them."""
-    made = [
-        Canary("latent noise", s, "standard deviations", None, lambda x, _, g, s=s: x + s * _normal(x, g), latent=True)
-        for s in (0.1, 0.3, 0.5, 1.0)
-    ]
+    unit = "standard deviations"
+    made = _graded("latent noise", unit, _LATENT_NOISES, lambda s: lambda x, y, g: x + s * _normal(x, g), latent=True)
     if redraw is not None:
-        made += [
-            Canary("redrawn by the LIDM", s, "% noise", None, lambda x, _, g, s=s: redraw(x, s / 100), latent=True)
-            for s in (10, 25, 50, 75)
-        ]
+        draw = redraw
+        made += _graded(
+            "redrawn by the LIDM", "% noise", _REDRAWN, lambda p: lambda x, y, g: draw(x, p / 100), latent=True
+        )
     return made
 
 
@@ -114,20 +109,15 @@ def mixed(frames: Tensor, other: Tensor, share: float) -> Tensor:
     return _pixels((1 - share) * frames[:num].float() + share * other[:num].float())
 
 
-def _moved(
-    kind: str,
-    strength: float,
-    unit: str,
-    must: float | None,
-    shift: float = 0.0,
-    degrees: float = 0.0,
-    scale: float = 1.0,
-) -> Canary:
-    def change(frames: Tensor, _: Tensor, generator: torch.Generator) -> Tensor:
-        by = shift / frames.shape[-1]
-        return _pixels(moved(frames.float(), shift=(by, by), degrees=degrees, scale=scale))
+def _graded(
+    kind: str, unit: str, grades: Grades, at: Callable[[float], Change], *, latent: bool = False
+) -> list[Canary]:
+    return [Canary(kind, strength, unit, must, at(strength), latent) for strength, must in grades]
 
-    return Canary(kind, strength, unit, must, change)
+
+def _moved(frames: Tensor, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0) -> Tensor:
+    by = shift / frames.shape[-1]
+    return _pixels(moved(frames.float(), shift=(by, by), degrees=degrees, scale=scale))
 
 
 def _pixels(values: Tensor) -> Tensor:

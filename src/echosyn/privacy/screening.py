@@ -76,7 +76,7 @@ def closeness(items: Sequence[Views], gallery: Gallery, patients: Sequence[str] 
             found = nearest(
                 torch.cat(views),
                 references,
-                query_groups=None if patients is None else [patients[i] for i in item_of],
+                query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],
                 reference_groups=None if patients is None else gallery.owners[space],
             )
             value, index = found.similarity.numpy(), found.index.numpy()
@@ -85,7 +85,7 @@ def closeness(items: Sequence[Views], gallery: Gallery, patients: Sequence[str] 
             best[item_of[order]], row[item_of[order]] = value[order], index[order]
         similarity.append(torch.from_numpy(best))
         rows.append(torch.from_numpy(row))
-        names.append([gallery.owners[space][i] if i >= 0 else None for i in row])
+        names.append([gallery.owners[space][i] if i >= 0 else None for i in row.tolist()])
     return Closeness(list(gallery.vectors), torch.stack(similarity, dim=1), names, torch.stack(rows, dim=1))
 
 

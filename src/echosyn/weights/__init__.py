@@ -82,6 +82,8 @@ class Facts(Settings):
     """Guidance that suits the model."""
     vae: str | None = None
     """Hash of the weights of the VAE whose latents it was trained on."""
+    differential_privacy: dict[str, float] | None = None
+    """What DP-SGD promises for each patient: ``epsilon`` and ``delta``, and how it was reached."""
 
 
 def network(config: Mapping[str, Any]) -> Any:

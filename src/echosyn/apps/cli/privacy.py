@@ -90,6 +90,42 @@ def withdraw(
     show(result, json)
 
 
+@app.command()
+def finetune(
+    data: Annotated[Path, typer.Argument(help="Latents folder; its TRAIN patients are learned.", show_default=False)],
+    out: Out,
+    lidm: Annotated[Path, typer.Option(help="Image model to start from; it must not know them.", show_default=False)],
+    epsilon: Annotated[float, typer.Option(help="Largest privacy loss of a patient.")] = 8.0,
+    delta: Annotated[
+        float | None, typer.Option(help="Chance that it is larger; default 1/(10 patients).", show_default=False)
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 500,
+    batch_size: Annotated[int, typer.Option(help="Patients a step, on average.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Of AdamW.")] = 5e-4,
+    seed: Annotated[int, typer.Option(help="Of draws and noise; keep it secret.")] = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train an image model further with differential privacy (DP-SGD; needs opacus)."""
+    from echosyn.pipeline.finetune import finetune as finetune_privately
+
+    result = finetune_privately(
+        data,
+        out,
+        lidm=lidm,
+        epsilon=epsilon,
+        delta=delta,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        progress=Console(quiet),
+    )
+    show(result, json)
+
+
 def _models(models: Path | None, wanted: Sequence[str]) -> dict[str, Path]:
     """The VAE and the Re-ID model, and of the wanted ones those that are there."""
     from echosyn import weights

@@ -61,7 +61,7 @@ def judged(
     half = np.zeros(len(scores), bool)
     members = np.flatnonzero(is_train)
     half[rng.numpy_generator(seed, f"halves of {name}").permutation(members)[: len(members) // 2]] = True
-    of_members = [patients[i] for i in members]
+    of_members = [patients[i] for i in members.tolist()]
     few = len(members) < 2
     return Attack(
         name,

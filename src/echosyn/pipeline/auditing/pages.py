@@ -138,10 +138,16 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
             "columns": ["attack", "needs", "AUC", "TPR at 1 % FPR", "control AUC"],
             "rows": [[a["name"], a["needs"], a["auc"], a["tpr"], a["control_auc"]] for a in summary["attacks"]],
         },
-        *({"title": title, "columns": ["", ""], "rows": [[i, text] for i, text in enumerate(texts, start=1)]}
-          for title, texts in (("Attackers", summary["attackers"]), ("Assumptions", summary["assumptions"]),
-                               ("Limits", summary["limits"]))),
-    ]  # fmt: skip
+        *(_words(name, summary[name]) for name in ("attackers", "assumptions", "limits")),
+    ]
+
+
+def _words(name: str, texts: Sequence[str]) -> Section:
+    return {
+        "title": name.capitalize(),
+        "columns": ["", ""],
+        "rows": [[i, text] for i, text in enumerate(texts, start=1)],
+    }
 
 
 def _ends(numbers: Mapping[str, Any]) -> dict[str, Any]:
