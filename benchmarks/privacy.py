@@ -19,6 +19,7 @@ import torch
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist
+from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
 from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
 from echosyn.pipeline.archive import from_videos
@@ -51,6 +52,19 @@ def subset(source: Path, out: Path, records, splits) -> Path:
             if not link.exists():
                 link.symlink_to(path.resolve())
         filelist.write(out, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
+    return out
+
+
+def linked_latents(source: Path, out: Path, records) -> Path:
+    """The latents of some videos of another folder, under these records' splits."""
+    if not (out / latent_files.INFO).is_file():
+        for record in records:
+            path = latent_files.path(out, record)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.symlink_to(latent_files.path(source, record).resolve())
+        filelist.write(out, records)
+        shutil.copyfile(source / latent_files.INFO, out / latent_files.INFO)
     return out
 
 
@@ -108,9 +122,7 @@ def memorised(args, phantoms: Path, records, models) -> tuple[Path, Path, dict[s
     folder = args.work / "memorised"
     few = [*records[:MEMORISED], *records[args.train : args.train + args.held_out]]
     real = subset(phantoms, folder / "real", few, ["TRAIN"] * MEMORISED + _held_out(args.held_out))
-    latents = folder / "latents"
-    if not latents.is_dir():
-        encode(real, latents, vae=models["vae"], posterior="mean")
+    latents = linked_latents(args.work / "latents", folder / "latents", filelist.read(real))
     lidm = trained("lidm", latents, folder / "lidm", [f"loop.steps={args.memorise_steps}"])
     synthetic = folder / "synthetic"
     if not synthetic.is_dir():
@@ -121,7 +133,7 @@ def memorised(args, phantoms: Path, records, models) -> tuple[Path, Path, dict[s
             motion = motion_for(models["lvdm"], 64)
             pipeline = video_pipeline(models["lvdm"], models["vae"], device)
             write_videos(pipeline, list(range(args.num)), hearts, 0, EFDistribution(), motion, partial)
-    return real, synthetic, {**models, "lidm": lidm}
+    return real, synthetic, {"vae": models["vae"], "reid": models["reid"], "lidm": lidm}
 
 
 def _held_out(num: int) -> list[str]:
@@ -146,7 +158,7 @@ def main() -> None:
     total = args.train + args.held_out + args.strangers
     phantoms = args.phantoms or args.work / "phantoms"
     if not phantoms.is_dir():
-        make_phantom(phantoms, num=total, seed=1, view="both", num_frames=128, fps=32.0)
+        make_phantom(phantoms, num=total, seed=1, view="both", num_frames=64, fps=32.0)
     records = filelist.read(phantoms)[:total]
     known = args.train + args.held_out
     real = subset(phantoms, args.work / "real", records[:known], ["TRAIN"] * args.train + _held_out(args.held_out))
@@ -175,7 +187,13 @@ def main() -> None:
     sets = {"own": (own, real, models), "memorised": (control, control_real, control_models)}
     for name, (synthetic, of, by) in sets.items():
         shutil.rmtree(args.work / f"audit-{name}", ignore_errors=True)
-        said = audit(synthetic, of, args.work / f"audit-{name}", models=by, num_canaries=args.canaries)
+        said = audit(
+            synthetic,
+            of,
+            args.work / f"audit-{name}",
+            models=by,
+            num_canaries=args.canaries if name == "own" else MEMORISED,
+        )
         public = json.loads((args.work / f"audit-{name}" / "public.json").read_text())
         result[name] = {key: public[key] for key in ("verdict", "lines", "canaries", "risks", "attacks")}
         result[name]["said"] = {key: value for key, value in said.items() if key != "audit"}

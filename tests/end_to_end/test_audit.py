@@ -124,3 +124,14 @@ def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dat
     unknown = program("withdraw", copied, dataset, tmp_path / "x", "--exclude", "nobody", *models)
     assert unknown.code == 2
     assert "has no patient 'nobody'" in unknown.stderr
+
+
+def test_the_published_rule_says_what_it_really_rejects(program: Any, workshop: Any, tmp_path: Path) -> None:
+    given = ["--reid", workshop.model("reid"), "--reference", workshop.latents, "--rule", "published", "--json"]
+    result = program("filter", workshop.candidates, tmp_path / "kept", *given)
+    if result.code == 2:
+        assert "all 8 candidates are too similar" in result.stderr
+        return
+    assert result.json["false_rejection"]["num"] == 1
+    assert result.json["false_rejection_predicted"] == pytest.approx(1 - 0.95**6)
+    assert "theory predicts 26.5%" in result.json["says"]

@@ -2,9 +2,9 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -123,6 +123,7 @@ def filter_stills(
     *,
     reid: Path,
     reference: Path,
+    rule: Literal["calibrated", "published"] = "calibrated",
     false_rejection_rate: float = 0.05,
     device: str = "auto",
     progress: Progress = silent,
@@ -130,13 +131,13 @@ def filter_stills(
     """Write the stills that are nobody's into a new folder.
 
     The similarity of every candidate and its nearest patient go to ``private/similarity.csv`` below ``out``: it names
-    real patients and must stay in the house.
+    real patients and must stay in the house. ``rule="published"`` is there for comparison; see
+    `echosyn.pipeline.published_filter`.
     """
     indices, latent_stills = stills.read(candidates)
-    heart_filter = calibrated(
-        reid, reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
-    )
-    settings = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    heart_filter, facts = _chosen(rule, reid, reference, false_rejection_rate, device, progress)
+    settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    settings |= {} if rule == "calibrated" else {"rule": rule}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
     with new_folder(out, "filter", settings, inputs) as folder:
         verdict = heart_filter.judge(latent_stills)
@@ -144,22 +145,46 @@ def filter_stills(
         if not kept:
             raise DataError(
                 f"{candidates}: all {len(indices)} candidates are too similar to a real patient (threshold "
-                f"{heart_filter.threshold.value:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
+                f"{verdict.threshold:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
             )
         stills.write(folder, kept, latent_stills[verdict.kept])
         write_similarity(folder / "private", indices, verdict, heart_filter.patients)
-        facts = summary(heart_filter.threshold, verdict)
+        facts = counts(verdict) | facts
         note(folder, privacy=facts)
     return {"kept": str(out), **facts}
 
 
+def _chosen(
+    rule: str, reid: Path, reference: Path, rate: float, device: str, progress: Progress
+) -> tuple[Any, dict[str, Any]]:
+    """The filter of a rule, and what to say of it."""
+    if rule == "calibrated":
+        ours = calibrated(reid, reference, false_rejection_rate=rate, device=device, progress=progress)
+        return ours, {"threshold": ours.threshold.to_json()}
+    from echosyn.pipeline.published_filter import published
+
+    theirs = published(reid, reference, device)
+    said = {"value": theirs.threshold, "message": theirs.message}
+    return theirs, {
+        "rule": rule,
+        "threshold": said,
+        "false_rejection": asdict(theirs.false_rejection),
+        "false_rejection_predicted": theirs.predicted,
+        "says": theirs.message,
+    }
+
+
 def summary(threshold: Threshold, verdict: Verdict) -> dict[str, Any]:
     """What the filter did, without a name in it."""
+    return counts(verdict) | {"threshold": threshold.to_json()}
+
+
+def counts(verdict: Verdict) -> dict[str, Any]:
+    """How many candidates there were and stayed."""
     return {
         "candidates": len(verdict.kept),
         "num_kept": int(verdict.kept.sum()),
         "rejection_rate": verdict.rejection_rate,
-        "threshold": threshold.to_json(),
     }
 
 

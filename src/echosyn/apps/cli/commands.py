@@ -63,6 +63,13 @@ class Variant(StrEnum):
     ped_psax = "ped_psax"
 
 
+class Rule(StrEnum):
+    """How `filter` decides."""
+
+    calibrated = "calibrated"
+    published = "published"
+
+
 Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Item i depends on (seed, i) alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -347,6 +354,9 @@ def filter_(
     out: Out,
     reid: Annotated[Path, typer.Option(help="Model folder of the re-identification model.", show_default=False)],
     reference: Annotated[Path, typer.Option(help="Latents of the real videos.", show_default=False)],
+    rule: Annotated[
+        Rule, typer.Option(help="published: EchoNet-Synthetic's, with what it really rejects.")
+    ] = Rule.calibrated,
     false_rejection_rate: Rate = 0.05,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -360,6 +370,7 @@ def filter_(
         out,
         reid=reid,
         reference=reference,
+        rule=cast(Any, rule.value),
         false_rejection_rate=false_rejection_rate,
         device=device,
         progress=Console(quiet),

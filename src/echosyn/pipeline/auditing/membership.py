@@ -28,7 +28,7 @@ from echosyn.privacy.fingerprints import Look, evenly
 FEW_FALSE_ALARMS = 0.01
 STILLS = 4
 """Frames of a patient on which the image model is attacked."""
-CLIP_PATIENTS = 100
+CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64
 NUM_BOOTSTRAP = 1000
