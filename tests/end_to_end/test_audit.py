@@ -121,6 +121,11 @@ def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dat
     assert "synthetic_000000" not in {r.name for r in filelist.read(tmp_path / "left")}
     assert result.json["saw them"] == "lidm, lvdm, reid, vae"
     assert patient not in (tmp_path / "left" / "provenance.json").read_text()
+    again = program("withdraw", copied, dataset, tmp_path / "clean", "--too-close", *models, "--json", "--quiet")
+    if again.code == 0:
+        assert "synthetic_000000" not in {r.name for r in filelist.read(tmp_path / "clean")}
+    else:
+        assert "all 5 videos" in again.stderr
     unknown = program("withdraw", copied, dataset, tmp_path / "x", "--exclude", "nobody", *models)
     assert unknown.code == 2
     assert "has no patient 'nobody'" in unknown.stderr

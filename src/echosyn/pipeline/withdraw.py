@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from echosyn import weights
 from echosyn.data import filelist
-from echosyn.errors import DataError
+from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.audit import Desk, files_of, look, prepare
 from echosyn.pipeline.folder import new_folder, note, read_provenance
 from echosyn.pipeline.progress import Progress, silent
@@ -24,8 +24,9 @@ def withdraw(
     real: Path,
     out: Path,
     *,
-    patients: Sequence[str],
     models: Mapping[str, Path],
+    patients: Sequence[str] = (),
+    too_close: bool = False,
     rate: float = 0.05,
     device: str = "auto",
     progress: Progress = silent,
@@ -39,8 +40,9 @@ def withdraw(
         synthetic: dataset folder.
         real: dataset folder of the patients, those who withdrew still in it.
         out: new dataset folder.
-        patients: who withdrew.
         models: model folders by stage, ``vae`` and ``reid`` at least.
+        patients: who withdrew.
+        too_close: drop also what the check of finished videos rejects, whosever it is.
         rate: share of strangers' videos that would be dropped for each patient.
         device: where to compute.
         progress: told what is done.
@@ -48,14 +50,18 @@ def withdraw(
     Raises:
         DataError: a patient is not in ``real``, or nothing would be left.
     """
+    if not patients and not too_close:
+        raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
     files = files_of(synthetic)
-    with new_folder(out, "withdraw", {"rate": rate}, {"synthetic": synthetic, "real": real}) as folder:
+    with new_folder(
+        out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
+    ) as folder:
         desk = prepare(real, models, false_rejection_rate=rate, device=device, progress=progress)
         looks = look(files, desk, progress)
-        near = np.zeros(len(files), bool)
+        near = ~desk.screen.judge(looks).kept.numpy() if too_close else np.zeros(len(files), bool)
         for patient in patients:
             near |= _near(desk, patient, [desk.screen.prints.of_query(x) for x in looks], rate)
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
@@ -77,7 +83,7 @@ def withdraw(
         "saw them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is True)) or None,
         "may have seen them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is None))
         or None,
-        "to do": "train the models that saw them again without them, generate anew, and audit",
+        "to do": "audit what is left" + ("; train the models that saw them again without them" if patients else ""),
     }
 
 

@@ -65,7 +65,12 @@ def withdraw(
     synthetic: Synthetic,
     real: Real,
     out: Out,
-    exclude: Annotated[list[str], typer.Option("--exclude", help="Patient who withdrew; may be given again.")],
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Patient who withdrew; may be given again.")
+    ] = None,
+    too_close: Annotated[
+        bool, typer.Option("--too-close", help="Take out what an audit finds too close to anybody.")
+    ] = False,
     models: Models = None,
     rate: Annotated[
         float, typer.Option("--rate", help="Share of videos that have nothing to do with them and go as well.")
@@ -74,14 +79,15 @@ def withdraw(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Copy a synthetic dataset without what is near to a patient, and say which models saw that patient."""
+    """Copy a synthetic dataset without what is near to patients who withdrew, and say which models saw them."""
     from echosyn.pipeline.withdraw import withdraw as withdraw_patients
 
     result = withdraw_patients(
         synthetic,
         real,
         out,
-        patients=exclude,
+        patients=exclude or (),
+        too_close=too_close,
         models=_models(models, ("lidm", "lvdm")),
         rate=rate,
         device=device,
