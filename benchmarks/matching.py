@@ -61,7 +61,7 @@ def _child(way, num_queries, num_references, answer) -> None:
 
 def measured(way, num_queries: int, num_references: int) -> dict[str, float]:
     """Cost of one way at one size, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # the imports are paid once
     answer = context.Queue()
     process = context.Process(target=_child, args=(way, num_queries, num_references, answer))
     process.start()
