@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from echosyn.apps.cli.sharing import app
+from echosyn.apps.cli.verbs import app
 from echosyn.config import Settings, presets
 from echosyn.training.catalog import STAGES
 

@@ -1,10 +1,12 @@
-"""Between pixels (uint8) and what a VAE sees (about [-1, 1]). A model folder says which convention its weights use."""
+"""Between pixels (uint8) and what a VAE sees (about [-1, 1]), and where pixels move. A model folder says its convention."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from echosyn.errors import ModelError
 
@@ -44,3 +46,25 @@ def convention(name: str) -> PixelConvention:
     if name not in CONVENTIONS:
         raise ModelError(f"pixel convention {name!r} is unknown, expected one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
+
+
+def moved(
+    frame: Tensor, *, shift: tuple[float, float] = (0.0, 0.0), degrees: float = 0.0, scale: float = 1.0
+) -> Tensor:
+    """Float frames ``(..., H, W)`` resampled bilinearly, all alike: moved, rotated and magnified about the centre; zero comes in.
+
+    Args:
+        frame: Any size; rotations keep angles on square frames.
+        shift: Rightwards and downwards, as shares of the side.
+        degrees: Clockwise.
+        scale: Share of the side that fills the new frame; below 1 magnifies.
+    """
+    if shift == (0.0, 0.0) and degrees == 0.0 and scale == 1.0:
+        return frame
+    # the grid says where each new pixel comes from, in -1..1
+    cos, sin = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
+    dx, dy = -2 * shift[0], -2 * shift[1]
+    matrix = torch.tensor([[cos, sin, cos * dx + sin * dy], [-sin, cos, -sin * dx + cos * dy]])
+    planes = frame.reshape(1, -1, *frame.shape[-2:])
+    grid = affine_grid(matrix[None], list(planes.shape), align_corners=False)
+    return grid_sample(planes, grid, align_corners=False).reshape(frame.shape)

@@ -35,7 +35,7 @@ def test_help_takes_less_than_a_second():
 
 
 def test_help_does_not_import_torch():
-    code = "import sys, echosyn.apps.cli.sharing; print([m for m in ('torch', 'diffusers', 'av') if m in sys.modules])"
+    code = "import sys, echosyn.apps.cli.verbs; print([m for m in ('torch', 'diffusers', 'av') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
 

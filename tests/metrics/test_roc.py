@@ -8,7 +8,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from echosyn.errors import DataError
-from echosyn.metrics.roc import area_with_interval, roc
+from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
 
 CASES = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=40).filter(
     lambda rows: 0 < sum(positive for _, positive in rows) < len(rows)
@@ -111,3 +111,18 @@ def test_scores_without_a_curve_are_refused(scores: list, positive: list, said: 
 def test_every_score_has_patients():
     with pytest.raises(DataError, match="2 scores and 1 patients"):
         area_with_interval([1, 0], [True, False], ["a"])
+
+
+def test_few_false_alarms_have_an_interval_and_chance_is_about_the_rate() -> None:
+    draws = np.random.default_rng(0)
+    patients = [str(i) for i in range(1400)]
+    positive = np.arange(1400) < 700
+    chance = true_positive_rate_with_interval(draws.normal(size=1400), positive, patients)
+    assert chance.low is not None
+    assert chance.high is not None
+    assert chance.low <= 0.01 <= chance.high
+    known = true_positive_rate_with_interval(
+        draws.normal(size=1400) + 5 * positive, positive, patients, num_bootstrap=50
+    )
+    assert known.value is not None
+    assert known.value > 0.98

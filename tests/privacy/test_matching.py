@@ -4,9 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echosyn.errors import DataError
+from echosyn.errors import DataError, MissingExtraError
 from echosyn.privacy import matching
-from echosyn.privacy.matching import nearest
+from echosyn.privacy.approximate import nearest_approximate
+from echosyn.privacy.matching import nearest, nearest_of_each
 
 
 def people(num: int, seed: int, d: int = 16) -> torch.Tensor:
@@ -96,3 +97,32 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
     nearest(people(3000, 1, d=4), people(5000, 2, d=4), block=256)
     assert max(sizes) == 1024 * 256
     assert len(sizes) == 3 * 20
+
+
+def test_the_best_of_all_patients_is_the_nearest():
+    queries, references = people(30, 1), people(40, 2)
+    patients = [f"p{i % 7}" for i in range(40)]
+    names, best = nearest_of_each(queries, references, patients, block=9)
+    assert names == sorted(set(patients))
+    found = nearest(queries, references)
+    assert torch.equal(best.max(dim=1).values, found.similarity)
+    assert [names[i] for i in best.argmax(dim=1).tolist()] == [patients[i] for i in found.index.tolist()]
+    with pytest.raises(DataError, match="one each"):
+        nearest_of_each(queries, references, patients[:3])
+
+
+def test_an_index_finds_copies_and_measures_what_it_misses():
+    pytest.importorskip("faiss")
+    references = people(4000, 1)
+    found = nearest_approximate(references[::100] + 0.01, references, num_probes=4)
+    assert found.matches.index.tolist() == list(range(0, 4000, 100))
+    assert found.recall == 1
+    blind = nearest_approximate(people(300, 2), references, num_probes=1)
+    assert 0.05 < blind.recall < 0.9
+    assert blind.checked == 200
+
+
+def test_without_faiss_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    with pytest.raises(MissingExtraError, match=r"echosyn\[faiss\]"):
+        nearest_approximate(people(5, 1), people(50, 2))

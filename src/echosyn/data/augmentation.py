@@ -1,14 +1,12 @@
 """Changes of a frame that an echo machine or its operator could have made: same heart, other picture."""
 
-import math
-
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
 
 from echosyn.config import Settings
+from echosyn.pixels import moved
 
 
 class Augmentation(Settings):
@@ -44,24 +42,3 @@ def augmented(frame: Tensor, largest: Augmentation, draws: np.random.Generator) 
     rms = x.square().mean().sqrt()
     x = x * (1 + largest.speckle * grain * noise[0]) + largest.noise * hiss * rms * noise[1]
     return x.round().clamp(0, 255).to(torch.uint8)
-
-
-def moved(
-    frame: Tensor, *, shift: tuple[float, float] = (0.0, 0.0), degrees: float = 0.0, scale: float = 1.0
-) -> Tensor:
-    """A float frame ``(H, W)`` resampled bilinearly: moved, rotated and magnified about its centre; zero comes in.
-
-    Args:
-        frame: Any size; rotations keep angles on square frames.
-        shift: Rightwards and downwards, as shares of the side.
-        degrees: Clockwise.
-        scale: Share of the side that fills the new frame; below 1 magnifies.
-    """
-    if shift == (0.0, 0.0) and degrees == 0.0 and scale == 1.0:
-        return frame
-    # the grid says where each new pixel comes from, in -1..1
-    cos, sin = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
-    dx, dy = -2 * shift[0], -2 * shift[1]
-    matrix = torch.tensor([[cos, sin, cos * dx + sin * dy], [-sin, cos, -sin * dx + cos * dy]])
-    grid = affine_grid(matrix[None], [1, 1, *frame.shape], align_corners=False)
-    return grid_sample(frame[None, None], grid, align_corners=False)[0, 0]

@@ -1,6 +1,6 @@
 """How well a score tells two classes apart: the ROC curve, and its area with a 95 % interval over patients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,54 @@ def area_with_interval(
     Raises:
         DataError: As `roc`, or patients that are not one a score.
     """
+    return _with_interval(lambda curve: curve.area, scores, positive, first, second, num_bootstrap, seed)
+
+
+def true_positive_rate_with_interval(
+    scores: ArrayLike,
+    positive: ArrayLike,
+    patients: Sequence[str],
+    *,
+    false_positive_rate: float = 0.01,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """`Roc.true_positive_rate_at` a small false positive rate; its interval resamples whole patients.
+
+    With n negatives no rate below 1 / n can be told from 0: the threshold is then the largest negative.
+
+    Args:
+        scores: Shape ``(n,)``, finite.
+        positive: Shape ``(n,)``, booleans.
+        patients: The patient of each score.
+        false_positive_rate: In 0..1.
+        num_bootstrap: Number of resamples; 0 leaves the interval out.
+        seed: Of the bootstrap.
+
+    Raises:
+        DataError: As `area_with_interval`.
+    """
+    return _with_interval(
+        lambda curve: curve.true_positive_rate_at(false_positive_rate),
+        scores,
+        positive,
+        patients,
+        None,
+        num_bootstrap,
+        seed,
+    )
+
+
+def _with_interval(
+    measure: Callable[[Roc], float],
+    scores: ArrayLike,
+    positive: ArrayLike,
+    first: Sequence[str],
+    second: Sequence[str] | None,
+    num_bootstrap: int,
+    seed: int,
+) -> Estimate:
+    """A figure of the curve and its percentiles over resamples of patients."""
     ranking = _Ranking(scores, positive)
     n = len(ranking.order)
     if len(first) != n or (second is not None and len(second) != n):
@@ -80,18 +128,18 @@ def area_with_interval(
     codes = np.unique(both, return_inverse=True)[1]
     a, b = codes[:n], codes[n:]
     num_patients = int(codes.max()) + 1
-    value = ranking.roc().area
+    value = measure(ranking.roc())
     if num_patients < MIN_PATIENTS or num_bootstrap == 0:
         return Estimate(value, reason=f"{num_patients} patient(s), {num_bootstrap} resamples: no interval")
     generator = numpy_generator(seed, "roc bootstrap")
-    areas = []
+    found = []
     for _ in range(num_bootstrap):
         counts = generator.multinomial(num_patients, np.full(num_patients, 1.0 / num_patients)).astype(np.float64)
         weights = counts[a] * np.where(a == b, 1.0, counts[b])
         if weights[ranking.positive].any() and weights[~ranking.positive].any():
-            areas.append(ranking.roc(weights).area)
+            found.append(measure(ranking.roc(weights)))
     tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(areas, [tail, 1.0 - tail])
+    low, high = np.quantile(found, [tail, 1.0 - tail])
     return Estimate(value, float(low), float(high))
 
 

@@ -2,9 +2,9 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,37 +12,41 @@ from torch import Tensor
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist, latents, stills
-from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.privacy.calibration import Threshold, calibrate
-from echosyn.privacy.filtering import Verdict, judge
+from echosyn.privacy.calibration import Threshold
+from echosyn.privacy.filtering import Verdict
+from echosyn.privacy.fingerprints import StillPrints, evenly
+from echosyn.privacy.screening import Gallery, Screen, screen
 
 REFERENCE_STRIDE = 8
 """Every n-th frame of a real video is compared with."""
-
-
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """Embeddings of real frames and whose they are."""
-
-    embeddings: Tensor
-    patients: list[str]
+CALIBRATION_FRAMES = 4
+"""Frames of a held-out video that set the threshold, evenly chosen."""
+SCALE_PATIENTS = 200
+"""Training videos, evenly chosen, that set the scales of the spaces."""
 
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A calibrated filter: what candidates are compared with, and from where on they count as copies."""
+    """A calibrated filter of stills: what candidates are compared with, and from where on they count as copies."""
 
-    reid: Any
-    references: Gallery
-    held_out_similarity: Tensor
-    threshold: Threshold
+    fingerprints: StillPrints
+    screen: Screen
+    patients: list[str]
+    """The real patients, sorted."""
+
+    @property
+    def threshold(self) -> Threshold:
+        """From where on a candidate is rejected."""
+        return self.screen.threshold
 
     def judge(self, candidates: Tensor) -> Verdict:
         """The verdict on latent stills ``(n, C, h, w)``."""
-        return judge(embed(self.reid, candidates), self.references.embeddings, self.threshold)
+        found = self.screen.judge(self.fingerprints.of_stills(candidates))
+        whose = torch.tensor([self.patients.index(str(name)) for name in found.nearest], dtype=torch.int64)
+        return Verdict(found.kept, found.score.float(), whose, self.threshold.value)
 
 
 def calibrated(
@@ -66,14 +70,7 @@ def calibrated(
         device: where to compute.
         progress: told how many videos are embedded.
     """
-    facts = weights.load_facts(weights.resolve(reid))
-    vae = latents.info(reference).get("vae")
-    if facts.vae not in (None, vae):
-        raise DataError(
-            f"{reference}: its latents come from another VAE than those that {reid} was trained on; encode the dataset with "
-            "the VAE of the same models"
-        )
-    model = weights.load(weights.resolve(reid), "reid").to(devices.resolve(device))
+    model = load_reid(reid, reference, device)
     records = filelist.read(reference)
     train = [r for r in records if r.split == "TRAIN"]
     held_out = [r for r in records if r.split != "TRAIN"]
@@ -82,17 +79,42 @@ def calibrated(
             f"{reference}: {len(train)} TRAIN and {len(held_out)} held-out (VAL, TEST) videos; the filter compares with the "
             "first and is calibrated on the second, expected at least one of each"
         )
-    references = gallery(model, reference, train, stride, progress)
-    strangers = gallery(model, reference, held_out, stride, progress)
-    threshold = calibrate(
-        strangers.embeddings,
-        strangers.patients,
-        references.embeddings,
+    frames = []
+    for i, record in enumerate(train):
+        frames.append(latents.read(reference, record)[::stride])
+        progress("embed", i + 1, len(train))
+    prints = StillPrints(lambda x: embed(model, x), torch.cat(frames).mean(dim=0))
+    gallery = Gallery.of([prints.of_references(f) for f in frames], [r.patient for r in train])
+    middle = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
+    scale = prints.of_stills(torch.stack([frames[i][len(frames[i]) // 2] for i in middle]))
+    strangers = [evenly(latents.read(reference, r)[::stride], CALIBRATION_FRAMES) for r in held_out]
+    found = screen(
+        gallery,
+        (scale, [train[i].patient for i in middle]),
+        (
+            prints.of_stills(torch.cat(strangers)),
+            [r.patient for r, s in zip(held_out, strangers, strict=True) for _ in s],
+        ),
         false_rejection_rate=false_rejection_rate,
         seed=seed,
     )
-    similarity = judge(strangers.embeddings, references.embeddings, threshold).similarity
-    return Filter(model, references, similarity, threshold)
+    return Filter(prints, found, sorted({r.patient for r in train}))
+
+
+def load_reid(reid: Path, reference: Path, device: str = "auto") -> Any:
+    """The re-identification model, for latents of the VAE it was trained on.
+
+    Raises:
+        DataError: the latents come from another VAE.
+    """
+    facts = weights.load_facts(weights.resolve(reid))
+    vae = latents.info(reference).get("vae")
+    if facts.vae not in (None, vae):
+        raise DataError(
+            f"{reference}: its latents come from another VAE than those that {reid} was trained on; encode the dataset with "
+            "the VAE of the same models"
+        )
+    return weights.load(weights.resolve(reid), "reid").to(devices.resolve(device))
 
 
 def filter_stills(
@@ -101,6 +123,7 @@ def filter_stills(
     *,
     reid: Path,
     reference: Path,
+    rule: Literal["calibrated", "published"] = "calibrated",
     false_rejection_rate: float = 0.05,
     device: str = "auto",
     progress: Progress = silent,
@@ -108,34 +131,60 @@ def filter_stills(
     """Write the stills that are nobody's into a new folder.
 
     The similarity of every candidate and its nearest patient go to ``private/similarity.csv`` below ``out``: it names
-    real patients and must stay in the house.
+    real patients and must stay in the house. ``rule="published"`` is there for comparison; see
+    `echosyn.pipeline.published_filter`.
     """
     indices, latent_stills = stills.read(candidates)
-    screen = calibrated(reid, reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress)
-    settings = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    heart_filter, facts = _chosen(rule, reid, reference, false_rejection_rate, device, progress)
+    settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    settings |= {} if rule == "calibrated" else {"rule": rule}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
     with new_folder(out, "filter", settings, inputs) as folder:
-        verdict = screen.judge(latent_stills)
+        verdict = heart_filter.judge(latent_stills)
         kept = [i for i, k in zip(indices, verdict.kept.tolist(), strict=True) if k]
         if not kept:
             raise DataError(
                 f"{candidates}: all {len(indices)} candidates are too similar to a real patient (threshold "
-                f"{screen.threshold.value:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
+                f"{verdict.threshold:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
             )
         stills.write(folder, kept, latent_stills[verdict.kept])
-        write_similarity(folder / "private", indices, verdict, screen.references.patients)
-        facts = summary(screen.threshold, verdict)
+        write_similarity(folder / "private", indices, verdict, heart_filter.patients)
+        facts = counts(verdict) | facts
         note(folder, privacy=facts)
     return {"kept": str(out), **facts}
 
 
+def _chosen(
+    rule: str, reid: Path, reference: Path, rate: float, device: str, progress: Progress
+) -> tuple[Any, dict[str, Any]]:
+    """The filter of a rule, and what to say of it."""
+    if rule == "calibrated":
+        ours = calibrated(reid, reference, false_rejection_rate=rate, device=device, progress=progress)
+        return ours, {"threshold": ours.threshold.to_json()}
+    from echosyn.pipeline.published_filter import published
+
+    theirs = published(reid, reference, device)
+    said = {"value": theirs.threshold, "message": theirs.message}
+    return theirs, {
+        "rule": rule,
+        "threshold": said,
+        "false_rejection": asdict(theirs.false_rejection),
+        "false_rejection_predicted": theirs.predicted,
+        "says": theirs.message,
+    }
+
+
 def summary(threshold: Threshold, verdict: Verdict) -> dict[str, Any]:
     """What the filter did, without a name in it."""
+    return counts(verdict) | {"threshold": threshold.to_json()}
+
+
+def counts(verdict: Verdict) -> dict[str, Any]:
+    """How many candidates there were and stayed."""
     return {
         "candidates": len(verdict.kept),
         "num_kept": int(verdict.kept.sum()),
         "rejection_rate": verdict.rejection_rate,
-        "threshold": threshold.to_json(),
     }
 
 
@@ -149,20 +198,6 @@ def write_similarity(folder: Path, indices: Sequence[int], verdict: Verdict, pat
             indices, verdict.similarity.tolist(), verdict.kept.tolist(), verdict.nearest.tolist(), strict=True
         ):
             writer.writerow([row[0], f"{row[1]:.6f}", int(row[2]), patients[row[3]]])
-
-
-def gallery(
-    model: Any, reference: Path, records: Sequence[Record], stride: int, progress: Progress = silent
-) -> Gallery:
-    """Embed every ``stride``-th frame of the given videos of a latents folder."""
-    parts: list[Tensor] = []
-    patients: list[str] = []
-    for i, record in enumerate(records):
-        frames = latents.read(reference, record)[::stride]
-        parts.append(embed(model, frames))
-        patients += [record.patient] * len(frames)
-        progress("embed", i + 1, len(records))
-    return Gallery(torch.cat(parts), patients)
 
 
 @torch.no_grad()

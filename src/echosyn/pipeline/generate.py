@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline import filtering
+from echosyn.pipeline import filtering, final_check
 from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
 from echosyn.pipeline.filtering import Filter
 from echosyn.pipeline.folder import new_folder, note
@@ -34,6 +35,8 @@ class Hearts:
     """What the provenance says about privacy; no name in it."""
     similarity: Tensor
     """Of every candidate to its nearest real frame; empty without a filter."""
+    candidates: Tensor | None = None
+    """All that were invented, to continue with."""
 
 
 def generate(
@@ -43,6 +46,7 @@ def generate(
     num: int,
     seed: int,
     reference: Path | None = None,
+    real: Path | None = None,
     num_frames: int = 192,
     ef: EFDistribution | None = None,
     steps: int | None = None,
@@ -65,6 +69,8 @@ def generate(
         num: how many videos.
         seed: item ``i`` depends on (seed, i) alone, through stills, EF and motion.
         reference: latents of the real videos, for the filter; without it nothing is filtered, and the provenance says so.
+        real: dataset folder that ``reference`` was made from, for the check of the finished videos; without it they are
+            compared with the decoded reference.
         num_frames: length of the videos.
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps of the video model; default what suits it.
@@ -97,7 +103,7 @@ def generate(
     ef = ef or EFDistribution()
     settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()
     settings |= {"rate": false_rejection_rate, "complete": complete_with_rejected}
-    inputs = folders | ({"reference": reference} if reference is not None else {})
+    inputs = folders | ({"reference": reference} if reference is not None else {}) | ({"real": real} if real else {})
     with new_folder(out, "generate", settings, inputs) as folder:
         screen = None
         if reference is not None:
@@ -105,9 +111,29 @@ def generate(
                 folders["reid"], reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
             )
         hearts = find_hearts(folders["lidm"], screen, num, seed, complete_with_rejected, where, progress)
-        write_videos(animator, hearts.indices, hearts.latents, seed, ef, motion, folder, progress)
-        note(folder, privacy=hearts.facts)
-    return {"dataset": str(out), "videos": num, "privacy": hearts.facts}
+
+        def write(some: Hearts) -> None:
+            write_videos(animator, some.indices, some.latents, seed, ef, motion, folder, progress)
+
+        if reference is None:
+            write(hearts)
+            facts = hearts.facts
+        else:
+            assert screen is not None
+            find = partial(
+                find_hearts,
+                folders["lidm"],
+                screen,
+                seed=seed,
+                complete_with_rejected=complete_with_rejected,
+                device=where,
+            )
+            check = final_check.calibrated(
+                folders["vae"], folders["reid"], reference, real, false_rejection_rate, device, progress
+            )
+            facts = final_check.replaced(folder, hearts, num, check, find, write, complete=complete_with_rejected)
+        note(folder, privacy=facts)
+    return {"dataset": str(out), "videos": num, "privacy": facts}
 
 
 def find_hearts(
@@ -118,15 +144,19 @@ def find_hearts(
     complete_with_rejected: bool,
     device: torch.device,
     progress: Progress = silent,
+    known: Tensor | None = None,
 ) -> Hearts:
-    """Invent and filter in rounds until ``num`` hearts passed; the first ``num`` that do are taken."""
+    """Invent and filter in rounds until ``num`` hearts passed; the first ``num`` that do are taken.
+
+    ``known`` are the first candidates, if some were invented already.
+    """
     pipeline = image_pipeline(lidm, device)
     steps = weights.load_facts(lidm).num_inference_steps
     if screen is None:
         facts = {"filter": "none", "releasable": False, "warning": "no privacy filter: no --reference was given"}
         return Hearts(list(range(num)), invent(pipeline, range(num), seed, steps), facts, torch.empty(0))
-    candidates = torch.empty(0)
-    verdict = screen.judge(torch.empty(0, *_shape(pipeline)))
+    candidates = torch.empty(0) if known is None else known
+    verdict = screen.judge(torch.empty(0, *_shape(pipeline)) if known is None else known)
     while int(verdict.kept.sum()) < num and len(candidates) < num * MAX_CANDIDATES_PER_VIDEO:
         missing = num - int(verdict.kept.sum())
         more = range(len(candidates), len(candidates) + max(8, round(1.25 * missing)))
@@ -147,7 +177,7 @@ def find_hearts(
         facts["completed_with_rejected"] = len(least)
         chosen = torch.cat([chosen, least]).sort().values
     facts["releasable"] = screen.threshold.enough and "completed_with_rejected" not in facts
-    return Hearts(chosen.tolist(), candidates[chosen], facts, verdict.similarity)
+    return Hearts(chosen.tolist(), candidates[chosen], facts, verdict.similarity, candidates)
 
 
 def _shape(pipeline: Any) -> tuple[int, int, int]:

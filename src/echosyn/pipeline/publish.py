@@ -20,7 +20,7 @@ from echosyn.pipeline.release import audit as audits
 from echosyn.pipeline.release import cards, croissant, hub, layout, seal
 from echosyn.pipeline.release.audit import Audit
 
-PUBLISHABLE = ("generate", "animate", "phantom")
+PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
 
 EVALUATION = ("counts", "utility", "ef_adherence", "ef_by_area", "frechet", "vae")
@@ -120,7 +120,9 @@ def _may_leave(dataset: Path) -> dict[str, Any]:
         raise DataError(
             f"{dataset}: {how}; only datasets of {', '.join(PUBLISHABLE)} may be published: others may show patients"
         )
-    return {name: record[name] for name in ("call", "privacy") if name in record}
+    if command == "withdraw":
+        record = record["origin"] | {"withdrawn": record["withdrawn"]}
+    return {name: record[name] for name in ("call", "privacy", "withdrawn") if name in record}
 
 
 def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:

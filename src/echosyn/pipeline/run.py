@@ -87,6 +87,7 @@ def run(
                 num=num,
                 seed=seed,
                 reference=folder / "latents",
+                real=dataset,
                 num_frames=num_frames,
                 ef=ef_from(dataset),
                 complete_with_rejected=True,

@@ -17,9 +17,9 @@ class Verdict:
     kept: Tensor
     """Bool ``(n,)``: may be animated and released."""
     similarity: Tensor
-    """Pearson correlation with the nearest reference, float32 ``(n,)``."""
+    """To the nearest reference, float32 ``(n,)``: Pearson correlation, or the score of `echosyn.privacy.screening.Fusion`."""
     nearest: Tensor
-    """Row of that reference, int64 ``(n,)``."""
+    """Row of that reference, or number of its patient, int64 ``(n,)``."""
     threshold: float
 
     @property

@@ -71,6 +71,40 @@ def nearest(
     return Matches(similarity.clamp(-1.0, 1.0), index)
 
 
+@torch.no_grad()
+def nearest_of_each(
+    queries: Tensor, references: Tensor, reference_groups: Sequence[str], *, block: int = 8192
+) -> tuple[list[str], Tensor]:
+    """The best Pearson correlation of each query with each patient.
+
+    Args:
+        queries: Embeddings, float ``(n, d)``.
+        references: Embeddings, float ``(m, d)``.
+        reference_groups: The patient of each reference.
+        block: References compared at a time.
+
+    Returns:
+        The patients in order, and float32 ``(n, patients)``.
+
+    Raises:
+        DataError: As `nearest`.
+    """
+    _check(queries, references, block)
+    if len(reference_groups) != len(references):
+        raise DataError(f"{len(reference_groups)} patients for {len(references)} references, expected one each")
+    names, codes = np.unique(np.asarray(reference_groups, dtype=str), return_inverse=True)
+    group = torch.from_numpy(codes)
+    best = torch.full((len(queries), len(names)), -torch.inf)
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        rows = slice(first, first + QUERIES_AT_ONCE)
+        q = standardized(queries[rows], "query", first)
+        for start in range(0, len(references), block):
+            columns = slice(start, start + block)
+            scores = (q @ standardized(references[columns], "reference", start).to(q.device).T).float().cpu()
+            best[rows] = best[rows].scatter_reduce(1, group[columns].expand_as(scores), scores, "amax")
+    return names.tolist(), best.clamp(-1.0, 1.0)
+
+
 def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tensor:
     """Rows centred and scaled to unit norm in float64, so that a dot product is a Pearson correlation.
 
@@ -88,14 +122,21 @@ def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tenso
         raise DataError(f"{what} embedding {first + _first_false(finite)} holds NaN or infinity")
     centred = x - x.mean(dim=1, keepdim=True)
     norm = centred.norm(dim=1, keepdim=True)
-    varied = norm[:, 0] > _CONSTANT * x.norm(dim=1)
-    if not varied.all():
+    differ = norm[:, 0] > _CONSTANT * x.norm(dim=1)
+    if not differ.all():
         raise DataError(
-            f"{what} embedding {first + _first_false(varied)} is constant: its correlation is undefined; "
+            f"{what} embedding {first + _first_false(differ)} is constant: its correlation is undefined; "
             "a blank frame or a collapsed Re-ID model gives such an embedding"
         )
     unit: Tensor = centred / norm
     return unit
+
+
+def varied(rows: Tensor) -> Tensor:
+    """Rows ``(k, d)`` without the constant ones, whose correlation is undefined; broken ones (NaN) stay, to be refused."""
+    x = rows.double()
+    norm = (x - x.mean(dim=1, keepdim=True)).norm(dim=1)
+    return rows[~(norm <= _CONSTANT * x.norm(dim=1))]
 
 
 def _first_best(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake is one message and exit code 2, a bug is a traceback and exit code 1."""
     from echosyn.apps.cli.reference_flags import translated
-    from echosyn.apps.cli.sharing import app
+    from echosyn.apps.cli.verbs import app
     from echosyn.errors import EchosynError
 
     try:

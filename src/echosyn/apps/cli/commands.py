@@ -65,6 +65,13 @@ class Variant(StrEnum):
     psax = "psax"
 
 
+class Rule(StrEnum):
+    """How `filter` decides."""
+
+    calibrated = "calibrated"
+    published = "published"
+
+
 Out = Annotated[Path, typer.Argument(help="New folder.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Item i depends on (seed, i) alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -352,6 +359,9 @@ def filter_(
     out: Out,
     reid: Annotated[Path, typer.Option(help="Model folder of the re-identification model.", show_default=False)],
     reference: Annotated[Path, typer.Option(help="Latents of the real videos.", show_default=False)],
+    rule: Annotated[
+        Rule, typer.Option(help="published: EchoNet-Synthetic's, with what it really rejects.")
+    ] = Rule.calibrated,
     false_rejection_rate: Rate = 0.05,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -365,6 +375,7 @@ def filter_(
         out,
         reid=reid,
         reference=reference,
+        rule=cast(Any, rule.value),
         false_rejection_rate=false_rejection_rate,
         device=device,
         progress=Console(quiet),
@@ -439,6 +450,10 @@ def generate(
     reference: Annotated[
         Path | None, typer.Option(help="Latents of the real videos, for the filter.", show_default=False)
     ] = None,
+    real: Annotated[
+        Path | None,
+        typer.Option(help="The real videos themselves, for the check of the finished ones.", show_default=False),
+    ] = None,
     frames: Frames = 192,
     ef: EF = None,
     ef_from: EFFrom = None,
@@ -468,6 +483,7 @@ def generate(
         num=num,
         seed=seed,
         reference=reference,
+        real=real,
         num_frames=frames,
         ef=_ef(ef, ef_from),
         steps=steps,

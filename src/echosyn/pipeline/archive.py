@@ -1,0 +1,138 @@
+"""The real patients in memory, as the privacy checks see them: a few frames a second of every video."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from echosyn.data import clips, filelist, latents, video
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.errors import DataError
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, Look, VideoPrints, Views, evenly, thumbnails
+from echosyn.privacy.screening import Gallery, Judgement, Screen, screen
+
+SCALE_PATIENTS = 200
+"""Training videos, evenly chosen, that set the scales of the spaces."""
+
+Read = Callable[[Record], Look]
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """Real recordings, about 0.15 MB a video of four seconds."""
+
+    records: Sequence[Record]
+    looks: Sequence[Look]
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.held_out:
+            raise DataError(
+                f"{len(self.train)} TRAIN and {len(self.held_out)} held-out (VAL, TEST) videos; the checks compare with the "
+                "first and are calibrated on the second, expected at least one of each"
+            )
+
+    @property
+    def train(self) -> list[int]:
+        """Positions of the TRAIN videos."""
+        return [i for i, record in enumerate(self.records) if record.split == "TRAIN"]
+
+    @property
+    def held_out(self) -> list[int]:
+        """Positions of the others."""
+        return [i for i, record in enumerate(self.records) if record.split != "TRAIN"]
+
+    def patients(self, positions: Sequence[int]) -> list[str]:
+        """Whose videos those are."""
+        return [self.records[i].patient for i in positions]
+
+    def centre(self) -> Tensor:
+        """Mean thumbnail of the TRAIN videos."""
+        frames = [self.looks[i].thumbnails for i in self.train]
+        total = torch.stack([f.double().sum(dim=0) for f in frames]).sum(dim=0)
+        return (total / sum(len(f) for f in frames)).float()
+
+
+def load(records: Sequence[Record], read: Read, progress: Progress = silent) -> Archive:
+    """Read every recording."""
+    looks = []
+    for i, record in enumerate(records):
+        looks.append(read(record))
+        progress("read real videos", i + 1, len(records))
+    return Archive(records, looks)
+
+
+def look_at(frames: Tensor, codec: LatentCodec) -> Look:
+    """What is kept of grey frames, uint8 ``(T, H, W)`` at `RATE`."""
+    return Look(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))
+
+
+def from_videos(dataset: Path, codec: LatentCodec) -> Read:
+    """Reads the videos of a dataset folder; latents are the posterior's mean."""
+    index = filelist.VideoIndex(dataset)
+    return lambda record: look_at(frames_of(index.path(record)), codec)
+
+
+def from_latents(folder: Path, codec: LatentCodec) -> Read:
+    """Reads a latents folder and decodes it: what the models have seen of the videos."""
+
+    def read(record: Record) -> Look:
+        found = latents.read(folder, record, sampled(record.num_frames or 1, record.fps or RATE))
+        return Look(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
+
+    return read
+
+
+def frames_of(path: Path, rate: float = RATE) -> Tensor:
+    """Grey frames of a video file, ``rate`` a second, uint8 ``(T, H, W)``."""
+    recording = video.read(path)
+    return torch.from_numpy(recording.grey()[clips.resampled(len(recording.frames), recording.fps, rate)])
+
+
+def sampled(num_frames: int, fps: float) -> clips.Indices:
+    """The frames of a recording that are looked at, `RATE` a second."""
+    return clips.resampled(num_frames, fps, RATE)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoScreen:
+    """A calibrated check of whole videos."""
+
+    screen: Screen
+    prints: VideoPrints
+
+    def judge(self, looks: Sequence[Look], patients: Sequence[str] | None = None) -> Judgement:
+        """The verdict on videos; references of ``patients`` are skipped."""
+        return self.screen.judge([self.prints.of_query(look) for look in looks], patients)
+
+
+def video_screen(
+    archive: Archive,
+    embed: Callable[[Tensor], Tensor],
+    *,
+    false_rejection_rate: float = 0.05,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> VideoScreen:
+    """The check of finished videos: every real patient of every split is a reference.
+
+    Held-out videos set the threshold, each compared with all patients but its own.
+    """
+    prints = VideoPrints(embed, archive.centre())
+    references = []
+    for i, look in enumerate(archive.looks):
+        references.append(prints.of_reference(look))
+        progress("embed", i + 1, len(archive.looks))
+    gallery = Gallery.of(references, archive.patients(range(len(references))))
+    scale = evenly(torch.tensor(archive.train), SCALE_PATIENTS).tolist()
+
+    def queries(positions: Sequence[int]) -> tuple[list[Views], list[str]]:
+        return [prints.of_query(archive.looks[i]) for i in positions], archive.patients(positions)
+
+    found = screen(
+        gallery, queries(scale), queries(archive.held_out), false_rejection_rate=false_rejection_rate, seed=seed
+    )
+    return VideoScreen(found, prints)

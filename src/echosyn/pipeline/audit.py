@@ -1,0 +1,274 @@
+"""``echosyn audit``: is any of these videos a real patient's, and what do attacks learn from them?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.errors import DataError
+from echosyn.pipeline.archive import Archive, VideoScreen, frames_of, from_videos, load, look_at, video_screen
+from echosyn.pipeline.auditing import membership, pages, power, verdict
+from echosyn.pipeline.auditing.verdict import Findings
+from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.folder import new_folder, read_provenance, write_json
+from echosyn.pipeline.models import check_same_vae, codec
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.release import seal
+from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
+from echosyn.privacy.attacks import linkability, singling_out
+from echosyn.privacy.canaries import DENSE
+from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
+from echosyn.privacy.screening import Judgement
+
+NUM_CANARIES = 20
+"""Training videos that are disguised."""
+CROSSED = 3
+"""Exit code when a line is crossed."""
+
+
+def audit(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    *,
+    models: Mapping[str, Path],
+    false_rejection_rate: float = 0.05,
+    num_canaries: int = NUM_CANARIES,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write a folder with what was found: ``audit.json``, pages, and tables for the custodian alone.
+
+    Equal inputs give equal files.
+
+    Args:
+        synthetic: dataset folder; every video in it is audited, listed or not.
+        real: dataset folder of the patients, with TRAIN and held-out (VAL, TEST) videos.
+        out: new folder. ``public.json`` and ``public.html`` may leave the house; all else is private.
+        models: model folders by stage: ``vae`` and ``reid``; with ``lidm`` and ``lvdm`` their weights are attacked too.
+        false_rejection_rate: of innocents, in 0..1.
+        num_canaries: training videos that are disguised.
+        seed: of disguises, attacks and intervals.
+        device: where to compute.
+        progress: told what is done.
+
+    Returns:
+        ``verdict`` (``pass`` or ``fail``), the lines that were crossed, and headline figures.
+
+    Raises:
+        DataError: there is nothing to audit, or a model was trained on held-out patients.
+    """
+    folders = {stage: weights.resolve(path) for stage, path in models.items()}
+    records = filelist.read(real)
+    refuse_both_sides(real, records)
+    quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
+    files = files_of(synthetic)
+    settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
+    with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
+        desk = prepare(
+            real, folders, false_rejection_rate=false_rejection_rate, seed=seed, device=device, progress=progress
+        )
+        looks = look(files, desk, progress)
+        scores = desk.screen.screen.by_patient([desk.screen.prints.of_query(x) for x in looks])[1].numpy()
+        judged = desk.screen.judge(looks)
+        found = _findings(desk, looks, judged, scores, folders, num_canaries, seed, len(quiet), progress)
+        checked = verdict.lines(found)
+        summary = verdict.public(found, checked, seal.videos_hash(synthetic))
+        _write(folder, summary, desk, files, judged, scores)
+    crossed = [line.name for line in checked if not line.holds]
+    risk = max(found.risks.values(), key=lambda r: r.high)
+    return {
+        "audit": str(out / "audit.json"),
+        "verdict": summary["verdict"],
+        "crossed": ", ".join(crossed) or None,
+        "videos": len(files),
+        "videos too close": found.flagged,
+        "risk, upper end": risk.high,
+        "published rule rejects innocents": found.published and found.published.false_rejection.value,
+        "innocents rejected": found.false_rejection.value,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """Everything that videos are compared with."""
+
+    real: Path
+    archive: Archive
+    screen: VideoScreen
+    codec: Any
+    embed: Any
+    device: torch.device
+
+
+def prepare(
+    real: Path,
+    models: Mapping[str, Path],
+    *,
+    false_rejection_rate: float = 0.05,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Desk:
+    """Read the real videos and calibrate the check of finished videos.
+
+    Args:
+        real: dataset folder.
+        models: folders of ``vae`` and ``reid``.
+        false_rejection_rate: of innocents.
+        seed: of the interval's bootstrap.
+        device: where to compute.
+        progress: told what is done.
+    """
+    where = devices.resolve(device)
+    vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
+    check_same_vae(reid, weights.load_facts(reid).vae, vae)
+    encoder, model = codec(vae, where), weights.load(reid, "reid").to(where)
+    archive = load(filelist.read(real), from_videos(real, encoder), progress)
+
+    def embedding(frames: torch.Tensor) -> torch.Tensor:
+        return embed(model, frames)
+
+    screen = video_screen(archive, embedding, false_rejection_rate=false_rejection_rate, seed=seed, progress=progress)
+    return Desk(real, archive, screen, encoder, embedding, where)
+
+
+def files_of(synthetic: Path) -> list[Path]:
+    """Every video file of a dataset folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    files: list[Path] = filelist.VideoIndex(synthetic).files
+    if not files:
+        raise DataError(f"{synthetic}: no video to audit; expected at least one in {filelist.VIDEOS}/, generate some")
+    return files
+
+
+def look(files: Sequence[Path], desk: Desk, progress: Progress = silent) -> list[Look]:
+    """Read finished videos back from their files."""
+    found = []
+    for done, path in enumerate(files, start=1):
+        found.append(look_at(frames_of(path), desk.codec))
+        progress("read synthetic videos", done, len(files))
+    return found
+
+
+def _findings(
+    desk: Desk,
+    looks: Sequence[Look],
+    judged: Judgement,
+    scores: np.ndarray[Any, np.dtype[np.float64]],
+    models: Mapping[str, Path],
+    num_canaries: int,
+    seed: int,
+    quiet: int,
+    progress: Progress,
+) -> Findings:
+    """All numbers."""
+    archive, screen = desk.archive, desk.screen.screen
+    names, is_train, _ = membership.by_patient(archive)
+    index = filelist.VideoIndex(desk.real)
+    planted = [archive.records[i] for i in power.chosen(archive, num_canaries)]
+    redraw = power.redrawing(models["lidm"], desk.device, seed) if "lidm" in models else None
+    caught = power.plant(
+        desk.screen,
+        planted,
+        [frames_of(index.path(r), DENSE) for r in planted],
+        desk.codec,
+        redraw=redraw,
+        seed=seed,
+        progress=progress,
+    )
+    attacks = membership.on_videos(archive, looks, scores.max(axis=0), desk.screen.prints.centre, seed)
+    if "lidm" in models:
+        progress("attack the image model", 0, 1)
+        attacks += membership.on_images(models["lidm"], archive, desk.device, seed)
+    if "lvdm" in models:
+        progress("attack the video model", 0, 1)
+        attacks += membership.on_motion(models["lvdm"], desk.real, archive, desk.codec, desk.device, seed)
+    threshold = screen.threshold.value
+    return Findings(
+        num_videos=len(looks),
+        flagged=int((~judged.kept).sum()),
+        threshold=screen.threshold,
+        false_rejection=power.false_rejection(screen, screen.threshold.requested_rate),
+        published=power.published_rule(archive, desk.embed),
+        canaries=caught,
+        risks={
+            "linkability": linkability(scores, is_train, threshold),
+            "singling-out": singling_out(scores, is_train, threshold, seed=seed),
+        },
+        attacks=attacks,
+        num_train=int(is_train.sum()),
+        num_held_out=len(names) - int(is_train.sum()),
+        silent_models=quiet,
+    )
+
+
+def _write(
+    folder: Path,
+    summary: Mapping[str, Any],
+    desk: Desk,
+    files: Sequence[Path],
+    judged: Judgement,
+    scores: np.ndarray[Any, np.dtype[np.float64]],
+) -> None:
+    """Everything but the provenance, which is there."""
+    names, is_train, _ = membership.by_patient(desk.archive)
+    threshold = desk.screen.screen.threshold.value
+    write_json(folder / "public.json", summary)
+    pages.write_public(summary, folder / "public.html")
+    private = {"too_close": [p.name for p, kept in zip(files, judged.kept.tolist(), strict=True) if not kept]}
+    contract = {"videos": summary["videos"], "verdict": summary["verdict"]}
+    write_json(folder / "audit.json", contract | {"public": summary, "private": private})
+    (folder / "private").mkdir(exist_ok=True)
+    rows = zip(files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
+    pages.write_table(
+        folder / "private" / "matches.csv",
+        ("FileName", "Score", "Kept", "Space", "NearestPatient"),
+        [(p.name, f"{score:.6f}", int(kept), space, name) for p, score, kept, space, name in rows],
+    )
+    pages.write_table(
+        folder / "private" / "exposure.csv",
+        ("Patient", "Split", "Score", "NearestVideo", "VideosTooClose"),
+        [
+            (
+                name,
+                "TRAIN" if train else "held out",
+                f"{of.max():.6f}",
+                files[int(of.argmax())].name,
+                int((of >= threshold).sum()),
+            )
+            for name, train, of in zip(names, is_train, scores.T, strict=True)
+        ],
+    )
+    pages.write_private(
+        summary,
+        _pairs(desk, files, judged),
+        (judged.score.numpy(), desk.screen.screen.held_out.numpy(), threshold),
+        read_provenance(folder).get("call", {}),
+        folder / "index.html",
+    )
+
+
+def _pairs(desk: Desk, files: Sequence[Path], judged: Judgement) -> list[pages.Pair]:
+    """The most suspicious videos' middle frames, and the patients' frames they come nearest to."""
+    index = filelist.VideoIndex(desk.real)
+    first = {r.patient: r for r in reversed(desk.archive.records)}
+    worst = judged.score.argsort(descending=True, stable=True)[: pages.SHOWN].tolist()
+    pairs = []
+    for i in worst:
+        synthetic, real = frames_of(files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
+        a, b = synthetic.float()[::REFERENCE_EVERY], real.float()[::REFERENCE_EVERY]
+        k, j = divmod(int(torch.cdist(a.flatten(1), b.flatten(1)).argmin()), len(b))
+        words = f"{judged.score[i]:.1f} ({judged.space[i]})" + ("" if judged.kept[i] else ", too close")
+        pairs.append((a[k].byte().numpy(), b[j].byte().numpy(), words))
+    return pairs

@@ -1,0 +1,178 @@
+"""An audit for reading: the custodian's page with pictures of patients, and the public page without."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from echosyn.metrics.plots import similarity_histogram
+from echosyn.pipeline.report.page import Report, Section, render
+
+SHOWN = 12
+"""Most suspicious videos that are shown beside their nearest patients."""
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8], str]
+"""A synthetic frame, the real one it comes nearest to, and what to write above."""
+
+
+def write_public(summary: Mapping[str, Any], path: Path) -> None:
+    """The summary as a page."""
+    render(_page("Privacy audit: public summary", summary, _sections(summary)), [], path)
+
+
+def write_private(
+    summary: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    scores: tuple[NDArray[np.float64], NDArray[np.float64], float],
+    provenance: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """The custodian's page.
+
+    Args:
+        summary: The public one.
+        pairs: The most suspicious frames.
+        scores: Of synthetic videos, of held-out ones, and the threshold.
+        provenance: What the audit was made from.
+        path: File to write.
+    """
+    pictures: Section = {
+        "title": "Most suspicious videos",
+        "explanation": "Upper rows: synthetic; below each the real frame it comes nearest to. These are patients.",
+        "columns": [],
+        "rows": [],
+        "plot": _side_by_side(pairs) if pairs else None,
+        "plot_alt": "Synthetic frames above their nearest real frames",
+    }
+    histogram: Section = {
+        "title": "Closeness to the nearest patient",
+        "explanation": "Score of the screen; higher is riskier, 0 is a typical stranger.",
+        "columns": [],
+        "rows": [],
+        "plot": similarity_histogram(*scores, title="Closeness to the nearest patient"),
+        "plot_alt": "Histogram of scores of synthetic and of held-out real videos",
+    }
+    page = _page("Privacy audit", summary, [pictures, histogram, *_sections(summary)])
+    page["warnings"] = [
+        "Private: this page shows frames of real patients. It must not leave the house. What may leave is public.html, "
+        "public.json and the part 'public' of audit.json.",
+        *page.get("warnings", ()),
+    ]
+    page["provenance"] = provenance
+    render(page, [], path)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A private table."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -> Report:
+    passed = summary["verdict"] == "pass"
+    broken = [line["name"] for line in summary["lines"] if not line["holds"]]
+    return {
+        "title": title,
+        "subtitle": f"{summary['num_videos']} videos, SHA-256 {summary['videos'][:16]}...; {summary['patients']['train']} "
+        f"training and {summary['patients']['held_out']} held-out patients",
+        "verdict": {
+            "status": "pass" if passed else "fail",
+            "headline": "Every line holds" if passed else f"{len(broken)} line(s) crossed: {', '.join(broken)}",
+            "text": "This is what these attacks could and could not do; it is no proof of anonymity."
+            if passed
+            else "Do not share these videos.",
+        },
+        "sections": sections,
+    }
+
+
+def _sections(summary: Mapping[str, Any]) -> list[Section]:
+    calibration, published = summary["filter"]["threshold"], summary["filter"]["published_rule"]
+    innocent = summary["filter"]["innocents_rejected"]
+    rows: list[list[Any]] = [
+        ["this audit's rule", calibration["requested_rate"], _rate(innocent), innocent["num"]],
+    ]
+    if published:
+        of = published["false_rejection"]
+        rows.append(["published rule", published["predicted"], _rate(of), of["num"]])
+    return [
+        {
+            "title": "Lines",
+            "explanation": "The release is refused where one is crossed.",
+            "columns": ["line", "holds", "asked", "found"],
+            "rows": [[x["name"], x["holds"], x["asked"], x["found"]] for x in summary["lines"]],
+        },
+        {
+            "title": "Innocents that are rejected",
+            "explanation": f"{calibration['message'].capitalize()}.",
+            "columns": ["rule", "expected", "rejected", "videos"],
+            "rows": rows,
+        },
+        {
+            "title": "Canaries",
+            "explanation": "Planted copies of training videos, disguised; how many the check catches.",
+            "columns": ["disguise", "strength", "caught", "must"],
+            "rows": [
+                [c["kind"], f"{c['strength']:g} {c['unit']}".strip(), {"value": c["caught"], **_ends(c)}, c["must"]]
+                for c in summary["canaries"]
+            ],
+        },
+        {
+            "title": "Risk",
+            "explanation": "(main - control) / (1 - control): success against training patients beyond that against others.",
+            "columns": ["attack", "risk", "main", "control"],
+            "rows": [
+                [name, {"value": r["value"], **_ends(r)}, _rate(r["main"]), _rate(r["control"])]
+                for name, r in summary["risks"].items()
+            ],
+        },
+        {
+            "title": "Membership inference",
+            "explanation": "0.5 is guessing. The control tells training patients from training patients: more than chance "
+            "there is no leak but luck.",
+            "columns": ["attack", "needs", "AUC", "TPR at 1 % FPR", "control AUC"],
+            "rows": [[a["name"], a["needs"], a["auc"], a["tpr"], a["control_auc"]] for a in summary["attacks"]],
+        },
+        *(_words(name, summary[name]) for name in ("attackers", "assumptions", "limits")),
+    ]
+
+
+def _words(name: str, texts: Sequence[str]) -> Section:
+    return {
+        "title": name.capitalize(),
+        "columns": ["", ""],
+        "rows": [[i, text] for i, text in enumerate(texts, start=1)],
+    }
+
+
+def _ends(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {"low": numbers["low"], "high": numbers["high"]}
+
+
+def _rate(rate: Mapping[str, Any]) -> dict[str, Any]:
+    return {"value": rate["value"], **_ends(rate)}
+
+
+def _side_by_side(pairs: Sequence[Pair]) -> bytes:
+    columns = min(6, len(pairs))
+    rows = 2 * -(-len(pairs) // columns)
+    figure = Figure(figsize=(1.5 * columns, 1.72 * rows), dpi=110, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, (synthetic, real, words) in enumerate(pairs):
+        row, column = divmod(i, columns)
+        for ax, frame, title in zip(
+            axes[2 * row : 2 * row + 2, column], (synthetic, real), (words, "real"), strict=True
+        ):
+            ax.imshow(frame, cmap="gray", vmin=0, vmax=255)
+            ax.set_title(title, fontsize=7, parse_math=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,118 @@
+"""``echosyn withdraw``: a synthetic dataset without what is near to people who withdrew their consent."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.audit import Desk, files_of, look, prepare
+from echosyn.pipeline.folder import new_folder, note, read_provenance
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.splits import seen
+from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.screening import Gallery, Screen
+
+
+def withdraw(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    *,
+    models: Mapping[str, Path],
+    patients: Sequence[str] = (),
+    too_close: bool = False,
+    rate: float = 0.05,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Copy the videos that are no nearer to the patients than held-out strangers are.
+
+    Far more is dropped than the screen would reject: what is asked is not whether a video is a copy but whether it looks
+    like this person more than ``1 - rate`` of strangers do. The result says nothing of who withdrew.
+
+    Args:
+        synthetic: dataset folder.
+        real: dataset folder of the patients, those who withdrew still in it.
+        out: new dataset folder.
+        models: model folders by stage, ``vae`` and ``reid`` at least.
+        patients: who withdrew.
+        too_close: drop also what the check of finished videos rejects, whosever it is.
+        rate: share of strangers' videos that would be dropped for each patient.
+        device: where to compute.
+        progress: told what is done.
+
+    Raises:
+        DataError: a patient is not in ``real``, or nothing would be left.
+    """
+    if not patients and not too_close:
+        raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
+    known = {r.patient for r in filelist.read(real)}
+    if missing := sorted(set(patients) - known):
+        raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
+    files = files_of(synthetic)
+    with new_folder(
+        out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
+    ) as folder:
+        desk = prepare(real, models, false_rejection_rate=rate, device=device, progress=progress)
+        looks = look(files, desk, progress)
+        near = ~desk.screen.judge(looks).kept.numpy() if too_close else np.zeros(len(files), bool)
+        for patient in patients:
+            near |= _near(desk, patient, [desk.screen.prints.of_query(x) for x in looks], rate)
+        kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
+        records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
+        if not records:
+            raise DataError(f"{synthetic}: all {len(files)} videos are near to them; generate a new set without them")
+        shutil.rmtree(folder / filelist.VIDEOS, ignore_errors=True)
+        (folder / filelist.VIDEOS).mkdir()
+        index = filelist.VideoIndex(synthetic)
+        for record in records:
+            shutil.copyfile(index.path(record), folder / filelist.VIDEOS / index.path(record).name)
+        filelist.write(folder, records)
+        origin = read_provenance(synthetic)
+        note(folder, origin={k: origin[k] for k in ("call", "privacy") if k in origin}, withdrawn=int(near.sum()))
+    return {
+        "dataset": str(out),
+        "videos": len(records),
+        "dropped": int(near.sum()),
+        "saw them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is True)) or None,
+        "may have seen them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is None))
+        or None,
+        "to do": "audit what is left" + ("; train the models that saw them again without them" if patients else ""),
+    }
+
+
+def _near(desk: Desk, patient: str, items: Sequence[Any], rate: float) -> NDArray[np.bool_]:
+    """Which items are nearer to a patient than ``1 - rate`` of the held-out patients are."""
+    screen = desk.screen.screen
+    own: dict[str, Any] = {}
+    for space, vectors in screen.gallery.vectors.items():
+        rows = [i for i, owner in enumerate(screen.gallery.owners[space]) if owner == patient]
+        if rows:
+            own[space] = vectors[rows]
+    spaces = list(screen.gallery.vectors)
+    chosen = [spaces.index(space) for space in own]
+    fusion = type(screen.fusion)([screen.fusion.centre[i] for i in chosen], [screen.fusion.spread[i] for i in chosen])
+    gallery = Gallery(own, {space: [patient] * len(vectors) for space, vectors in own.items()})
+    alone = Screen(gallery, fusion, screen.threshold, screen.held_out, screen.held_out_patients)
+    archive = desk.archive
+    others = [i for i in archive.held_out if archive.records[i].patient != patient]
+    scores = alone.by_patient([desk.screen.prints.of_query(archive.looks[i]) for i in others])[1][:, 0]
+    limit = threshold_from_scores(
+        scores.numpy(), archive.patients(others), false_rejection_rate=rate, num_bootstrap=0
+    ).value
+    found: NDArray[np.bool_] = alone.by_patient(items)[1][:, 0].numpy() >= min(limit, screen.threshold.value)
+    return found
+
+
+def _saw(model: Path, real: Path, patients: Sequence[str]) -> bool | None:
+    """Whether a model was trained on one of the patients; None if it does not say."""
+    training = seen(weights.resolve(model))
+    if training is None:
+        return None
+    return any(training.has(r) for r in filelist.read(real) if r.patient in patients)

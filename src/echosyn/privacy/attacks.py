@@ -1,0 +1,130 @@
+"""Attacks on a synthetic set and on the models that made it. Each gives every real patient a score: higher is likelier in.
+
+What the scores are worth is judged elsewhere, by patients: training patients against patients whom no model saw.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from echosyn import rng
+from echosyn.errors import DataError
+from echosyn.privacy.intervals import Risk, risk, wilson
+
+Array = NDArray[np.float64]
+
+Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
+"""``(x0 (n, ...), eps like it, time 0..1, rows) -> (n,)``: squared error of a denoiser's prediction for those items."""
+Proximal = Callable[[Tensor, Sequence[int]], Tensor]
+"""``(x0, rows) -> eps`` that the denoiser itself sees in clean latents."""
+
+TIMES = (0.2, 0.4, 0.6)
+"""Shares of the way to noise. Near 0 the noise drowns what was learned, near 1 nothing of the patient is left."""
+DIMENSIONS = 8
+"""Of the space in which densities are estimated."""
+
+
+@torch.no_grad()
+def loss_scores(items: Tensor, errors: Errors, *, num_noises: int = 2, seed: int = 0, batch_size: int = 64) -> Array:
+    """White box: minus the training loss of each item ``(n, ...)``, over fixed times and noises (Yeom et al. 2018).
+
+    Every item sees the same noises, which takes their luck out of the comparison.
+    """
+    noises = rng.normal(tuple(items.shape[1:]), seed, "attack noise", range(num_noises))
+
+    def of(part: Tensor, rows: Sequence[int]) -> Tensor:
+        found = [errors(part, eps.expand_as(part), t, rows) for eps in noises for t in TIMES]
+        return -torch.stack(found).mean(dim=0)
+
+    return _batched(items, of, batch_size)
+
+
+@torch.no_grad()
+def proximal_scores(items: Tensor, errors: Errors, proximal: Proximal, *, batch_size: int = 64) -> Array:
+    """White box: the error at the noise that the model itself sees in the clean item (PIA, Kong et al. 2024, eq. 9)."""
+
+    def of(part: Tensor, rows: Sequence[int]) -> Tensor:
+        eps = proximal(part, rows)
+        return -torch.stack([errors(part, eps, t, rows) for t in TIMES]).mean(dim=0)
+
+    return _batched(items, of, batch_size)
+
+
+def density_ratio(targets: Array, synthetic: Array, population: Array) -> Array:
+    """Black box: how much denser is the synthetic set around each target than the population is (DOMIAS).
+
+    ``log p_synthetic(x) - log p_population(x)`` (van Breugel et al. 2023, eq. 2), Gaussian kernels with Scott's bandwidth
+    in the principal components of the population.
+
+    Args:
+        targets: Shape ``(n, d)``.
+        synthetic: Shape ``(m, d)``.
+        population: Shape ``(k, d)``: people like the patients, whom the attacker knows of and who are no targets.
+
+    Raises:
+        DataError: Fewer than three synthetic items or people, or NaN.
+    """
+    if min(len(synthetic), len(population)) < 3:
+        raise DataError(f"{len(synthetic)} synthetic items and {len(population)} people, expected at least 3 of each")
+    if not all(np.isfinite(x).all() for x in (targets, synthetic, population)):
+        raise DataError("a vector holds NaN or infinity, expected finite ones")
+    mean = population.mean(axis=0)
+    _, spread, axes = np.linalg.svd(population - mean, full_matrices=False)
+    num = min(DIMENSIONS, int((spread > 1e-9 * max(spread[0], 1e-12)).sum()))
+    scale = spread[:num] / np.sqrt(len(population) - 1)
+    x, s, p = ((part - mean) @ axes[:num].T / scale for part in (targets, synthetic, population))
+    return _log_density(x, s) - _log_density(x, p)
+
+
+def linkability(similarity: Array, is_train: NDArray[np.bool_], threshold: float) -> Risk:
+    """Somebody who has a recording of a patient claims a synthetic video as that patient's, where the filter would.
+
+    Main: share of training patients with a synthetic video at or above the threshold. Control: of held-out ones.
+
+    Args:
+        similarity: Scores ``(synthetic videos, patients)``.
+        is_train: Of each patient.
+        threshold: Of the screen.
+    """
+    linked: NDArray[np.bool_] = np.max(similarity, axis=0, initial=-np.inf) >= threshold
+    train, held_out = linked[is_train], linked[~is_train]
+    return risk(wilson(int(train.sum()), len(train)), wilson(int(held_out.sum()), len(held_out)))
+
+
+def singling_out(similarity: Array, is_train: NDArray[np.bool_], threshold: float, *, seed: int = 0) -> Risk:
+    """Each synthetic video is a description, 'looks at least this much like it'; does it fit exactly one patient?
+
+    Main: share of videos that single out one training patient. Control: one held-out patient, of as many: the larger side
+    is thinned at random, because a description fits one of many more easily than one of few.
+    """
+    sides = [np.flatnonzero(is_train), np.flatnonzero(~is_train)]
+    num = min(len(side) for side in sides)
+    draws = rng.numpy_generator(seed, "singling out")
+    rates = []
+    for side in sides:
+        chosen = np.sort(draws.choice(side, num, replace=False)) if num else side[:0]
+        hits = ((similarity[:, chosen] >= threshold).sum(axis=1) == 1).sum() if num else 0
+        rates.append(wilson(int(hits), len(similarity) if num else 0))
+    return risk(*rates)
+
+
+def _batched(items: Tensor, of: Callable[[Tensor, Sequence[int]], Tensor], batch_size: int) -> Array:
+    parts = [
+        of(items[i : i + batch_size], range(i, min(i + batch_size, len(items))))
+        for i in range(0, len(items), batch_size)
+    ]
+    scores: Array = torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
+    return scores
+
+
+def _log_density(x: Array, of: Array) -> Array:
+    """Up to the constant that every Gaussian kernel has: ``log mean exp(-|x - y|^2 / 2 h^2) - d log h``."""
+    n, d = of.shape
+    width = n ** (-1 / (d + 4)) * np.maximum(of.std(axis=0), 0.05)
+    distance = (((x[:, None] - of[None]) / width) ** 2).sum(axis=2)
+    least = distance.min(axis=1, keepdims=True)
+    density: Array = -0.5 * least[:, 0] + np.log(np.exp(-0.5 * (distance - least)).mean(axis=1)) - np.log(width).sum()
+    return density

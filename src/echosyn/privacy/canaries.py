@@ -1,0 +1,128 @@
+"""Planted copies of real hearts, from exact to hardly recognisable: what a filter misses can only be seen on these.
+
+A canary is made of a real recording ``(T, H, W)`` uint8, or of its latents. The strength is in the unit that a reader
+expects; `Canary.must` is the share that a filter has to catch, None where the curve is only shown.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from echosyn.pixels import moved
+from echosyn.privacy.fingerprints import RATE
+
+DENSE = 2 * RATE
+"""Frames a second of the recordings that are disguised; every second one is looked at, so that an odd delay shows frames that
+are no references."""
+
+Redraw = Callable[[Tensor, float], Tensor]
+"""Latent frames noised to a share 0..1 of the way and denoised again by the image model."""
+Change = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""(the recording, another patient's, randomness) -> the canary; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A way to disguise a copy, at one strength."""
+
+    kind: str
+    strength: float
+    unit: str
+    must: float | None
+    change: Change
+    latent: bool = False
+
+
+def in_pixels() -> list[Canary]:
+    """Disguises of pixels."""
+    return [
+        Canary("exact copy", 0, "", 1.0, lambda x, y, g: x),
+        *_graded("re-encoded", "JPEG quality", _QUALITIES, lambda q: lambda x, y, g: reencoded(x, round(q))),
+        *_graded("other phase", "s later", _DELAYS, lambda s: lambda x, y, g: later(x, s)),
+        *_graded("noise", "dB", _NOISES, lambda d: lambda x, y, g: noisy(x, d, g)),
+        *_graded("gain", "%", _GAINS, lambda p: lambda x, y, g: _pixels(x * (1 + p / 100))),
+        *_graded("shift", "pixels, both axes", _SHIFTS, lambda p: lambda x, y, g: _moved(x, shift=p)),
+        *_graded("rotation", "degrees", _ANGLES, lambda a: lambda x, y, g: _moved(x, degrees=a)),
+        *_graded("crop", "%", _CROPS, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100)),
+        Canary("mirror", 0, "", None, lambda x, y, g: x.flip(-1)),
+        *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
+    ]
+
+
+Grades = Sequence[tuple[float, float | None]]
+"""Strengths, and the share of each that must be caught."""
+
+_QUALITIES: Grades = ((90, 1.0), (50, 1.0), (20, None), (5, None))
+_DELAYS: Grades = ((0.0625, 0.95), (0.5625, 0.95))
+_NOISES: Grades = ((30, 0.95), (20, 0.95), (10, None), (0, None))
+_GAINS: Grades = ((-40, None), (-20, 0.95), (20, 0.95), (40, None))
+_SHIFTS: Grades = ((2, 0.95), (4, 0.95), (8, None), (12, None))
+_ANGLES: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+_CROPS: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+_SHARES: Grades = ((10, None), (25, None), (50, None))
+_LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
+_REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
+
+
+def in_latents(redraw: Redraw | None = None) -> list[Canary]:
+    """Disguises of latents: noise, and with an image model its own redrawing of them."""
+    unit = "standard deviations"
+    made = _graded("latent noise", unit, _LATENT_NOISES, lambda s: lambda x, y, g: x + s * _normal(x, g), latent=True)
+    if redraw is not None:
+        draw = redraw
+        made += _graded(
+            "redrawn by the LIDM", "% noise", _REDRAWN, lambda p: lambda x, y, g: draw(x, p / 100), latent=True
+        )
+    return made
+
+
+def reencoded(frames: Tensor, quality: int) -> Tensor:
+    """Every frame through JPEG, as Motion-JPEG does."""
+    shown = []
+    for frame in frames.numpy():
+        file = io.BytesIO()
+        Image.fromarray(frame).save(file, "JPEG", quality=quality)
+        shown.append(np.asarray(Image.open(file)))
+    return torch.from_numpy(np.stack(shown))
+
+
+def later(frames: Tensor, seconds: float, fps: float = DENSE) -> Tensor:
+    """The recording without its beginning; at most half of it is taken off."""
+    return frames[min(round(seconds * fps), len(frames) // 2) :]
+
+
+def noisy(frames: Tensor, decibel: float, generator: torch.Generator) -> Tensor:
+    """White noise added at a signal-to-noise ratio: 20 dB is a tenth of the recording's root mean square."""
+    x = frames.float()
+    rms = x.square().mean().sqrt()
+    return _pixels(x + rms * 10 ** (-decibel / 20) * torch.randn(x.shape, generator=generator))
+
+
+def mixed(frames: Tensor, other: Tensor, share: float) -> Tensor:
+    """Two patients one over the other, ``share`` of the second; as long as the shorter."""
+    num = min(len(frames), len(other))
+    return _pixels((1 - share) * frames[:num].float() + share * other[:num].float())
+
+
+def _graded(
+    kind: str, unit: str, grades: Grades, at: Callable[[float], Change], *, latent: bool = False
+) -> list[Canary]:
+    return [Canary(kind, strength, unit, must, at(strength), latent) for strength, must in grades]
+
+
+def _moved(frames: Tensor, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0) -> Tensor:
+    by = shift / frames.shape[-1]
+    return _pixels(moved(frames.float(), shift=(by, by), degrees=degrees, scale=scale))
+
+
+def _pixels(values: Tensor) -> Tensor:
+    return values.round().clamp(0, 255).to(torch.uint8)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator)

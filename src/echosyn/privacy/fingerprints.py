@@ -1,0 +1,134 @@
+"""What a heart is recognised by: vectors in several spaces, made alike for real and synthetic frames.
+
+A query's vectors are *views*: several frames, each as it is and moved a little, of which the best match counts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+
+from echosyn.pixels import moved
+from echosyn.privacy.matching import varied
+
+RATE = 8.0
+"""Frames a second of a video that are looked at."""
+REFERENCE_EVERY = 2
+"""Of those, every n-th of a real video is a reference still."""
+QUERY_FRAMES = 8
+"""Frames of a video that are matched, evenly from its first to its last."""
+QUERY_MOTIONS = 4
+"""Stretches of a video whose motion is matched."""
+MOTION_FRAMES = 8
+"""Steps of a stretch: one second."""
+THUMBNAIL = 28
+"""Side of a thumbnail; one of its pixels is 4 of 112."""
+CELLS = (-0.5, 0.0, 0.5)
+"""Cells of a latent by which a still is moved along each axis; half a cell is 4 pixels of 112."""
+THUMBNAIL_PIXELS = (-1.0, 0.0, 1.0)
+"""Pixels of a thumbnail by which a frame is moved along each axis."""
+
+Views = Mapping[str, Tensor]
+"""Vectors ``(k, d)`` by space."""
+Embed = Callable[[Tensor], Tensor]
+"""Latent frames ``(n, C, h, w)`` -> embeddings ``(n, d)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class StillPrints:
+    """Vectors of latent stills: spaces ``reid`` and ``latents``.
+
+    Args:
+        embed: The re-identification network.
+        centre: Mean of the real latents ``(C, h, w)``, taken off before stills are correlated: what all hearts have in
+            common identifies nobody.
+    """
+
+    embed: Embed
+    centre: Tensor
+
+    def of_references(self, frames: Tensor) -> Views:
+        """Of a real video's latent frames ``(n, C, h, w)``: one vector a frame and space."""
+        return {"reid": self.embed(frames), "latents": (frames - self.centre).flatten(1)}
+
+    def of_stills(self, frames: Tensor) -> list[Views]:
+        """The views with which each of some stills ``(n, C, h, w)`` is matched: moved by every pair of `CELLS`."""
+        if not len(frames):
+            return []
+        embedded = self.embed(frames)
+        looked_at = (shifted(frames, CELLS) - self.centre).flatten(1).unflatten(0, (len(frames), -1))
+        return [{"reid": e[None], "latents": x} for e, x in zip(embedded, looked_at, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is kept of a video, real or synthetic."""
+
+    thumbnails: Tensor
+    """`RATE` frames a second, float32 ``(T, THUMBNAIL, THUMBNAIL)``, grey levels."""
+    latents: Tensor
+    """Of every `REFERENCE_EVERY`-th of them, ``(S, C, h, w)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPrints:
+    """Vectors of whole videos: spaces ``reid``, ``pixels`` and ``motion``. Of what is blank there is nothing to recognise.
+
+    Args:
+        embed: The re-identification network.
+        centre: Mean thumbnail of the real videos, taken off before frames are correlated.
+    """
+
+    embed: Embed
+    centre: Tensor
+
+    def of_reference(self, look: Look) -> Views:
+        """All vectors of a real video."""
+        return {
+            "reid": self.embed(look.latents),
+            "pixels": varied((look.thumbnails[::REFERENCE_EVERY] - self.centre).flatten(1)),
+            "motion": motions(look.thumbnails),
+        }
+
+    def of_query(self, look: Look) -> Views:
+        """The views with which a video is matched."""
+        frames = shifted(evenly(look.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
+        return {
+            "reid": self.embed(evenly(look.latents, QUERY_FRAMES)),
+            "pixels": varied((frames - self.centre).flatten(1)),
+            "motion": evenly(motions(look.thumbnails), QUERY_MOTIONS),
+        }
+
+
+def thumbnails(frames: Tensor) -> Tensor:
+    """Uint8 frames ``(T, H, W)`` of any size -> float32 ``(T, THUMBNAIL, THUMBNAIL)``, averaged over areas."""
+    return adaptive_avg_pool2d(frames.float()[:, None], THUMBNAIL)[:, 0]
+
+
+def evenly(items: Tensor, num: int) -> Tensor:
+    """``num`` rows from the first to the last, or all if there are fewer."""
+    if len(items) <= num:
+        return items
+    return items[torch.linspace(0, len(items) - 1, num).round().long()]
+
+
+def shifted(frames: Tensor, steps: tuple[float, ...]) -> Tensor:
+    """Frames ``(n, C, h, w)`` moved by every pair of ``steps`` in pixels: those of a frame in a row, ``(n steps^2, ...)``."""
+    side = frames.shape[-1]
+    variants = [moved(frames, shift=(x / side, y / side)) for y in steps for x in steps]
+    return torch.stack(variants, dim=1).flatten(0, 1)
+
+
+def motions(frames: Tensor) -> Tensor:
+    """What changes from thumbnail to thumbnail over every second of a video ``(T, h, w)`` at `RATE`: ``(windows, d)``.
+
+    Half as fine as the thumbnails. What stands still falls out. Empty if the video is shorter than a second or stands
+    still, for then it has no motion to recognise.
+    """
+    changes = avg_pool2d(frames.diff(dim=0)[:, None], 2).flatten(1)
+    if len(changes) < MOTION_FRAMES:
+        return changes.new_zeros(0, MOTION_FRAMES * changes.shape[1])
+    windows = changes.unfold(0, MOTION_FRAMES, 1).transpose(1, 2).flatten(1)
+    return varied(windows)

@@ -1,0 +1,216 @@
+"""Several spaces, one decision: how close is an item to its nearest real patient, and is that closer than strangers are?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from echosyn.errors import DataError
+from echosyn.privacy.calibration import Threshold, threshold_from_scores
+from echosyn.privacy.fingerprints import Views
+from echosyn.privacy.matching import nearest, nearest_of_each
+
+_LARGEST = 1 - 1e-6
+_LEAST_SPREAD = 0.02
+UNLIKE = -1.0
+"""Similarity in a space in which an item has no vector, such as the motion of a still."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """The real patients: vectors by space and whose each is."""
+
+    vectors: Mapping[str, Tensor]
+    owners: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, views: Sequence[Views], patients: Sequence[str]) -> "Gallery":
+        """Join the vectors of many videos.
+
+        Args:
+            views: Of each video.
+            patients: Of each video.
+
+        Raises:
+            DataError: There is no video.
+        """
+        if not views:
+            raise DataError("there is no real video to compare with, expected at least one")
+        spaces = [name for name in views[0] if any(len(v[name]) for v in views)]
+        owners = {name: [p for v, p in zip(views, patients, strict=True) for _ in v[name]] for name in spaces}
+        return cls({name: torch.cat([v[name] for v in views]) for name in spaces}, owners)
+
+
+@dataclass(frozen=True, eq=False)
+class Closeness:
+    """Similarity of items to their nearest real patients, in each space."""
+
+    spaces: Sequence[str]
+    similarity: Tensor
+    """Pearson correlation with the nearest reference, float32 ``(n, spaces)``; `UNLIKE` without a vector."""
+    nearest: Sequence[Sequence[str | None]]
+    """Its patient, by space and item."""
+    rows: Tensor
+    """Which of the space's references it is, int64 ``(n, spaces)``; -1 without a vector."""
+
+
+def closeness(items: Sequence[Views], gallery: Gallery, patients: Sequence[str] | None = None) -> Closeness:
+    """The best match of each item's views in each space.
+
+    Args:
+        items: The views of each.
+        gallery: What they are compared with.
+        patients: The patient of each item; with it, references of the same patient are skipped.
+
+    Raises:
+        DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
+    """
+    similarity, rows, names = [], [], []
+    for space, references in gallery.vectors.items():
+        views = [item[space] for item in items]
+        item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
+        best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
+        if len(item_of):
+            found = nearest(
+                torch.cat(views),
+                references,
+                query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],
+                reference_groups=None if patients is None else gallery.owners[space],
+            )
+            value, index = found.similarity.numpy(), found.index.numpy()
+            # of equal ones the lowest row: NumPy keeps the last of several assignments
+            order = np.lexsort((-index, value))
+            best[item_of[order]], row[item_of[order]] = value[order], index[order]
+        similarity.append(torch.from_numpy(best))
+        rows.append(torch.from_numpy(row))
+        names.append([gallery.owners[space][i] if i >= 0 else None for i in row.tolist()])
+    return Closeness(list(gallery.vectors), torch.stack(similarity, dim=1), names, torch.stack(rows, dim=1))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """One score from several similarities: the largest, after each was put on the scale of strangers.
+
+    ``score = max over spaces of (atanh(similarity) - centre) / spread`` (Fisher's transformation), where centre and spread
+    are those of *training* patients matched with other patients. The held-out patients have no part in it, so that a
+    threshold calibrated on them keeps its promise.
+    """
+
+    centre: Sequence[float]
+    spread: Sequence[float]
+
+    @classmethod
+    def of(cls, strangers: Tensor) -> "Fusion":
+        """From similarities ``(n, spaces)`` of training patients to others; below two, nothing is rescaled."""
+        if len(strangers) < 2:
+            return cls([0.0] * strangers.shape[1], [1.0] * strangers.shape[1])
+        z = _fisher(strangers)
+        middle = z.median(dim=0).values
+        spread = (z - middle).abs().median(dim=0).values * 1.4826
+        return cls(middle.tolist(), spread.clamp(min=_LEAST_SPREAD).tolist())
+
+    def score(self, similarity: Tensor) -> Tensor:
+        """Scores ``(n,)``, float64, of similarities ``(n, spaces)``: 0 is the typical stranger, higher is closer."""
+        return self.by_space(similarity).max(dim=1).values if len(similarity) else torch.zeros(0, dtype=torch.float64)
+
+    def by_space(self, similarity: Tensor) -> Tensor:
+        """Of each space, ``(n, spaces)``."""
+        centre, spread = (torch.tensor(values, dtype=torch.float64) for values in (self.centre, self.spread))
+        return (_fisher(similarity) - centre) / spread
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a screen decided on items. All but the number of kept ones is private."""
+
+    kept: Tensor
+    """Bool ``(n,)``."""
+    score: Tensor
+    """See `Fusion`, float64 ``(n,)``."""
+    space: Sequence[str]
+    """In which each item comes closest."""
+    nearest: Sequence[str | None]
+    """The patient it is closest to."""
+    rows: Tensor
+    """The row of that space's references, ``(n,)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """A gallery with a calibrated threshold."""
+
+    gallery: Gallery
+    fusion: Fusion
+    threshold: Threshold
+    held_out: Tensor
+    """Scores of the held-out items, ``(n,)``."""
+    held_out_patients: Sequence[str]
+
+    def judge(self, items: Sequence[Views], patients: Sequence[str] | None = None) -> Judgement:
+        """Reject each item whose score is at least the threshold."""
+        if not items:
+            return Judgement(
+                torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
+            )
+        found = closeness(items, self.gallery, patients)
+        each = self.fusion.by_space(found.similarity)
+        score, space = each.max(dim=1)
+        chosen = space.tolist()
+        return Judgement(
+            score < self.threshold.value,
+            score,
+            [found.spaces[s] for s in chosen],
+            [found.nearest[s][i] for i, s in enumerate(chosen)],
+            found.rows.gather(1, space[:, None])[:, 0],
+        )
+
+    def by_patient(self, items: Sequence[Views]) -> tuple[list[str], Tensor]:
+        """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
+        names = sorted({owner for owners in self.gallery.owners.values() for owner in owners})
+        place = {name: i for i, name in enumerate(names)}
+        similarity = torch.full((len(items), len(names), len(self.gallery.vectors)), UNLIKE)
+        for s, (space, references) in enumerate(self.gallery.vectors.items()):
+            views = [item[space] for item in items]
+            if not any(len(view) for view in views):
+                continue
+            present, found = nearest_of_each(torch.cat(views), references, self.gallery.owners[space])
+            columns = torch.tensor([place[name] for name in present])
+            for i, part in enumerate(found.split([len(view) for view in views])):
+                if len(part):
+                    similarity[i, columns, s] = part.amax(dim=0)
+        return names, self.fusion.score(similarity.flatten(0, 1)).view(len(items), len(names))
+
+
+def screen(
+    gallery: Gallery,
+    train: tuple[Sequence[Views], Sequence[str]],
+    held_out: tuple[Sequence[Views], Sequence[str]],
+    *,
+    false_rejection_rate: float = 0.05,
+    seed: int = 0,
+) -> Screen:
+    """Calibrate: scale by training patients, threshold by held-out patients, each compared with the others' references.
+
+    Args:
+        gallery: References, of whichever splits; candidates will be compared with all of them.
+        train: Items of training patients, and whose they are.
+        held_out: Items of held-out patients, and whose they are.
+        false_rejection_rate: Of items of strangers, in 0..1.
+        seed: Of the interval's bootstrap.
+
+    Raises:
+        DataError: No held-out item, or what `closeness` refuses.
+    """
+    owners = {owner for names in gallery.owners.values() for owner in names}
+    scale = train if len(owners) > 1 else ([], [])
+    strangers = closeness(scale[0], gallery, scale[1]).similarity
+    fusion = Fusion.of(strangers)
+    scores = fusion.score(closeness(held_out[0], gallery, held_out[1]).similarity)
+    threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed)
+    return Screen(gallery, fusion, threshold, scores, list(held_out[1]))
+
+
+def _fisher(similarity: Tensor) -> Tensor:
+    return similarity.double().clamp(-_LARGEST, _LARGEST).atanh()

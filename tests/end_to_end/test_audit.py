@@ -1,0 +1,142 @@
+"""The audit as its users start it: what it refuses, what it tells whom, and that it says the same again."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from echosyn.data import filelist
+from echosyn.hashing import file_hash
+from echosyn.pipeline.release import seal
+
+PRIVATE = {"audit.json", "index.html", "private", "provenance.json"}
+PUBLIC = {"public.json", "public.html"}
+
+
+def audit(program: Any, workshop: Any, synthetic: Path, real: Path, out: Path, *more: object) -> Any:
+    given = ["--models", workshop.folder / "models", "--canaries", 2, "--json", "--quiet", *more]
+    return program("audit", synthetic, real, out, *given)
+
+
+@pytest.fixture(scope="module")
+def audited(program: Any, workshop: Any, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The audit of the tiny synthetic set, and what the program said."""
+    out = tmp_path_factory.mktemp("audit") / "audit"
+    return out, audit(program, workshop, workshop.synthetic, dataset, out)
+
+
+def test_a_crossed_line_is_exit_code_3_and_named(audited: tuple[Path, Any]) -> None:
+    out, result = audited
+    assert result.code == 3, result.stderr
+    assert result.json["verdict"] == "fail"
+    assert "calibration" in result.json["crossed"], "two held-out patients support no threshold"
+    assert {path.name for path in out.iterdir()} == PRIVATE | PUBLIC
+    found = json.loads((out / "audit.json").read_text(), parse_constant=pytest.fail)
+    line = next(line for line in found["public"]["lines"] if line["name"] == "calibration")
+    assert "too few held-out patients" in line["found"]
+
+
+def test_the_audit_is_of_exactly_these_files_and_publishing_asks_for_it(
+    audited: tuple[Path, Any], program: Any, workshop: Any, tmp_path: Path
+) -> None:
+    out, _ = audited
+    found = json.loads((out / "audit.json").read_text())
+    assert found["videos"] == seal.videos_hash(workshop.synthetic)
+    said = ["--licence", "cc-by-4.0", "--audit", out / "audit.json", "--quiet"]
+    refused = program("publish", workshop.synthetic, tmp_path / "release", *said)
+    assert refused.code == 2
+    assert "failed their audit" in refused.stderr
+    other = program("publish", workshop.animated, tmp_path / "release", *said)
+    assert "is the audit of other videos" in other.stderr
+
+
+def test_what_is_public_shows_nobody(audited: tuple[Path, Any], dataset: Path, workshop: Any) -> None:
+    out, _ = audited
+    told = b"".join((out / name).read_bytes() for name in PUBLIC)
+    told += json.dumps(json.loads((out / "audit.json").read_text())["public"]).encode()
+    for record in filelist.read(dataset):
+        assert record.name.encode() not in told
+        assert file_hash(dataset / "Videos" / f"{record.name}.avi").encode() not in told
+    for path in (dataset, workshop.folder, out):
+        assert str(path).encode() not in told
+    assert b"data:image" not in told, "a picture"
+    assert b"data:video" not in told
+    assert b"data:image" in (out / "index.html").read_bytes()
+    assert b"must not leave the house" in (out / "index.html").read_bytes()
+
+
+def test_every_patient_has_an_exposure(audited: tuple[Path, Any], dataset: Path, workshop: Any) -> None:
+    with (audited[0] / "private" / "exposure.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["Patient"] for row in rows} == {r.patient for r in filelist.read(dataset)}
+    assert {row["NearestVideo"] for row in rows} <= {p.name for p in (workshop.synthetic / "Videos").iterdir()}
+
+
+def test_two_audits_are_equal(
+    audited: tuple[Path, Any], program: Any, workshop: Any, dataset: Path, tmp_path: Path
+) -> None:
+    audit(program, workshop, workshop.synthetic, dataset, tmp_path / "again")
+    for name in ("audit.json", "public.json", "public.html", "index.html", "provenance.json", "private/matches.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (audited[0] / name).read_bytes(), name
+
+
+def test_the_training_set_itself_is_caught(program: Any, workshop: Any, dataset: Path, tmp_path: Path) -> None:
+    result = audit(program, workshop, dataset, dataset, tmp_path / "audit", "--videos-only")
+    assert result.code == 3, result.stderr
+    assert result.json["videos too close"] == 8
+    assert "copies" in result.json["crossed"]
+
+
+def test_nothing_to_audit_is_one_line_and_leaves_nothing(
+    program: Any, workshop: Any, dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(workshop.synthetic, tmp_path / "empty")
+    for path in (tmp_path / "empty" / "Videos").iterdir():
+        path.unlink()
+    result = audit(program, workshop, tmp_path / "empty", dataset, tmp_path / "audit")
+    assert result.code == 2
+    assert "no video to audit" in result.stderr
+    assert not (tmp_path / "audit").exists()
+
+
+def test_one_patient_is_refused(program: Any, workshop: Any, dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset, tmp_path / "one")
+    filelist.write(tmp_path / "one", filelist.read(dataset)[:1])
+    result = audit(program, workshop, workshop.synthetic, tmp_path / "one", tmp_path / "audit")
+    assert result.code == 2
+    assert "1 TRAIN and 0 held-out" in result.stderr
+
+
+def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dataset: Path, tmp_path: Path) -> None:
+    patient = filelist.read(dataset)[0].patient
+    copied = tmp_path / "synthetic"
+    shutil.copytree(workshop.synthetic, copied)
+    shutil.copyfile(dataset / "Videos" / f"{patient}.avi", copied / "Videos" / "synthetic_000000.avi")
+    models = ["--models", workshop.folder / "models"]
+    result = program("withdraw", copied, dataset, tmp_path / "left", "--exclude", patient, *models, "--json", "--quiet")
+    assert result.code == 0, result.stderr
+    assert "synthetic_000000" not in {r.name for r in filelist.read(tmp_path / "left")}
+    assert result.json["saw them"] == "lidm, lvdm, reid, vae"
+    assert patient not in (tmp_path / "left" / "provenance.json").read_text()
+    again = program("withdraw", copied, dataset, tmp_path / "clean", "--too-close", *models, "--json", "--quiet")
+    if again.code == 0:
+        assert "synthetic_000000" not in {r.name for r in filelist.read(tmp_path / "clean")}
+    else:
+        assert "all 5 videos" in again.stderr
+    unknown = program("withdraw", copied, dataset, tmp_path / "x", "--exclude", "nobody", *models)
+    assert unknown.code == 2
+    assert "has no patient 'nobody'" in unknown.stderr
+
+
+def test_the_published_rule_says_what_it_really_rejects(program: Any, workshop: Any, tmp_path: Path) -> None:
+    given = ["--reid", workshop.model("reid"), "--reference", workshop.latents, "--rule", "published", "--json"]
+    result = program("filter", workshop.candidates, tmp_path / "kept", *given)
+    if result.code == 2:
+        assert "all 8 candidates are too similar" in result.stderr
+        return
+    assert result.json["false_rejection"]["num"] == 1
+    assert result.json["false_rejection_predicted"] == pytest.approx(1 - 0.95**6)
+    assert "theory predicts 26.5%" in result.json["says"]

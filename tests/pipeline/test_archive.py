@@ -1,0 +1,98 @@
+"""Real patients in memory: one way in for files and latents, and real clips' copies are found."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from echosyn import rng
+from echosyn.data import filelist, latents, video
+from echosyn.data.records import Record
+from echosyn.errors import DataError
+from echosyn.pipeline.archive import Archive, frames_of, from_latents, from_videos, load, look_at, video_screen
+from echosyn.privacy.canaries import DENSE, in_pixels
+from echosyn.privacy.fingerprints import Look
+
+CLIPS = Path(__file__).parents[3] / "shared" / "clips"
+
+
+class Pooling:
+    """A codec whose latents are pixels averaged over 8 x 8, four times; its decoding is the nearest picture."""
+
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(frames.float()[:, None] / 64 - 2, 8).expand(-1, 4, -1, -1)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        grey = ((latents[:, :1] + 2) * 64).clamp(0, 255).repeat_interleave(8, 2).repeat_interleave(8, 3)
+        return grey.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+def embed(latents: torch.Tensor) -> torch.Tensor:
+    """Coarse shapes, for want of a trained network."""
+    return latents[:, 0].flatten(1)
+
+
+def write(folder: Path, record: Record, frames: np.ndarray[Any, Any]) -> None:
+    (folder / "Videos").mkdir(parents=True, exist_ok=True)
+    assert record.fps
+    video.write_avi(folder / "Videos" / f"{record.name}.avi", frames, record.fps)
+
+
+def film(seed: int, num: int = 48) -> np.ndarray[Any, Any]:
+    coarse = rng.numpy_generator(seed, "film").integers(0, 256, (num, 7, 7), np.uint8)
+    return coarse.repeat(16, 1).repeat(16, 2)
+
+
+def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    record = Record("a", fps=32.0, num_frames=48, height=112, width=112)
+    write(tmp_path / "real", record, film(0))
+    filelist.write(tmp_path / "real", [record])
+    frames = torch.from_numpy(video.read(tmp_path / "real" / "Videos" / "a.avi").grey())
+    latents.write(tmp_path / "latents", record, codec.encode(frames))
+    one, other = from_videos(tmp_path / "real", codec)(record), from_latents(tmp_path / "latents", codec)(record)
+    assert one.thumbnails.shape == other.thumbnails.shape == (12, 28, 28)
+    assert torch.equal(one.latents, other.latents)
+    assert (one.thumbnails - other.thumbnails).abs().mean() < 6
+
+
+def test_an_archive_needs_both_sides() -> None:
+    empty = Look(torch.zeros(1, 28, 28), torch.zeros(1, 4, 14, 14))
+    with pytest.raises(DataError, match="1 TRAIN and 0 held-out"):
+        load([Record("a")], lambda record: empty)
+    with pytest.raises(DataError, match="0 TRAIN and 1 held-out"):
+        load([Record("a", split="VAL")], lambda record: empty)
+
+
+def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(8)]
+    records = [Record(str(i), split="TRAIN" if i < 5 else "VAL") for i in range(8)]
+    screen = video_screen(Archive(records, looks), lambda x: embed(x) + 0.01 * torch.arange(196))
+    blank = look_at(torch.zeros(12, 112, 112, dtype=torch.uint8), codec)
+    frozen = look_at(torch.from_numpy(film(50))[:1].expand(12, -1, -1), codec)
+    judged = screen.judge([blank, frozen, looks[2]])
+    assert judged.kept.tolist()[2] is False
+    assert judged.nearest[2] == "2"
+    assert torch.isfinite(judged.score).all()
+
+
+@pytest.mark.skipif(not (CLIPS / "labels.csv").is_file(), reason="the real clips are not here")
+def test_copies_of_three_real_patients_are_caught() -> None:
+    codec: Any = Pooling()
+    paths = sorted(CLIPS.glob("*.mp4"))
+    looks = [look_at(frames_of(path), codec) for path in paths]
+    records = [Record(p.stem, split="TRAIN" if i < 3 else "VAL") for i, p in enumerate(paths)]
+    screen = video_screen(Archive(records, looks), embed)
+    assert not screen.screen.threshold.enough, "two strangers prove nothing about calibration"
+    dense = [frames_of(path, DENSE) for path in paths[:3]]
+    missed = []
+    for canary in (c for c in in_pixels() if c.must is not None):
+        for i, frames in enumerate(dense):
+            made = canary.change(frames, dense[i - 1], rng.generator(0, canary.kind, i))
+            judged = screen.judge([look_at(made[::2], codec)])
+            if judged.kept[0] or judged.nearest[0] != paths[i].stem:
+                missed.append((canary.kind, canary.strength, i))
+    assert not missed

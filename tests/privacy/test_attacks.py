@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from echosyn.errors import DataError
+from echosyn.privacy.attacks import density_ratio, linkability, loss_scores, proximal_scores, singling_out
+
+
+def people(num: int, seed: int, d: int = 6) -> torch.Tensor:
+    return torch.randn(num, d, generator=torch.Generator().manual_seed(seed))
+
+
+def memoriser(members: torch.Tensor):
+    """Flow errors of a denoiser that knows its members by heart and believes that all else is zero."""
+
+    def errors(x0, eps, t, rows):
+        known = torch.cdist(x0, members).amin(dim=1) < 1e-3
+        return torch.where(known, 0.0, 1.0) + t * eps.square().mean(dim=1)
+
+    return errors
+
+
+def area(scores, positive) -> float:
+    return float((scores[positive][:, None] > scores[~positive][None]).mean())
+
+
+def test_white_box_attacks_find_the_members_of_a_memoriser_and_nobody_in_an_honest_model():
+    x = people(60, 0)
+    is_member = np.arange(60) < 20
+    for attack in (
+        lambda errors: loss_scores(x, errors, batch_size=7),
+        lambda errors: proximal_scores(x, errors, lambda x0, rows: torch.zeros_like(x0), batch_size=7),
+    ):
+        assert area(attack(memoriser(x[:20])), is_member) > 0.95
+        assert area(attack(memoriser(people(20, 9))), is_member) == pytest.approx(0.5, abs=0.2)
+
+
+def test_scores_do_not_depend_on_the_batch():
+    x = people(30, 1)
+    assert np.allclose(
+        loss_scores(x, memoriser(x[:5]), batch_size=4), loss_scores(x, memoriser(x[:5]), batch_size=30), atol=1e-6
+    )
+
+
+def test_rows_tell_the_denoiser_which_items_they_are():
+    seen = []
+    loss_scores(people(5, 0), lambda x0, eps, t, rows: (seen.append(list(rows)), torch.zeros(len(x0)))[1], batch_size=2)
+    assert seen[0] == [0, 1]
+    assert seen[-1] == [4]
+
+
+def test_density_ratio_finds_whom_the_synthetic_set_surrounds():
+    rng = np.random.default_rng(0)
+    members, others, population = rng.normal(size=(3, 80, 4))
+    copies = members + 0.1 * rng.normal(size=(80, 4))
+    targets, is_member = np.concatenate([members, others]), np.arange(160) < 80
+    assert area(density_ratio(targets, copies, population), is_member) > 0.85
+    fair = density_ratio(targets, rng.normal(size=(80, 4)), population)
+    assert area(fair, is_member) == pytest.approx(0.5, abs=0.12)
+
+
+def test_density_ratio_is_about_zero_where_both_sets_are_alike():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 3))
+    ratio = density_ratio(rng.normal(size=(50, 3)), x[:150], x[150:])
+    assert abs(np.median(ratio)) < 0.3
+
+
+def test_density_ratio_refuses_what_it_cannot_estimate():
+    x = np.zeros((5, 3))
+    with pytest.raises(DataError, match="at least 3"):
+        density_ratio(x, x[:2], x)
+    with pytest.raises(DataError, match="NaN"):
+        density_ratio(x * np.nan, x, x)
+
+
+def test_linkability_counts_patients_with_a_copy():
+    is_train = np.arange(20) < 10
+    similarity = np.zeros((5, 20))
+    similarity[0, :4] = 1  # one video near four training patients
+    found = linkability(similarity, is_train, 0.5)
+    assert (found.main.successes, found.main.num, found.control.successes) == (4, 10, 0)
+    assert found.value == pytest.approx(0.4)
+    assert linkability(similarity[:0], is_train, 0.5).value == 0
+
+
+def test_singling_out_counts_descriptions_that_fit_one():
+    is_train = np.arange(20) < 10
+    similarity = np.zeros((4, 20))
+    similarity[0, 3] = similarity[1, 5] = 1
+    similarity[2, [1, 2]] = 1
+    found = singling_out(similarity, is_train, 0.5)
+    assert (found.main.successes, found.main.num, found.control.successes) == (2, 4, 0)
+
+
+def test_a_larger_training_set_is_no_larger_risk():
+    """Descriptions fit one of many sooner than one of few: the sides are compared at equal size."""
+    rng = np.random.default_rng(0)
+    similarity = rng.uniform(size=(400, 550))
+    is_train = np.arange(550) < 500
+    found = singling_out(similarity, is_train, 0.99)
+    assert found.low == 0
+    assert found.main.value == pytest.approx(found.control.value, abs=0.1)
+    nobody = singling_out(similarity, np.ones(550, bool), 0.99)
+    assert (nobody.low, nobody.high) == (0.0, 1.0)

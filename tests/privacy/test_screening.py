@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+
+from echosyn.errors import DataError
+from echosyn.privacy.screening import UNLIKE, Fusion, Gallery, closeness, screen
+
+
+def world(seed: int, num: int, d: int = 8):
+    """Views of ``num`` strangers: two frames in space ``a``, one vector in space ``b``."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        {"a": torch.randn(2, d, generator=generator), "b": torch.randn(1, d, generator=generator)} for _ in range(num)
+    ]
+
+
+def names(letter: str, num: int) -> list[str]:
+    return [f"{letter}{i}" for i in range(num)]
+
+
+def built(seed: int, num_train: int = 60, num_held_out: int = 60, rate: float = 0.05):
+    people = world(seed, num_train + num_held_out)
+    train, held_out = people[:num_train], people[num_train:]
+    gallery = Gallery.of(people, [*names("t", num_train), *names("h", num_held_out)])
+    return screen(
+        gallery,
+        (train, names("t", num_train)),
+        (held_out, names("h", num_held_out)),
+        false_rejection_rate=rate,
+        seed=seed,
+    ), people
+
+
+def test_strangers_are_rejected_at_the_asked_rate_whatever_the_number_of_spaces():
+    rates = [float((~built(seed, rate=0.1)[0].judge(world(1000 + seed, 60)).kept).float().mean()) for seed in range(40)]
+    assert np.mean(rates) == pytest.approx(0.1, abs=0.025)
+
+
+def test_a_copy_in_one_space_is_enough_and_its_patient_is_named():
+    found, people = built(0)
+    strangers = world(5, 2)
+    thieves = [
+        {"a": strangers[0]["a"], "b": people[3]["b"] + 0.01},
+        {"a": torch.cat([strangers[1]["a"][:1], people[70]["a"][1:]]), "b": strangers[1]["b"]},
+    ]
+    judged = found.judge(thieves)
+    assert not judged.kept.any()
+    assert judged.nearest == ["t3", "h10"]
+    assert judged.space == ["b", "a"]
+    assert judged.rows.tolist() == [3, 141]
+
+
+def test_an_item_is_judged_alone():
+    found, _ = built(1)
+    items = world(77, 9)
+    together = found.judge(items)
+    alone = torch.cat([found.judge([item]).score for item in items])
+    assert torch.allclose(together.score, alone, atol=0)
+
+
+def test_a_patients_own_references_are_skipped_when_it_is_named():
+    found, people = built(2)
+    with_self = found.judge(people[:5])
+    without = found.judge(people[:5], names("t", 5))
+    assert not with_self.kept.any()
+    assert with_self.nearest == names("t", 5)
+    assert all(one != other for one, other in zip(without.nearest, with_self.nearest, strict=True))
+    assert (without.score < with_self.score).all()
+
+
+def test_items_without_a_vector_in_a_space_are_judged_by_the_others():
+    found, people = built(3)
+    item = {"a": people[4]["a"], "b": people[4]["b"][:0]}
+    near = closeness([item], found.gallery)
+    assert near.similarity[0, 1] == UNLIKE
+    assert near.nearest[1] == [None]
+    assert not found.judge([item]).kept.any()
+
+
+def test_the_scale_is_that_of_strangers_and_one_space_does_not_drown_the_other():
+    similarity = torch.tensor([[0.9, 0.1], [0.92, 0.2], [0.88, 0.0]])
+    fusion = Fusion.of(similarity)
+    assert fusion.score(similarity[:1]).item() == pytest.approx(0, abs=1e-6)
+    assert fusion.score(torch.tensor([[0.9, 0.9]])) > 5
+    assert Fusion.of(similarity[:1]).centre == [0.0, 0.0]
+    assert torch.isfinite(fusion.score(torch.ones(1, 2))).all()
+
+
+def test_nothing_to_compare_with_or_to_judge():
+    found, _ = built(4)
+    assert found.judge([]).kept.shape == (0,)
+    with pytest.raises(DataError, match="no real video"):
+        Gallery.of([], [])
+    one = world(0, 1)
+    with pytest.raises(DataError, match="no reference of another patient"):
+        screen(Gallery.of(one, ["p"]), (one, ["p"]), (one, ["p"]))
+
+
+def test_broken_embeddings_are_refused():
+    found, people = built(5)
+    item = {"a": people[0]["a"].clone().fill_(torch.nan), "b": people[0]["b"]}
+    with pytest.raises(DataError, match="NaN"):
+        found.judge([item])
+
+
+def test_the_closest_of_all_patients_is_the_judged_one():
+    found, people = built(6)
+    items = [*world(50, 7), people[2], {"a": people[4]["a"], "b": people[4]["b"][:0]}]
+    patients, scores = found.by_patient(items)
+    judged = found.judge(items)
+    assert torch.allclose(scores.max(dim=1).values, judged.score)
+    assert [patients[i] for i in scores.argmax(dim=1).tolist()] == list(judged.nearest)
+    assert found.by_patient([])[1].shape == (0, 120)
