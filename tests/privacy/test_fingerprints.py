@@ -23,9 +23,11 @@ def embed(frames: torch.Tensor) -> torch.Tensor:
 
 
 def film(num: int, seed: int) -> torch.Tensor:
-    """Smooth grey frames, uint8 ``(num, 112, 112)``."""
+    """Smooth grey frames with a black rim, as an echo has, uint8 ``(num, 112, 112)``."""
     smooth = torch.nn.functional.interpolate(noise(num, 1, 14, 14, seed=seed), size=112, mode="bilinear")[:, 0]
-    return (128 + 40 * smooth).clamp(0, 255).to(torch.uint8)
+    inside = torch.zeros(112, 112)
+    inside[12:100, 12:100] = 1
+    return ((128 + 40 * smooth) * inside).clamp(0, 255).to(torch.uint8)
 
 
 def look(frames: torch.Tensor) -> Look:

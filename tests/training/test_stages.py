@@ -107,7 +107,7 @@ def test_the_ef_is_dropped_from_the_asked_share_of_items(
 ) -> None:
     shown: dict[str, Tensor] = {}
 
-    def spy(network: Any, x_t: Tensor, t: Tensor, still: Tensor, conditions: Tensor, given: Tensor) -> Tensor:
+    def spy(network: Any, x_t: Tensor, t: Tensor, still: Tensor, conditions: Tensor, given: Tensor, _: Any) -> Tensor:
         shown.update(given=given[:, 0], conditions=conditions[:, 0], t=t)
         return x_t
 

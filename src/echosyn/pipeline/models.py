@@ -31,8 +31,8 @@ def codec(vae: Path, device: torch.device, batch_size: int | None = None) -> Lat
 def image_pipeline(lidm: Path, device: torch.device, scheduler: str | None = None) -> LatentImagePipeline:
     """The LIDM of a model folder, for latents (no VAE); ``scheduler`` names a solver other than its own."""
     folder = weights.resolve(lidm)
-    solving = solver(weights.load_scheduler(folder), scheduler)
-    pipeline = LatentImagePipeline(None, weights.load(folder, "lidm"), solving)
+    network = weights.load(folder, "lidm")
+    pipeline = LatentImagePipeline(None, network, solver(weights.load_scheduler(folder), scheduler))
     pipeline.to(device)
     return pipeline
 
@@ -45,8 +45,8 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
         ConfigError: the solver is unknown or cannot integrate this model.
     """
     lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
-    solving = solver(weights.load_scheduler(lvdm), scheduler)
     network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
+    solving = solver(weights.load_scheduler(lvdm), scheduler)
     facts = weights.load_facts(lvdm)
     check_same_vae(lvdm, facts.vae, vae)
     pipeline = LatentVideoPipeline(
