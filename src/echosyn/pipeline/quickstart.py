@@ -10,8 +10,9 @@ from echosyn.pipeline.phantom import make_phantom
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.run import result, run
 
-NUM_PATIENTS = 140
-NUM_FRAMES = 128
+NUM_PATIENTS = 112
+NUM_FRAMES = 96
+FPS = 32.0
 NUM_SYNTHETIC = 24
 
 
@@ -44,8 +45,18 @@ def quickstart(
         raise ConfigError("--set changes trainings: give --train, too")
     dataset, finished = out / "dataset", out / ("trained" if train else "run")
     if not dataset.exists():
-        make_phantom(dataset, num=patients, seed=seed, num_frames=NUM_FRAMES, progress=progress)
+        make_phantom(dataset, num=patients, seed=seed, num_frames=NUM_FRAMES, fps=FPS, progress=progress)
     if finished.exists():
         return result(finished)
     models: dict[str, Any] = {} if train else {"models": weights.shipped(), "variant": "a4c"}
-    return run(dataset, finished, num=num, seed=seed, overrides=overrides, device=device, progress=progress, **models)
+    return run(
+        dataset,
+        finished,
+        num=num,
+        num_frames=NUM_FRAMES,
+        seed=seed,
+        overrides=overrides,
+        device=device,
+        progress=progress,
+        **models,
+    )

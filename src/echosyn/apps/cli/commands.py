@@ -665,7 +665,7 @@ def run(
 @app.command()
 def quickstart(
     out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
-    patients: Annotated[int, typer.Option(help="Phantom patients to learn from.")] = 140,
+    patients: Annotated[int, typer.Option(help="Phantom patients.")] = 112,
     num: Annotated[int, typer.Option(help="Videos to generate.")] = 24,
     train: Annotated[
         bool, typer.Option("--train", help="Train small models instead of using those that ship.")
