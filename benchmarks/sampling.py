@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 
-import echosyn
 from echosyn import rng, weights
 from echosyn.data import video
 from echosyn.diffusion.codec import LatentCodec, grey
@@ -32,7 +31,7 @@ from echosyn.diffusion.windows import plan, tiles
 from echosyn.pipeline.models import for_decoding, video_pipeline
 from echosyn.training import catalog
 
-SHIPPED = Path(echosyn.__file__).parent / "models"
+SHIPPED = weights.shipped()
 """Where the package keeps the fast family: ``vae`` and ``lvdm``."""
 
 PUBLISHED_STEPS, DECODED_AT_ONCE = 64, 8

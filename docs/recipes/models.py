@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         run = json.loads((source.parent / splits.RUN).read_text())
         data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
-        splits.write(target, [replace(r) for r in learnt], run["data"])
+        splits.write(target, learnt, run["data"])
         parameters = sum(p.numel() for p in network.parameters())
         (target / "README.md").write_text(
             card(name, what, parameters, len(learnt), minutes[name], run, numbers, target)

@@ -25,16 +25,7 @@ def rough_phases(frames: Pixels, seed: tuple[float, float], elongation: float) -
         seed: Column and row in the cavity.
         elongation: Height over width of the cavity.
     """
-    y, x = np.mgrid[: frames.shape[1] : 2, : frames.shape[2] : 2]
-    across, along = x - seed[0], (y - seed[1]) / elongation
-    window = np.exp(-0.5 * (across**2 + along**2) / _REACH**2)
-    small = ndimage.uniform_filter(frames, (0, 3, 3))[:, ::2, ::2]
-    mean = small.mean(axis=0)
-    down, right = np.gradient(mean)
-    together = right * across + down * along * elongation
-    templates = np.stack([mean, np.ones_like(mean), right, down, together], -1) * window[..., None]
-    templates = templates.reshape(-1, 5)
-    seen = (small * window).reshape(len(small), -1)
+    templates, seen = _explained(frames, seed, elongation, _REACH)
     amount: Array = np.linalg.lstsq(templates, seen.T, rcond=None)[0][4]
     nuisance, _ = np.linalg.qr(templates[:, :4])
     rest = seen - (seen @ nuisance) @ nuisance.T
@@ -55,18 +46,28 @@ def slow_movement(frames: Pixels, seed: tuple[float, float], elongation: float) 
         seed: Column and row in the cavity.
         elongation: Height over width of the cavity.
     """
+    templates, seen = _explained(frames, seed, elongation, _SURROUNDINGS)
+    found = np.linalg.lstsq(templates, seen.T, rcond=None)[0][2:4]
+    moved = -2.0 * ndimage.gaussian_filter1d(found.T, _SLOW, axis=0, mode="nearest")
+    slow: Array = moved - moved.mean(axis=0)
+    return slow
+
+
+def _explained(frames: Pixels, seed: tuple[float, float], elongation: float, reach: float) -> tuple[Array, Array]:
+    """What a frame near the seed may be made of, and what it is: ``(pixels, 5)`` and ``(t, pixels)``, of half size.
+
+    The parts are the mean frame (gain), a constant (offset), its slopes to the right and down (movement by one pixel of half
+    size) and the change when it is drawn together about the seed.
+    """
     y, x = np.mgrid[: frames.shape[1] : 2, : frames.shape[2] : 2]
     across, along = x - seed[0], (y - seed[1]) / elongation
-    window = np.exp(-0.5 * (across**2 + along**2) / _SURROUNDINGS**2)
+    window = np.exp(-0.5 * (across**2 + along**2) / reach**2)
     small = ndimage.uniform_filter(frames, (0, 3, 3))[:, ::2, ::2]
     mean = small.mean(axis=0)
     down, right = np.gradient(mean)
     together = right * across + down * along * elongation
-    templates = np.stack([right, down, mean, np.ones_like(mean), together], -1) * window[..., None]
-    found = np.linalg.lstsq(templates.reshape(-1, 5), (small * window).reshape(len(small), -1).T, rcond=None)[0]
-    moved = -2.0 * ndimage.gaussian_filter1d(found[:2].T, _SLOW, axis=0, mode="nearest")
-    slow: Array = moved - moved.mean(axis=0)
-    return slow
+    templates = np.stack([mean, np.ones_like(mean), right, down, together], -1) * window[..., None]
+    return templates.reshape(-1, 5), (small * window).reshape(len(small), -1)
 
 
 def normalized(amount: Array) -> Array:

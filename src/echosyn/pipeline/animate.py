@@ -170,10 +170,7 @@ def animate(
         device: where to compute.
         progress: told how many videos are written.
     """
-    indices, hearts = stills.read(kept)
-    if num is not None and not 1 <= num <= len(indices):
-        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
-    indices, hearts = indices[:num], hearts[:num]
+    indices, hearts = first_stills(kept, num)
     pipeline = video_pipeline(lvdm, vae, devices.resolve(device), scheduler)
     windows: dict[str, Any] = {"hop": hop, "blend": blend}
     motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions, scheduler, **windows)
@@ -184,6 +181,18 @@ def animate(
     with new_folder(out, "animate", settings, inputs) as folder:
         write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
     return {"dataset": str(out), "videos": len(indices)}
+
+
+def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
+    """Numbers and latents of the first ``num`` stills of a folder; of all by default.
+
+    Raises:
+        ConfigError: there are not as many.
+    """
+    indices, hearts = stills.read(kept)
+    if num is not None and not 1 <= num <= len(indices):
+        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
+    return indices[:num], hearts[:num]
 
 
 def motion_for(

@@ -67,17 +67,16 @@ def run(
     if min(num, num_frames) < 1:
         raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
     _check(dataset, records)
-    for stage in TRAINED:
-        if (given := _given(models, stage, variant)) is not None:
-            weights.load(given, stage)  # a wrong folder is refused before minutes of training
-            refuse_seen([given], [r for r in records if r.split != "TRAIN"])
+    found = {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
+    for stage, given in found.items():
+        weights.load(given, stage)  # a wrong folder is refused before minutes of training
+        refuse_seen([given], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
     call |= {"num": num, "frames": num_frames, "seed": seed}
     if variant is not None:
         call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        found = {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
         _complete(found, dataset, folder, settings, device, progress)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import weights
-from echosyn.data import filelist, stills, video
+from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
 from echosyn.diffusion.windows import borders
 from echosyn.errors import ConfigError, DataError
 from echosyn.metrics import plots
 from echosyn.metrics.physiology import seam_score
-from echosyn.pipeline.animate import EFDistribution, Motion, motion_for, write_videos
+from echosyn.pipeline.animate import EFDistribution, Motion, first_stills, motion_for, write_videos
 from echosyn.pipeline.evaluate import agreement, by_area, frechet
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.models import video_pipeline
@@ -109,10 +109,7 @@ def compare_steps(
         device: where to compute.
         progress: told what is done.
     """
-    indices, hearts = stills.read(kept)
-    if num is not None and not 1 <= num <= len(indices):
-        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
-    indices, hearts = indices[:num], hearts[:num]
+    indices, hearts = first_stills(kept, num)
     held_out = _held_out(real)
     models = {"lvdm": lvdm, "vae": vae} | ({"regressor": regressor} if regressor else {})
     refuse_seen(models.values(), held_out)
