@@ -1,6 +1,6 @@
 """What the published architecture loses by sampling it faster: prints one JSON object.
 
-    python benchmarks/published_quality.py WORK --steps 800
+    python benchmarks/published_quality.py WORK --steps 400
 
 A UNetSpatioTemporalConditionModel as published (DDPM, v-prediction, EF as the text token), but small and with windows of 32
 frames at 16 fps, learns a small world: a few phantom hearts, each seen with many EFs. It then animates end-diastolic frames
@@ -45,11 +45,11 @@ SETTINGS: dict[str, Any] = {
         "out_channels": 4,
         "sample_size": 16,
         "num_frames": WINDOW,
-        "block_out_channels": [32, 64],
+        "block_out_channels": [32, 32],
         "down_block_types": ["DownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal"],
         "up_block_types": ["CrossAttnUpBlockSpatioTemporal", "UpBlockSpatioTemporal"],
         "layers_per_block": 1,
-        "num_attention_heads": [2, 4],
+        "num_attention_heads": [2, 2],
         "cross_attention_dim": 1,
         "addition_time_embed_dim": 1,
         "projection_class_embeddings_input_dim": 1,
@@ -81,11 +81,10 @@ LOOP = {
 }
 WAYS: dict[str, dict[str, Any]] = {
     "64 ddpm, cut": {},
-    "64 ddpm, cut, other seed": {"seed": 1},
-    "64 ddpm, alternate": {"blend": "alternate"},
     "8 dpm++, cut": {"scheduler": "dpm++", "steps": 8},
     "8 dpm++, alternate": {"scheduler": "dpm++", "steps": 8, "blend": "alternate"},
     "16 dpm++, alternate": {"scheduler": "dpm++", "steps": 16, "blend": "alternate"},
+    "64 ddpm, cut, other seed": {"seed": 1},
 }
 
 
@@ -133,7 +132,7 @@ def main() -> None:
     parser.add_argument("--hearts", type=int, default=4)
     parser.add_argument("--efs", type=int, default=48)
     parser.add_argument("--held-out", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -17,7 +17,7 @@ from echosyn.pipeline.archive import from_videos, load
 from echosyn.pipeline.auditing import membership, probes
 from echosyn.pipeline.auditing.membership import Attack, judged
 from echosyn.pipeline.auditing.power import Caught, false_rejection
-from echosyn.pipeline.auditing.verdict import Findings, lines, public
+from echosyn.pipeline.auditing.verdict import Findings, lines, public, warnings
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
 from echosyn.privacy.calibration import threshold_from_scores
@@ -78,6 +78,16 @@ def test_a_set_without_a_finding_passes_and_the_summary_is_json() -> None:
 )
 def test_each_finding_crosses_its_own_line(changed: dict[str, object], line: str) -> None:
     assert crossed(replace(GOOD, **changed)) == [line]  # type: ignore[arg-type]
+
+
+def test_an_attack_that_beats_guessing_is_told_even_if_no_line_is_crossed() -> None:
+    leaky = replace(GOOD.attacks[0], auc=Estimate(0.73, 0.69, 0.77))
+    assert crossed(replace(GOOD, attacks=[leaky])) == []
+    assert warnings(GOOD) == []
+    told = public(replace(GOOD, attacks=[leaky]), lines(GOOD), "0" * 64)["warnings"]
+    assert len(told) == 1
+    assert "0.730 (0.690 to 0.770)" in told[0]
+    assert "weights in the house" in told[0]
 
 
 def test_an_attack_on_an_honest_set_is_chance_and_so_is_its_control() -> None:

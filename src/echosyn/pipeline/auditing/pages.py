@@ -87,6 +87,7 @@ def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -
             if passed
             else "Do not share these videos.",
         },
+        "warnings": list(summary["warnings"]),
         "sections": sections,
     }
 
