@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from echosyn import device as devices
-from echosyn import weights
+from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
@@ -32,8 +33,9 @@ from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.train import train
-from echosyn.privacy.calibration import published_threshold
+from echosyn.privacy.calibration import published_threshold, threshold_from_scores
 from echosyn.privacy.filtering import judge
+from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import wilson
 from echosyn.training import catalog
 
@@ -43,6 +45,7 @@ VIEW = "A4C"
 LEARNT = 1500
 """The shipped models learned videos of `echosyn phantom --num 2000 --seed 1 --view both` before this one."""
 STRANGE_SEED = 20
+DIVISIONS = 500
 
 
 def drawn(out: Path, seed: int, indices: Sequence[int], splits: Sequence[str]) -> Path:
@@ -92,6 +95,8 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     stills = torch.stack([look.latents[0] for look in looks])
     screen = filtering.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
     kept = screen.judge(stills).kept
+    shown = torch.cat([evenly(look.latents, filtering.CALIBRATION_FRAMES) for look in looks])
+    of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)
     split = {s: [i for i, r in enumerate(desk.archive.records) if r.split == s] for s in ("TRAIN", "VAL", "TEST")}
     first = {s: desk.embed(torch.stack([desk.archive.looks[i].latents[0] for i in rows])) for s, rows in split.items()}
     threshold = published_threshold(first["TRAIN"], first["TEST"])
@@ -100,10 +105,36 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     assert rule is not None
     return {
         "videos": asdict(wilson(int((~judged.kept).sum()), len(looks))),
+        "videos, divided anew": divided(desk.screen.screen, judged.score.numpy()[:, None], args.rate),
+        "stills, divided anew": divided(screen.screen, of_frames, args.rate),
         "stills": asdict(wilson(int((~kept).sum()), len(looks))),
         "published": asdict(wilson(int((~published).sum()), len(looks))),
         "published_predicted": rule.predicted,
         "threshold": desk.screen.screen.threshold.to_json(),
+    }
+
+
+def divided(screen, strangers: np.ndarray, rate: float) -> dict[str, float]:
+    """Share of strangers rejected over `DIVISIONS` divisions of all people whom no model saw into held-out ones and strangers.
+
+    Args:
+        screen: With the scores of held-out people.
+        strangers: Scores ``(people, frames)``.
+        rate: Asked for.
+    """
+    names, of = np.unique(np.asarray(screen.held_out_patients), return_inverse=True)
+    people = [screen.held_out.numpy()[of == k] for k in range(len(names))] + list(strangers)
+    shares = []
+    for k in range(DIVISIONS):
+        order = rng.numpy_generator(0, "divisions", k).permutation(len(people))
+        held, rest = order[: len(names)], order[len(names) :]
+        scores, owners = np.concatenate([people[i] for i in held]), [str(i) for i in held for _ in people[i]]
+        limit = threshold_from_scores(scores, owners, false_rejection_rate=rate, num_bootstrap=0).value
+        shares.append(np.mean([people[i][k % len(people[i])] >= limit for i in rest]))
+    return {
+        "mean": float(np.mean(shares)),
+        "p5": float(np.quantile(shares, 0.05)),
+        "p95": float(np.quantile(shares, 0.95)),
     }
 
 

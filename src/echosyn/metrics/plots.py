@@ -106,6 +106,8 @@ def power_curves(curves: Mapping[str, Sequence[tuple[float, float, float, float]
         axes.plot(strength, caught, marker="o", markersize=3.5, linewidth=1.4, color=BLUE)
         axes.axhline(0.95, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         _style(axes, "", title, "")
+        axes.xaxis.label.set_size(7)
+        axes.tick_params(labelsize=7)
         axes.set_ylim(-0.04, 1.06)
     for axes in panels[len(curves) :]:
         axes.set_axis_off()

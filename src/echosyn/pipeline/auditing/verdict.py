@@ -15,7 +15,7 @@ LARGEST_TPR = 0.02
 """True positive rate of membership inference at 1 % false positives; guessing reaches 1 %."""
 
 CURES = {
-    "weights": "Keep the weights in the house, train on more patients or for fewer steps, or by differential privacy.",
+    "weights": "Keep the weights in the house, train them on more patients or for fewer steps, or with differential privacy.",
     "videos": "Release fewer videos, or train the models on more patients or for fewer steps.",
 }
 """What to do about an attack that works, by what it needs."""
