@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from echosyn.errors import DataError
-from echosyn.metrics.kernel import kernel_distance, subset_kernel_distance
+from echosyn.metrics.kernel import kernel_distance, kernel_distances_without, subset_kernel_distance
 
 
 def normal(n: int, seed: int, d: int = 4, shift: float = 0.0) -> np.ndarray:
@@ -39,3 +39,11 @@ def test_bad_input_is_refused():
         subset_kernel_distance(normal(5, 0), normal(5, 1))
     with pytest.raises(DataError, match="4 and 3 dimensions"):
         kernel_distance(normal(5, 0), normal(5, 1, d=3))
+
+
+def test_leaving_groups_out_is_what_it_says():
+    x, y = normal(30, 0), normal(24, 1, shift=0.3)
+    groups_x, groups_y = np.arange(30) % 5, np.arange(24) % 3
+    without_x, without_y = kernel_distances_without(x, groups_x, y, groups_y)
+    assert without_x == pytest.approx([kernel_distance(x[groups_x != g], y) for g in range(5)])
+    assert without_y == pytest.approx([kernel_distance(x, y[groups_y != g]) for g in range(3)])

@@ -39,6 +39,13 @@ class InceptionScore:
         self._sure += float((p * log_p).sum())
         self.count += len(x)
 
+    def merge(self, other: "InceptionScore") -> None:
+        """Add all images that ``other`` has seen."""
+        if other._classes is not None:
+            self._classes = other._classes + (0.0 if self._classes is None else self._classes)
+            self._sure += other._sure
+            self.count += other.count
+
     @property
     def score(self) -> float:
         """At least 1, at most the number of classes.

@@ -49,6 +49,13 @@ class Moments:
         if other._mean is not None and other._scatter is not None:
             self._join(other.count, other._mean, other._scatter)
 
+    def scaled(self, factors: ArrayLike) -> "Moments":
+        """The moments that the features would have, had each dimension been multiplied by its factor; shape ``(d,)``."""
+        if self._mean is None or self._scatter is None:
+            return Moments()
+        by = np.asarray(factors, dtype=np.float64)
+        return Moments(self.count, self._mean * by, self._scatter * np.outer(by, by))
+
     @property
     def dim(self) -> int:
         """Number of dimensions ``d``; 0 before the first row."""
