@@ -5,7 +5,6 @@ classes and no auxiliary head, and images are resized as TensorFlow 1 did.
 """
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +54,7 @@ class InceptionV3(nn.Module):
         for name, block in self.named_children():
             if name.startswith("Mixed"):
                 x = block(x)
-        return cast(Tensor, x.mean(dim=(2, 3)))
+        return x.mean(dim=(2, 3))
 
     def logits(self, features: Tensor) -> Tensor:
         """``pool3`` features ``(B, 2048)`` -> logits ``(B, 1008)`` without the bias, as the inception score takes them."""

@@ -90,10 +90,10 @@ def _contradictions(a: Mapping[str, Any], b: Mapping[str, Any]) -> _Problems:
     if x["seed"] != y["seed"]:
         warnings.append(f"the seeds are {x['seed']} and {y['seed']}: other subsets were drawn")
     shared = x["spaces"].keys() & y["spaces"].keys()
-    other = frozenset(s for s in shared if x["spaces"][s]["sha256"] != y["spaces"][s]["sha256"])
-    if other:
-        warnings.append(f"other weights behind {', '.join(sorted(other))}: their numbers do not compare")
-    return _Problems(refused, warnings, other)
+    changed = frozenset(s for s in shared if x["spaces"][s]["sha256"] != y["spaces"][s]["sha256"])
+    if changed:
+        warnings.append(f"other weights behind {', '.join(sorted(changed))}: their numbers do not compare")
+    return _Problems(refused, warnings, changed)
 
 
 def _read(path: Path) -> dict[str, Any]:

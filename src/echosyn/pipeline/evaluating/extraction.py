@@ -122,7 +122,8 @@ def extract(
     """
     folder.mkdir(parents=True, exist_ok=True)
     taken = {name: _Taken(protocol.samplings[name], side) for name in plan}
-    files, counts = [], {key(name, s.name): [] for name in plan for s in plan[name]}
+    files: list[Path] = []
+    counts: dict[str, list[int]] = {key(name, s.name): [] for name in plan for s in plan[name]}
     for start in range(0, len(videos.items), chunk):
         items = videos.items[start : start + chunk]
         file = folder / f"{start:06d}-{start + len(items):06d}.safetensors"

@@ -173,7 +173,7 @@ def _ef(shared: _Shared) -> Space:
         features: Tensor = read.network.features(shown.to(shared.device))
         return features.float().cpu().numpy()
 
-    return Space("echosyn-ef", weights.weights_hash(folder), "clip", extract, standardized=True, min_frames=8)
+    return Space("echosyn-ef", weights.weights_hash(folder), "clip", extract, min_frames=8)
 
 
 def _reid(shared: _Shared) -> Space:

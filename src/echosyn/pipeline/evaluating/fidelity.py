@@ -15,7 +15,7 @@ from echosyn.pipeline.evaluating import extraction, sets, showing
 from echosyn.pipeline.evaluating.extraction import CHUNK, Features, extract
 from echosyn.pipeline.evaluating.features import Places, Space, spaces
 from echosyn.pipeline.evaluating.numbers import of_measure
-from echosyn.pipeline.evaluating.protocols import Protocol, load
+from echosyn.pipeline.evaluating.protocols import Number, Protocol, load
 from echosyn.pipeline.evaluating.protocols import Side as Name
 from echosyn.pipeline.evaluating.sets import VideoSet
 from echosyn.pipeline.evaluating.sides import Side, scale_of
@@ -69,8 +69,10 @@ def fidelity(
     }  # fmt: skip
     numbers: dict[str, Any] = {}
     for done, measure in enumerate(protocol.measures, 1):
+        found: dict[Number, dict[str, Any]]
         if measure.space in missing:
-            found = {number: {"value": None, "reason": missing[measure.space]} for number in measure.numbers}
+            empty = {"value": None, "reason": missing[measure.space]}
+            found = dict.fromkeys(measure.numbers, empty)
         else:
             found = _numbers(measure.sampling, loaded[measure.space], list(measure.numbers), features, protocol, seed)
         for number, shown in measure.numbers.items():
@@ -189,8 +191,13 @@ def _plan(side: Name, protocol: Protocol, loaded: Mapping[str, Space]) -> dict[s
 
 
 def _numbers(
-    sampling: str, space: Space, wanted: Sequence[Any], features: Mapping[Name, Features], protocol: Protocol, seed: int
-) -> dict[str, dict[str, Any]]:
+    sampling: str,
+    space: Space,
+    wanted: Sequence[Number],
+    features: Mapping[Name, Features],
+    protocol: Protocol,
+    seed: int,
+) -> dict[Number, dict[str, Any]]:
     key = extraction.key(sampling, space.name)
     sides = {
         side: Side(found, key, np.flatnonzero(found.counts[key]))

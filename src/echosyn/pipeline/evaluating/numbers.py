@@ -32,7 +32,7 @@ def of_measure(
     train: Side | None,
     protocol: Protocol,
     seed: int,
-) -> dict[str, dict[str, Any]]:
+) -> dict[Number, dict[str, Any]]:
     """Every number of one measure as JSON; what cannot be computed is empty and says why.
 
     Args:
@@ -51,7 +51,7 @@ def of_measure(
         comparison = _Comparison(space, real, synthetic, train, protocol, seed)
     except DataError as error:
         return {number: {"value": None, "reason": str(error)} for number in numbers}
-    found = {}
+    found: dict[Number, dict[str, Any]] = {}
     for number in numbers:
         try:
             found[number] = comparison.number(number)

@@ -104,8 +104,8 @@ class Protocol(Settings):
 
     @property
     def sha256(self) -> str:
-        """Hash of the resolved settings, whatever the file looks like."""
-        said = self.model_dump(mode="json", exclude={"about", "quirks"})
+        """Hash of the settings, whatever the file looks like; defaults stay out, so they must never change."""
+        said = self.model_dump(mode="json", exclude={"about", "quirks"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")

@@ -59,7 +59,8 @@ def report(fidelity: Mapping[str, Any], provenance: Mapping[str, Any]) -> Report
         "subtitle": f"{sets['synthetic']['videos']} synthetic videos against {sets['real']['videos']} real ones",
         "warnings": warnings(fidelity),
         "sections": [section(fidelity)],
-        "provenance": provenance | {"fidelity": {name: fidelity[name] for name in ("protocol", "sets", "spaces")}},
+        "provenance": dict(provenance)
+        | {"fidelity": {name: fidelity[name] for name in ("protocol", "sets", "spaces")}},
     }
 
 
