@@ -21,7 +21,6 @@ from echosyn.pipeline.evaluating.fidelity import check, evaluate_fidelity, fidel
 from echosyn.pipeline.evaluating.protocols import Protocol
 
 CLIPS = ["lite0-trajectory", "lite0-debiased", "echosyn-ef", "motion"]
-STILLS = ["efficientnet-lite0", "radiomics"]
 ALL_PAIRS = {"precision": "P", "recall": "R", "density": "D", "coverage": "C", "kernel": "K", "frechet": "F"}
 
 
@@ -50,39 +49,44 @@ def protocol(measures: list[dict[str, Any]], **changed: Any) -> Protocol:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory) -> Path:
-    return write_pngs(tmp_path_factory.mktemp("real") / "real", hearts(range(16)))
+    return write_pngs(tmp_path_factory.mktemp("real") / "real", hearts(range(10)))
 
 
-def test_shuffled_frames_worsen_every_video_distance_and_change_no_image_number(real, tmp_path):
-    others = hearts(range(100, 108))
+@pytest.mark.parametrize(
+    ("size", "of_itself", "names"),
+    [
+        # frames of half the size, which is four times faster
+        pytest.param(64, False, ["efficientnet-lite0", "lite0-trajectory", "lite0-debiased"], marks=pytest.mark.slow),
+        (112, False, ["motion", "radiomics"]),
+        # the few large features of this network need many hearts, or the same ones on both sides
+        (112, True, ["echosyn-ef"]),
+    ],
+)
+def test_shuffled_frames_worsen_every_video_distance_and_change_no_image_number(size, of_itself, names, real, tmp_path):
+    others = hearts(range(100, 106))
     shuffled = [clip[np.random.default_rng(i).permutation(len(clip))] for i, clip in enumerate(others)]
     sets = {"right": write_pngs(tmp_path / "right", others), "shuffled": write_pngs(tmp_path / "shuffled", shuffled)}
-    assert set(CLIPS) == {name for name, space in _spaces().items() if space.sees == "clip"}
     images = {"frechet": "F", "kernel": "K", "precision": "P", "recall": "R", "inception_score": "S"}
-    found: dict[str, dict[str, Any]] = {name: {} for name in sets}
-    # EfficientNet sees frames of half the size, which is four times faster; the EF network's few large features need
-    # either many hearts or the same ones: its yardstick is the right set itself
-    for size, yardstick, names in (
-        (64, real, ("efficientnet-lite0", "lite0-trajectory", "lite0-debiased")),
-        (112, real, ("motion", "radiomics")),
-        (112, sets["right"], ("echosyn-ef",)),
-    ):
-        measures = [
-            {"space": n, "sampling": "all", "numbers": {"frechet": "F"} if n in CLIPS else images} for n in names
-        ]
-        rules = protocol(measures, size=size, equal_n=False, floor_repeats=0)
-        for name, path in sets.items():
-            found[name] |= fidelity(yardstick, path, tmp_path / f"{name}-{names[0]}", rules)["numbers"]
-    worse = {}
-    for name in CLIPS:
-        key = f"frechet/{name}/all"
-        worse[name] = found["shuffled"][key]["value"] / max(found["right"][key]["value"], 1.0)
-        assert worse[name] > 1, name
-    assert worse["lite0-debiased"] > 1.1 * worse["lite0-trajectory"]
-    for space in STILLS:
-        for number in images:
-            a, b = (found[name][f"{number}/{space}/all"]["value"] for name in sets)
-            assert a is b is None or a == pytest.approx(b, rel=1e-6)
+    measures = [{"space": n, "sampling": "all", "numbers": {"frechet": "F"} if n in CLIPS else images} for n in names]
+    rules = protocol(measures, size=size, equal_n=False, floor_repeats=0)
+    yardstick = sets["right"] if of_itself else real
+    found = {name: fidelity(yardstick, path, tmp_path / f"f-{name}", rules)["numbers"] for name, path in sets.items()}
+    for key, shown in found["right"].items():
+        before, after = shown["value"], found["shuffled"][key]["value"]
+        if shown["space"] in CLIPS:
+            assert after > 1.02 * max(before, 1.0), key
+        else:
+            assert after is before is None or after == pytest.approx(before, rel=1e-6)
+    if "lite0-debiased" in names:
+        debiased, biased = (
+            found["shuffled"][key]["value"] / found["right"][key]["value"] - 1
+            for key in ("frechet/lite0-debiased/all", "frechet/lite0-trajectory/all")
+        )
+        assert debiased > 2 * biased
+
+
+def test_every_space_of_clips_is_tested():
+    assert set(CLIPS) == {name for name, space in _spaces().items() if space.sees == "clip"}
 
 
 def _spaces() -> dict[str, Space]:
@@ -98,7 +102,7 @@ def test_a_collapsed_generator_is_precise_and_recalls_little(real, tmp_path):
     )
     found = fidelity(real, write_pngs(tmp_path / "copies", copies), tmp_path / "f", rules)["numbers"]
     assert found["precision/radiomics/still"]["value"] == 1.0
-    assert found["recall/radiomics/still"]["value"] <= 2 / 16
+    assert found["recall/radiomics/still"]["value"] <= 2 / 10
 
 
 def test_a_set_against_itself(real, tmp_path):
@@ -116,7 +120,7 @@ def test_a_set_against_itself(real, tmp_path):
 def datasets(tmp_path_factory) -> tuple[Path, Path]:
     """Real: ten patients of two videos each, held out, of unequal length and rate. Synthetic: nine videos."""
     root = tmp_path_factory.mktemp("datasets")
-    for side, count, base in (("real", 20, 0), ("synthetic", 9, 200)):
+    for side, count, base in (("real", 20, 0), ("synthetic", 9, 20)):
         (root / side / "Videos").mkdir(parents=True)
         records = []
         for i in range(count):
