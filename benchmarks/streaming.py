@@ -53,8 +53,9 @@ def write(folder: Path, count: int, frames: int, seed: int) -> None:
     for i in range(count):
         draw = np.random.default_rng((seed, i))
         start, gain = draw.integers(128 - frames), draw.uniform(0.8, 1.2)
-        clip = np.clip(base[i % PHANTOMS][start : start + frames, :, :: draw.choice([-1, 1])] * gain, 0, 255)
-        video.write_avi(folder / "Videos" / f"v{i:05d}.avi", clip.astype(np.uint8), FPS, verify=False)
+        levels = np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8)
+        clip = levels[base[i % PHANTOMS][start : start + frames, :, :: draw.choice([-1, 1])]]
+        video.write_avi(folder / "Videos" / f"v{i:05d}.avi", clip, FPS, verify=False)
         records.append(Record(f"v{i:05d}", ef=50.0, fps=FPS, num_frames=frames, split="TEST"))
     filelist.write(folder, records)
 

@@ -47,13 +47,14 @@ def of_measure(
     if min(len(real.chosen), len(synthetic.chosen)) < 2:
         reason = f"{len(real.chosen)} real and {len(synthetic.chosen)} synthetic videos are long enough, expected at least 2 each"
         return {number: {"value": None, "reason": reason} for number in numbers}
-    try:
-        comparison = _Comparison(space, real, synthetic, train, protocol, seed)
-    except DataError as error:
-        return {number: {"value": None, "reason": str(error)} for number in numbers}
     found: dict[Number, dict[str, Any]] = {}
+    comparison: _Comparison | None = None
     for number in numbers:
         try:
+            if number == "retrieval":
+                found[number] = _retrieval(real, synthetic, train)
+                continue
+            comparison = comparison or _Comparison(space, real, synthetic, protocol, seed)
             found[number] = comparison.number(number)
         except DataError as error:
             found[number] = {"value": None, "reason": str(error)}
@@ -63,11 +64,8 @@ def of_measure(
 class _Comparison:
     """The numbers of one measure; what several of them need is computed once."""
 
-    def __init__(
-        self, space: Space, real: Side, synthetic: Side, train: Side | None, protocol: Protocol, seed: int
-    ) -> None:
-        self.space, self.protocol, self.seed, self.train = space, protocol, seed, train
-        self.every_real, self.every_synthetic = real, synthetic
+    def __init__(self, space: Space, real: Side, synthetic: Side, protocol: Protocol, seed: int) -> None:
+        self.space, self.protocol, self.seed, self.every_real = space, protocol, seed, real
         self.splits = [halves(real.patients, seed, i) for i in range(protocol.floor_repeats)]
         if protocol.equal_n:
             least = min([len(left) for left, _ in self.splits] or [len(real.chosen)])
@@ -78,8 +76,6 @@ class _Comparison:
 
     def number(self, number: Number) -> dict[str, Any]:
         """One number with what belongs to it."""
-        if number == "retrieval":
-            return self._retrieval()
         if number == "inception_score":
             found = self._inception_score()
         elif number == "frechet":
@@ -100,10 +96,10 @@ class _Comparison:
         """Frames of a video are near copies of one another: unless the protocol counts images, videos count."""
         return side.num_rows if self.protocol.unit == "image" else len(side.chosen)
 
-    @cached_property
+    @property
     def dim(self) -> int:
         """Dimensions of the space."""
-        return int(next(rows for _, rows in self.real.features.stream(self.real.key)).shape[1])
+        return self.real.dim
 
     def _halves(self) -> list[tuple[Side, Side]]:
         """Real against real: both sides of every split."""
@@ -238,19 +234,20 @@ class _Comparison:
         scores = [p.score for p in parts]
         return {"value": float(np.mean(scores)), "spread": float(np.std(scores))}
 
-    def _retrieval(self) -> dict[str, Any]:
-        if self.train is None or not len(self.train.chosen):
-            raise DataError("there are no real TRAIN videos to retrieve from")
-        own, real = (retrieval(self.train.rows, side.rows) for side in (self.every_synthetic, self.every_real))
-        floor = {"real_against_real": {"value": real.score, "low": real.low, "high": real.high, "n": real.num_queries}}
-        adjusted = min(1.0, own.score / real.score) if real.score else None
-        return _retrieved(own) | {"adjusted": adjusted, "dim": self.dim} | floor
-
     def _floor(self, values: Sequence[float]) -> dict[str, Any]:
         if not values:
             return {}
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         return {"real_against_real": {"value": float(np.mean(values)), "spread": spread, "repeats": len(values)}}
+
+
+def _retrieval(real: Side, synthetic: Side, train: Side | None) -> dict[str, Any]:
+    if train is None or not len(train.chosen):
+        raise DataError("there are no real TRAIN videos to retrieve from")
+    own, others = (retrieval(train.rows, side.rows) for side in (synthetic, real))
+    floor = {"value": others.score, "low": others.low, "high": others.high, "n": others.num_queries}
+    adjusted = min(1.0, own.score / others.score)
+    return _retrieved(own) | {"adjusted": adjusted, "dim": train.dim, "real_against_real": floor}
 
 
 def _retrieved(found: Retrieval) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Side:
         """The patient of each chosen video."""
         return self.features.videos.patients[self.chosen]
 
+    @cached_property
+    def dim(self) -> int:
+        """Dimensions of a feature."""
+        return int(next(rows for _, rows in self.features.stream(self.key)).shape[1])
+
     def of(self, chosen: Indices) -> "Side":
         """Other videos of the same side."""
         return Side(self.features, self.key, chosen, self.scale)
