@@ -4,14 +4,12 @@ Against torchvision's classifier: average pools do not count the padding, the la
 classes and no auxiliary head, and images are resized as TensorFlow 1 did.
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import inception
 
-from echosyn.errors import DataError, ModelError
+from echosyn.errors import DataError
 
 SIZE = 299
 NUM_FEATURES = 2048
@@ -79,23 +77,6 @@ def resized_as_tensorflow(images: Tensor, size: int) -> Tensor:
         lower, upper = (images.index_select(axis, i.to(images.device)) for i in (below, above))
         images = lower + (upper - lower) * share
     return images
-
-
-def load(path: Path) -> InceptionV3:
-    """The network with the weights of ``metrics/inception``, on the CPU.
-
-    Raises:
-        ModelError: the file cannot be read or holds another network.
-    """
-    network = InceptionV3()
-    try:
-        network.load_state_dict(torch.load(path, "cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, EOFError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"{path}: no weights of Inception-v3 ({reason}); expected what `echosyn weights fetch metrics/inception` brings"
-        ) from error
-    return network
 
 
 def _average(x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Feature spaces by name: what turns frames into vectors, and the SHA-256 of the weights that do it."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -151,7 +152,8 @@ def _inception(shared: _Shared) -> Space:
 def _i3d(shared: _Shared) -> Space:
     path, digest = _fetched(shared.places, "metrics/i3d")
     # TorchScript is a program: it is loaded only because its hash is the published one
-    network: Any = torch.jit.load(str(path), map_location=shared.device).eval()
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):
+        network: Any = torch.jit.load(str(path), map_location=shared.device).eval()
 
     @torch.no_grad()
     def extract(frames: Frames, fps: float | None) -> Rows:
