@@ -164,6 +164,10 @@ def test_names_order_and_batch_size_change_nothing(datasets, tmp_path):
     other = fidelity(*again, tmp_path / "other", rules, seed=1, chunk=4)
     assert numbers_of(one) == pytest.approx(numbers_of(other), rel=1e-9)
     assert one["sets"] == other["sets"]
+    distance = one["numbers"]["frechet/echosyn-ef/second"]
+    assert (distance["n"], distance["dim"], distance["reliable"]) == (9, 128, False)
+    assert distance["real_against_real"]["repeats"] == 3
+    assert distance["low"] <= distance["value"] <= distance["high"]
     assert one["sets"]["real"] | {"sha256": ""} == {"videos": 20, "patients": 10, "sha256": ""}
     moved = fidelity(*datasets, tmp_path / "seed", rules, seed=2)
     assert numbers_of(moved) != numbers_of(one)
