@@ -1,5 +1,6 @@
 """Is a synthetic set as good to learn from as real videos? Regressors trained alike on each set, tested on the same patients."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ def grid(
 ) -> dict[str, Any]:
     """Train one regressor for each arm and seed, and compare what they say about the test's patients.
 
-    What is finished is kept in ``folder`` (``ARM-SEED.json`` and a run folder each), so a stopped grid goes on.
+    What is finished is kept in ``folder`` (``ARM-SEED-TEST.json`` and a run folder each), so a stopped grid goes on.
 
     Args:
         training_sets: the arms; the one called ``real`` is what the others are compared with.
@@ -89,11 +90,12 @@ def grid(
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = np.array([r.ef for r in test.records], np.float64)
+    asked = hashlib.sha256("\n".join(r.name for r in test.records).encode()).hexdigest()[:8]
     predicted: dict[str, dict[int, Array]] = {arm.name: {} for arm in training_sets}
     for seed in seeds:
         for arm in sorted(training_sets, key=lambda a: a.name != REAL):
             run = folder / f"{arms.slug(arm.name)}-{seed}"
-            known = run.with_name(f"{run.name}.json")
+            known = run.with_name(f"{run.name}-{asked}.json")
             if not known.is_file():
                 data = _relabelled(arm, folder, seed, device, progress) if arm.relabelled else arm.dataset
                 model = regressor(data, run, chosen_on_validation(settings, seed), device, progress)
