@@ -146,6 +146,21 @@ def change(frames: NDArray[np.uint8]) -> float:
     return float(np.quantile(rest.std(axis=0), 0.99) / max(float(mean.std()), 1e-6))
 
 
+def jump(frames: NDArray[np.uint8]) -> float:
+    """Largest mean absolute change between neighbouring frames over the median one: 1 is smooth, a cut is far above.
+
+    Args:
+        frames: Shape ``(t, height, width)``.
+
+    Returns:
+        1 where nothing changes or there are fewer than three frames.
+    """
+    changes = _changes(frames)
+    if len(changes) < 2 or not changes.any():
+        return 1.0
+    return float(changes.max() / max(float(np.median(changes)), 1e-3))
+
+
 def flags(frames: NDArray[np.uint8], areas: Array, view: View = "A4C") -> list[str]:
     """What is wrong with a video, of ``collapsed``, ``static`` and ``no cavity``; empty for a beating heart."""
     found = []
