@@ -24,7 +24,8 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.pipeline import animate
 from echosyn.pipeline.evaluating import arms
-from echosyn.pipeline.evaluating.utility import Arm, Test, grid
+from echosyn.pipeline.evaluating.arms import Arm
+from echosyn.pipeline.evaluating.utility import Test, grid
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import codec, video_pipeline
@@ -33,16 +34,8 @@ from echosyn.training import catalog
 FPS = 32.0
 FRAMES = 64
 VIEWS = ("A4C", "PSAX")
-VAE, EF_AS_REAL, RELABELLED = "real through the VAE", "synthetic, EF as real", "synthetic, relabelled"
-ARMS = {
-    "real": ("real",),
-    "synthetic": ("synthetic",),
-    VAE: (VAE,),
-    "real and synthetic": ("real", "synthetic"),
-    EF_AS_REAL: (EF_AS_REAL,),
-    "real hearts, synthetic motion": ("real hearts",),
-}
-"""By name, what is joined."""
+EF_AS_REAL, REAL_HEARTS = "synthetic, EF as real", "real hearts, synthetic motion"
+ARMS = (arms.REAL, arms.SYNTHETIC, arms.THROUGH_VAE, EF_AS_REAL, arms.RELABELLED, arms.BOTH, REAL_HEARTS)
 CPU = torch.device("cpu")
 
 
@@ -56,13 +49,17 @@ def synthetic(out: Path, num: int, seed: int, ef: animate.EFDistribution | None)
             models = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), view.lower())
             generate(part, models=models, num=num // 2, seed=seed, num_frames=FRAMES, ef=ef, device="cpu")
     if not out.exists():
-        arms.join(out, parts)
+        records = {view: halved(filelist.read(part), num // 12) for view, part in parts.items()}
+        arms.join(out, parts, records)
+
+
+def halved(records: list[Record], num_val: int) -> list[Record]:
+    """All for training and validation: the last are VAL."""
+    return [replace(r, split="VAL" if i >= len(records) - num_val else "TRAIN") for i, r in enumerate(records)]
 
 
 def real_hearts(out: Path, phantoms: Path, records: list[Record], patient_seed: int) -> None:
     """End-diastolic frames of real videos, made to beat by the video model with the EF of their own hearts."""
-    if out.exists():
-        return
     pipeline = video_pipeline(weights.find(weights.shipped(), "lvdm"), weights.find(weights.shipped(), "vae"),
                               torch.device("cpu"))  # fmt: skip
     autoencoder = LatentCodec(pipeline.vae, pipeline.config.pixels)
@@ -99,7 +96,7 @@ def main() -> None:
     parser.add_argument("--phantom-seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each arm")
     parser.add_argument("--test", choices=("VAL", "TEST"), default="TEST", help="VAL for choices, TEST for the figure")
-    parser.add_argument("--arms", nargs="+", default=[*ARMS, RELABELLED], choices=[*ARMS, RELABELLED])
+    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--set", action="append", default=[], help="NAME=VALUE of the EF stage")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -119,44 +116,23 @@ def main() -> None:
 
 
 def folders(args: argparse.Namespace) -> list[Arm]:
-    """The training sets that were asked for, equal in number, made if they are not there."""
-    num_val = args.num // 6
-    wanted = (args.num - num_val, num_val, args.seed)
-    real = arms.equal(filelist.read(args.phantoms), *wanted, num_frames=FRAMES)
-    base = {name: args.folder / arms.slug(name) for name in ("real", "synthetic", VAE, EF_AS_REAL, "real hearts")}
+    """The training sets, equal in number, made if they are not there."""
+    num_val = 2 * (args.num // 12)
+    real = arms.equal(filelist.read(args.phantoms), args.num - num_val, num_val, args.seed, num_frames=FRAMES)
+    sets = {name: args.folder / arms.slug(name) for name in (arms.REAL, arms.SYNTHETIC, EF_AS_REAL, REAL_HEARTS)}
     make = {
-        "real": lambda out: cut(out, args.phantoms, real),
-        "synthetic": lambda out: synthetic(out, args.num, args.seed, None),
-        VAE: lambda out: arms.reconstructed(out, base["real"], real, codec(weights.shipped() / "vae", CPU)),
+        arms.REAL: lambda out: cut(out, args.phantoms, real),
+        arms.SYNTHETIC: lambda out: synthetic(out, args.num, args.seed, None),
         EF_AS_REAL: lambda out: synthetic(out, args.num, args.seed, animate.ef_from(args.phantoms)),
-        "real hearts": lambda out: real_hearts(out, args.phantoms, real, args.phantom_seed),
+        REAL_HEARTS: lambda out: real_hearts(out, args.phantoms, real, args.phantom_seed),
     }
-
-    def joined(name: str, parts: tuple[str, ...]) -> Arm:
-        out = args.folder / "arms" / arms.slug(name)
+    sets = {name: out for name, out in sets.items() if name in args.arms}
+    for name, out in sets.items():
         if not out.exists():
-            chosen = {}
-            for part in parts:
-                if not base[part].exists():
-                    make[part](base[part])
-                own = filelist.read(base[part])
-                chosen[arms.slug(part)] = arms.equal(halved(own, num_val), *wanted) if "synthetic" in part else own
-            arms.join(out, {arms.slug(part): base[part] for part in parts}, chosen)
-        return Arm(name, out)
-
-    found = [joined(name, parts) for name, parts in ARMS.items() if name in args.arms]
-    if RELABELLED in args.arms:
-        found.append(Arm(RELABELLED, joined("synthetic", ARMS["synthetic"]).dataset, relabelled=True))
-    return found
-
-
-def halved(records: list[Record], num_val: int) -> list[Record]:
-    """All for training and validation: the last of each view are VAL, as many as asked for in all."""
-    kept: list[Record] = []
-    for view in VIEWS:
-        own = [r for r in records if r.extra["View"] == view]
-        kept += [replace(r, split="VAL" if i >= len(own) - num_val // 2 else "TRAIN") for i, r in enumerate(own)]
-    return kept
+            make[name](out)
+    vae = codec(weights.shipped() / "vae", CPU) if arms.THROUGH_VAE in args.arms else None
+    found = arms.standard(args.folder / "arms", sets, codec=vae, seed=args.seed)
+    return [arm for arm in found if arm.name in args.arms]
 
 
 def cut(out: Path, dataset: Path, records: list[Record]) -> None:

@@ -1,5 +1,6 @@
 """Predicted against known EF: figures, low EF told from higher, and the same for parts of the videos."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ THRESHOLDS = (35.0, 40.0, 45.0, 50.0)
 EF_BANDS = (0.0, 35.0, 45.0, 55.0, 65.0, 100.0)
 RATE_BANDS = (0.0, 60.0, 80.0, 100.0, 300.0)
 HEART_RATE = "HeartRate"
-MIN_GROUP = 5
+MIN_GROUP = 10
 """Videos; of fewer no figure is given."""
 MAX_VALUES = 8
 """A column of words with more different values is no grouping."""
@@ -89,7 +90,7 @@ def groups(records: Sequence[Record]) -> Iterator[tuple[str, str, NDArray[np.boo
 
 
 def _bands(column: str, numbers: Array, edges: Sequence[float]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (numbers >= low) & ((numbers < high) | ((high == edges[-1]) & (numbers == high)))
         if inside.any() and not inside.all():
             yield column, f"{low:.4g} to {high:.4g}", inside

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,69 @@ from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
+
+REAL, SYNTHETIC = "real", "synthetic"
+THROUGH_VAE, BOTH, RELABELLED = "real through the VAE", "real and synthetic", "synthetic, relabelled"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A training set: TRAIN videos to learn from, VAL videos of the same kind to choose weights by."""
+
+    name: str
+    dataset: Path
+    relabelled: bool = False
+    """Labels are what the regressor of the arm ``real``, trained with the same seed, says."""
+
+
+def standard(
+    folder: Path,
+    sets: Mapping[str, Path],
+    *,
+    codec: LatentCodec | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Arm]:
+    """The arms of the utility grid, equal in number, written into ``folder``; what is there already stays.
+
+    Args:
+        folder: where they go.
+        sets: dataset folders by name, ``real`` and ``synthetic`` among them; each gives an arm. The last arms are ``real and
+            synthetic`` (both, so twice as many videos) and ``synthetic, relabelled``.
+        codec: of the VAE, for the arm ``real through the VAE``; without it there is none.
+        seed: of the draws of videos.
+        progress: told what is done.
+
+    Raises:
+        DataError: a set has no labelled TRAIN or no labelled VAL video.
+    """
+    known = {name: filelist.read(path) for name, path in sets.items()}
+    count = {split: min(_labelled(records, split) for records in known.values()) for split in ("TRAIN", "VAL")}
+    if not all(count.values()):
+        lacking = next(n for n, r in known.items() if not (_labelled(r, "TRAIN") and _labelled(r, "VAL")))
+        raise DataError(
+            f"{sets[lacking]}: no TRAIN or no VAL video with an EF; each training set needs both, VAL to choose weights by"
+        )
+    chosen = {name: equal(records, count["TRAIN"], count["VAL"], seed) for name, records in known.items()}
+    folders = dict(sets)
+    if codec is not None:
+        folders[THROUGH_VAE], chosen[THROUGH_VAE] = folder / "reconstructed", chosen[REAL]
+        if not folders[THROUGH_VAE].exists():
+            reconstructed(folders[THROUGH_VAE], sets[REAL], chosen[REAL], codec, progress)
+
+    def arm(name: str, *parts: str) -> Arm:
+        out = folder / slug(name)
+        if not out.exists():
+            join(out, {slug(part): folders[part] for part in parts}, {slug(part): chosen[part] for part in parts})
+        return Arm(name, out)
+
+    found = [arm(name, name) for name in folders]
+    both = arm(BOTH, REAL, SYNTHETIC)
+    return [*found, both, Arm(RELABELLED, folder / slug(SYNTHETIC), relabelled=True)]
+
+
+def _labelled(records: Sequence[Record], split: str) -> int:
+    return sum(r.split == split and r.ef is not None for r in records)
 
 
 def slug(name: str) -> str:

@@ -81,7 +81,9 @@ def measure(frames: NDArray[np.uint8], fps: float, record: Record) -> Measured:
     tracked = track_lv(frames, view)
     ef, beats = ef_from_area(tracked.areas, view), physiology.rhythm(tracked.areas, fps, view)
     diastole = int(beats.end_diastole[0]) if len(beats.end_diastole) else None
-    after = [int(f) for f in beats.end_systole if diastole is None or f > diastole] or [int(f) for f in beats.end_systole]
+    after = [int(f) for f in beats.end_systole if diastole is None or f > diastole] or [
+        int(f) for f in beats.end_systole
+    ]
     irregularity = float(beats.irregularity) if np.isfinite(beats.irregularity) else None
     jumped = physiology.jump(frames)
     found = physiology.flags(frames, tracked.areas, view)

@@ -16,6 +16,7 @@ from echosyn.hashing import content_hash
 from echosyn.metrics.moments import Array
 from echosyn.metrics.regression import CONFIDENCE, regression_report
 from echosyn.pipeline.evaluating import arms
+from echosyn.pipeline.evaluating.arms import REAL, Arm
 from echosyn.pipeline.folder import write_json
 from echosyn.pipeline.predict import predict_ef
 from echosyn.pipeline.progress import Progress, silent
@@ -23,17 +24,6 @@ from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training.stage import StageSettings
 
 NUM_BOOTSTRAP = 1000
-REAL = "real"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A training set: TRAIN videos to learn from, VAL videos of the same kind to choose weights by."""
-
-    name: str
-    dataset: Path
-    relabelled: bool = False
-    """Labels are what the regressor of the arm ``real``, trained with the same seed, says."""
 
 
 @dataclass(frozen=True, eq=False)
