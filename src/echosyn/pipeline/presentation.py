@@ -12,7 +12,7 @@ from echosyn.pipeline.evaluating.nearest import nearest
 from echosyn.pipeline.evaluating.physiology import Measured
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.report import media, sections
-from echosyn.pipeline.report.page import Card, Report, Section, Verdict, render
+from echosyn.pipeline.report.page import Card, Report, Section, Verdict, number, render
 
 if TYPE_CHECKING:
     from echosyn.pipeline.evaluate import Sets
@@ -116,8 +116,8 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
     use = ""
     if synthetic is not None and real is not None:
         use = (
-            f" A regressor that learned from it reaches an R2 of {synthetic:.2f} on real patients; one that learned from "
-            f"{numbers['counts']['real_train']} real videos {real:.2f}."
+            f" A regressor that learned from it reaches an R2 of {number(synthetic)} on real patients; one that learned from "
+            f"{numbers['counts']['real_train']} real videos {number(real)}."
         )
     if privacy.get("releasable"):
         return {

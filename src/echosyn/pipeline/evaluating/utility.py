@@ -117,8 +117,8 @@ def table(predicted: Mapping[str, Mapping[int, Array]], target: Array, patients:
         patients: whose video each is.
     """
     draws = {name: _resampled(by_seed, target, patients) for name, by_seed in predicted.items()}
-    rows = []
-    for name, by_seed in predicted.items():
+    rows: list[dict[str, Any]] = []
+    for name, by_seed in sorted(predicted.items(), key=lambda item: item[0] != REAL):
         reports = {seed: regression_report(ef, target, num_bootstrap=0) for seed, ef in by_seed.items()}
         row: dict[str, Any] = {"name": name, "n": len(target), "seeds": sorted(by_seed)}
         for figure in ("r2", "mae", "rmse"):
@@ -126,10 +126,8 @@ def table(predicted: Mapping[str, Mapping[int, Array]], target: Array, patients:
             row[figure] = {"value": float(np.mean(each)), **_interval(draws[name][figure])}
             row[f"{figure}_by_seed"] = each
         if REAL in predicted:
-            ratio = draws[name]["r2"] / draws[REAL]["r2"]
-            whole = row["r2"]["value"] / np.mean([regression_report(ef, target, num_bootstrap=0).r2.value
-                                                  for ef in predicted[REAL].values()])  # fmt: skip
-            row["ratio"] = {"value": float(whole), **_interval(ratio)}
+            row["ratio"] = _ratio(row["r2"]["value"], rows[0]["r2"]["value"] if rows else row["r2"]["value"],
+                                  draws[name]["r2"], draws[REAL]["r2"])  # fmt: skip
         rows.append(row)
     return {"rows": rows, "num_bootstrap": NUM_BOOTSTRAP}
 
@@ -152,6 +150,13 @@ def _resampled(by_seed: Mapping[int, Array], target: Array, patients: Sequence[s
     picks = generator.integers(0, len(by_seed), (NUM_BOOTSTRAP, len(by_seed)))
     rows = np.arange(NUM_BOOTSTRAP)[:, None]
     return {name: np.stack(found, -1)[rows, picks].mean(axis=1) for name, found in each.items()}
+
+
+def _ratio(value: float, real: float, draws: Array, of_real: Array) -> dict[str, float | str | None]:
+    """R2 over that of the real arm, where that explains anything."""
+    if real <= 0 or np.mean(of_real <= 0) > (1 - CONFIDENCE) / 2:
+        return {"value": None, "low": None, "high": None, "reason": "real videos taught nothing"}
+    return {"value": value / real, **_interval(draws / of_real)}
 
 
 def _interval(draws: Array) -> dict[str, float]:

@@ -33,9 +33,9 @@ def videos(
     media = []
     for done, i in enumerate(shown):
         recording = video.read(index.path(records[i]))
-        caption = "EF unknown" if records[i].ef is None else f"EF {records[i].ef:.0f} %"
+        caption = "EF unknown" if records[i].ef is None else f"EF {records[i].ef:.0f}\N{NO-BREAK SPACE}%"
         if measured is not None:
-            caption += f" asked, {measured[i]:.0f} % measured"
+            caption += f" asked, {measured[i]:.0f}\N{NO-BREAK SPACE}% measured"
         media.append(Media(records[i].name, caption, mp4(recording.grey(), recording.fps), side))
         progress("page", done + 1, len(shown))
     return media
@@ -103,7 +103,7 @@ def mp4(frames: NDArray[Any], fps: float) -> bytes:
 
 def _single(index: filelist.VideoIndex, record: Record, side: Side) -> Media:
     recording = video.read(index.path(record))
-    ef = "EF unknown" if record.ef is None else f"EF {record.ef:.0f} %"
+    ef = "EF unknown" if record.ef is None else f"EF\N{NO-BREAK SPACE}{record.ef:.0f}\N{NO-BREAK SPACE}%"
     return Media(record.name, f"{side}, {ef}", mp4(recording.grey(), recording.fps), side)
 
 
