@@ -23,7 +23,7 @@ MIN_GROUP = 10
 MAX_VALUES = 8
 """A column of words with more different values is no grouping."""
 NUM_BOOTSTRAP = 500
-_NO_GROUPS = frozenset({"patientid", "source", "file", "seed"})
+_NO_GROUPS = frozenset({"patientid", "source", "file", "seed", "efmeasured", "heartratemeasured", "flags"})
 
 
 def agreement(predicted: Array, records: Sequence[Record], seed: int, *, details: bool = False) -> dict[str, Any]:

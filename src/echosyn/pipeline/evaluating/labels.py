@@ -96,7 +96,8 @@ def add(folder: Path, rows: Mapping[str, Measured], progress: Progress = silent)
         traced += tracings(path.name, track_lv(video.read(path).grey(), view), view)
         progress("trace", len(records), len(known))
     filelist.write(folder, records)
-    filelist.write_tracings(folder, traced)
+    if traced:
+        filelist.write_tracings(folder, traced)
     return records
 
 
