@@ -3,7 +3,7 @@
     python benchmarks/labels.py --num 60 --seed 9700
 
 For each view: EF by area and by the discs of the tracings against the truth, Dice of the traced outline with the true cavity
-at end-diastole and end-systole, error of the long axis' length, and of the frames of end-diastole and end-systole in seconds.
+at end-diastole and end-systole, signed relative error of the long axis, and of the frames of end-diastole and end-systole in seconds.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def of_view(view: str, num: int, seed: int) -> dict[str, Any]:
             overlap[name].append(dice(outline, mask))
         known = np.array([[t.x1, t.y1, t.x2, t.y2] for t in phantom.tracings(heart, "x.avi")])
         true = np.hypot(*(known[0, 2:] - known[0, :2]))
-        lengths.append(abs(np.hypot(*(traced[0][0, 1] - traced[0][0, 0])) - true) / true)
+        lengths.append(np.hypot(*(traced[0][0, 1] - traced[0][0, 0])) / true - 1)
         ejected = 1 - phantom.volumes(heart) / heart.edv
         delays.append([ejected[frames[0]] / (heart.ef / 100), 1 - ejected[frames[1]] / (heart.ef / 100)])
     late = np.array(delays)
