@@ -3,7 +3,8 @@
     python benchmarks/labels.py --num 60 --seed 9700
 
 For each view: EF by area and by the discs of the tracings against the truth, Dice of the traced outline with the true cavity
-at end-diastole and end-systole, signed relative error of the long axis, and of the frames of end-diastole and end-systole in seconds.
+at end-diastole and end-systole, signed relative error of the long axis, and the part of the stroke volume by which the frames of
+end-diastole and end-systole are off.
 """
 
 import argparse

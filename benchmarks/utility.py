@@ -35,7 +35,16 @@ FPS = 32.0
 FRAMES = 64
 VIEWS = ("A4C", "PSAX")
 EF_AS_REAL, REAL_HEARTS = "synthetic, EF as real", "real hearts, synthetic motion"
-ARMS = (arms.REAL, arms.SYNTHETIC, arms.THROUGH_VAE, EF_AS_REAL, arms.RELABELLED, arms.BOTH, REAL_HEARTS)
+ARMS = (
+    arms.REAL,
+    arms.SYNTHETIC,
+    arms.THROUGH_VAE,
+    EF_AS_REAL,
+    arms.RELABELLED,
+    arms.RECALIBRATED,
+    arms.BOTH,
+    REAL_HEARTS,
+)
 CPU = torch.device("cpu")
 
 

@@ -44,7 +44,7 @@ class Grid:
     seeds: int = 3
     """Trainings of each arm."""
     relabel: bool = False
-    """With an arm whose labels are those of the regressor that learned from real videos."""
+    """With arms whose labels are those of the regressor that learned from real videos: each, and their trend."""
     also: Mapping[str, Path] = field(default_factory=dict)
     """Further datasets by name, such as one generated with EFs drawn like the real ones."""
 
@@ -188,7 +188,7 @@ def _grid(
     parts = {arms.REAL: sets.real, arms.SYNTHETIC: sets.synthetic} | dict(asked.also)
     autoencoder = codec(vae, devices.resolve(device)) if vae else None
     chosen = arms.standard(folder / "arms", parts, codec=autoencoder, seed=seed, progress=progress)
-    chosen = [arm for arm in chosen if asked.relabel or not arm.relabelled]
+    chosen = [arm for arm in chosen if asked.relabel or arm.relabel == "no"]
     seeds = range(settings.loop.seed, settings.loop.seed + asked.seeds)
     return utility.grid(
         chosen, utility.Test(sets.real, test), folder, settings=settings, seeds=seeds, device=device, progress=progress

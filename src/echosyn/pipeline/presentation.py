@@ -73,7 +73,7 @@ def write_page(
         "warnings": warnings(numbers),
         "mosaic": tiles,
         "sections": _sections(numbers, readings, public),
-        "provenance": ({"protocol": numbers["protocol"]} if "protocol" in numbers else {}) | numbers["provenance"],
+        "provenance": _protocol(numbers) | numbers["provenance"],
     }
     if not public:
         found = nearest(*made, sets.real, sets.real_records, NUM_PAIRS, progress)
@@ -141,6 +141,12 @@ def _cards(numbers: Mapping[str, Any]) -> list[Card]:
         "Hearts rejected by the privacy filter": "share of invented hearts",
     }
     return [{"label": name, "value": head[name], "detail": detail} for name, detail in names.items()]
+
+
+def _protocol(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    fidelity = numbers.get("fidelity")
+    known = fidelity.get("protocol") if isinstance(fidelity, Mapping) else None
+    return {"protocol": known} if known else {}
 
 
 def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> list[Section]:

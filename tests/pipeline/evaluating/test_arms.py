@@ -46,7 +46,7 @@ def test_videos_without_a_label_are_not_taken_and_too_few_are_refused():
 def test_the_standard_arms_are_equal_in_number_and_link_the_videos(tmp_path):
     sets = {"real": dataset(tmp_path / "a", 6, 3), "synthetic": dataset(tmp_path / "b", 4, 2, seed=1)}
     found = arms.standard(tmp_path / "arms", sets)
-    assert [arm.name for arm in found] == ["real", "synthetic", arms.BOTH, arms.RELABELLED]
+    assert [arm.name for arm in found] == ["real", "synthetic", arms.BOTH, arms.RELABELLED, arms.RECALIBRATED]
     counts = {arm.name: [r.split for r in filelist.read(arm.dataset)] for arm in found}
     assert all(counts[name].count("TRAIN") == 4 and counts[name].count("VAL") == 2 for name in ("real", "synthetic"))
     assert len(counts[arms.BOTH]) == 12

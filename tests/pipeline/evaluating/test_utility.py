@@ -71,7 +71,7 @@ def workshop(monkeypatch, tmp_path):
 def test_trainings_that_are_finished_are_not_done_again_and_labels_come_from_the_real_arm(workshop, tmp_path):
     data = tmp_path / "set"
     test = utility.Test(data, [Record(f"t{i}", ef=30.0 + i) for i in range(8)])
-    chosen = [Arm("synthetic, relabelled", data, relabelled=True), Arm("real", data)]
+    chosen = [Arm("synthetic, relabelled", data, "each"), Arm("real", data)]
 
     def run(seeds):
         return utility.grid(chosen, test, tmp_path / "grid", settings=None, seeds=seeds)  # type: ignore[arg-type]
@@ -83,3 +83,13 @@ def test_trainings_that_are_finished_are_not_done_again_and_labels_come_from_the
     found = run([0, 1])
     assert workshop[2:] == ["real-1", "synthetic-relabelled-1"]
     assert row(found, "real")["seeds"] == [0, 1]
+
+
+def test_the_trend_keeps_the_order_of_requests_and_takes_the_readers_bias():
+    records = [Record(f"v{i}", ef=float(e), extra={"View": "AP"[i % 2]}) for i, e in enumerate(np.linspace(10, 80, 40))]
+    asked = np.array([r.ef for r in records])
+    bend = np.where(np.arange(40) % 2, 0.8 * asked + 10, asked - 5)
+    noise = np.random.default_rng(0).standard_normal(40)
+    np.testing.assert_allclose(utility.trend(records, bend), bend)
+    np.testing.assert_allclose(utility.trend(records, bend + noise), bend, atol=1.5)
+    assert np.ptp(utility.trend([Record("a", ef=50.0)] * 3, np.array([1.0, 2.0, 3.0]))) == 0

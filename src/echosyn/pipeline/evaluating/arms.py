@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
 
 REAL, SYNTHETIC = "real", "synthetic"
-THROUGH_VAE, BOTH, RELABELLED = "real through the VAE", "real and synthetic", "synthetic, relabelled"
+THROUGH_VAE, BOTH = "real through the VAE", "real and synthetic"
+RELABELLED, RECALIBRATED = "synthetic, relabelled", "synthetic, recalibrated"
+Relabel = Literal["no", "each", "trend"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,9 @@ class Arm:
 
     name: str
     dataset: Path
-    relabelled: bool = False
-    """Labels are what the regressor of the arm ``real``, trained with the same seed, says."""
+    relabel: Relabel = "no"
+    """``each``: labels are what the regressor of the arm ``real``, trained with the same seed, says of each video; ``trend``: the
+    line by which its readings follow the requested EFs, one for each view."""
 
 
 def standard(
@@ -44,7 +48,7 @@ def standard(
     Args:
         folder: where they go.
         sets: dataset folders by name, ``real`` and ``synthetic`` among them; each gives an arm. The last arms are ``real and
-            synthetic`` (both, so twice as many videos) and ``synthetic, relabelled``.
+            synthetic`` (both, so twice as many videos), ``synthetic, relabelled`` and ``synthetic, recalibrated``.
         codec: of the VAE, for the arm ``real through the VAE``; without it there is none.
         seed: of the draws of videos.
         progress: told what is done.
@@ -74,7 +78,8 @@ def standard(
 
     found = [arm(name, name) for name in folders]
     both = arm(BOTH, REAL, SYNTHETIC)
-    return [*found, both, Arm(RELABELLED, folder / slug(SYNTHETIC), relabelled=True)]
+    plain = folder / slug(SYNTHETIC)
+    return [*found, both, Arm(RELABELLED, plain, "each"), Arm(RECALIBRATED, plain, "trend")]
 
 
 def _labelled(records: Sequence[Record], split: str) -> int:

@@ -137,8 +137,8 @@ def physiology(numbers: Mapping[str, Any]) -> Section | None:
     return {
         "title": "Physiology",
         "explanation": f"From the tracked ventricle of {sides['synthetic']['n']} synthetic and {sides['real']['n']} real "
-        "videos: median, and 5th to 95th percentile below. videos.csv has a line for each synthetic one; `generate "
-        "--require` replaces videos that fail.",
+        "videos: median, and 5th to 95th percentile below. videos.csv has a line for each synthetic one; generate "
+        "--require replaces videos that fail.",
         "columns": ["", "synthetic", "real"],
         "rows": rows,
     }
