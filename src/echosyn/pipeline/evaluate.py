@@ -1,7 +1,7 @@
 """``echosyn evaluate``: how good is a synthetic dataset? Numbers with intervals and floors, and a page to look at."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
 from echosyn.pipeline import presentation
-from echosyn.pipeline.evaluating import adherence, arms, physiology, utility
+from echosyn.pipeline.evaluating import adherence, physiology, utility
 from echosyn.pipeline.evaluating.agreement import agreement
+from echosyn.pipeline.evaluating.grid import Grid
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
@@ -35,18 +36,6 @@ VAE_FRAMES = 256
 NUM_TRACKED = 16
 """Videos of each side whose left ventricle is tracked (0.3 s a video)."""
 VIDEOS_CSV = "videos.csv"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The utility grid: more training sets, more trainings of each."""
-
-    seeds: int = 3
-    """Trainings of each arm."""
-    relabel: bool = False
-    """With arms whose labels are those of the regressor that learned from real videos: each, and their trend."""
-    also: Mapping[str, Path] = field(default_factory=dict)
-    """Further datasets by name, such as one generated with EFs drawn like the real ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +81,7 @@ def evaluate(
         vae: model folder, to report how well it reconstructs held-out frames.
         made_by: model folders that made the synthetic set. A test on videos that they, or the VAE, were trained on is
             refused; those that do not say are listed in the report as ``training_unknown``.
-        grid: train on further sets, too; see `echosyn.pipeline.evaluating.utility.grid`.
+        grid: train on further sets, too; see `echosyn.pipeline.evaluating.grid`.
         num_tracked: videos of each side whose left ventricle is tracked, spread over the set.
         public: the page shows no real video.
         seed: of bootstrap and subsampling.
@@ -101,6 +90,8 @@ def evaluate(
     """
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
+    if grid is not None:
+        grid.check(synthetic, real, sets.held_out)
     silent_models = refuse_seen(dict.fromkeys([*made_by, *([vae] if vae else [])]), sets.held_out)
     if vae is not None:
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
@@ -138,7 +129,9 @@ def evaluate(
         numbers["physiology"] = {side: physiology.summary(rows) for side, (rows, _) in tracked.items()}
         physiology.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
         if grid is not None:
-            numbers["grid"] = _grid(sets, grid, vae, folder / "grid", ef_settings, seed, device, progress)
+            numbers["grid"] = grid.run(
+                synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, device, progress
+            )
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
@@ -169,30 +162,6 @@ def _tracked(
     dataset: Path, records: list[Record], progress: Progress
 ) -> tuple[list[physiology.Measured], list[Record]]:
     return physiology.measure_all(dataset, records, progress), records
-
-
-def _grid(
-    sets: Sets,
-    asked: Grid,
-    vae: Path | None,
-    folder: Path,
-    settings: StageSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    """The utility grid, tested on the real TEST videos; VAL chose weights."""
-    test = [r for r in sets.held_out if r.split == "TEST"]
-    if not test:
-        raise DataError(f"{sets.real}: no TEST video with an EF; VAL chooses the weights of the grid, TEST judges them")
-    parts = {arms.REAL: sets.real, arms.SYNTHETIC: sets.synthetic} | dict(asked.also)
-    autoencoder = codec(vae, devices.resolve(device)) if vae else None
-    chosen = arms.standard(folder / "arms", parts, codec=autoencoder, seed=seed, progress=progress)
-    chosen = [arm for arm in chosen if asked.relabel or arm.relabel == "no"]
-    seeds = range(settings.loop.seed, settings.loop.seed + asked.seeds)
-    return utility.grid(
-        chosen, utility.Test(sets.real, test), folder, settings=settings, seeds=seeds, device=device, progress=progress
-    )
 
 
 def _spread_over(records: Sequence[Record], num: int) -> list[Record]:

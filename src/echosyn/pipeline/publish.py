@@ -23,7 +23,7 @@ from echosyn.pipeline.release.audit import Audit
 PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
 
-EVALUATION = ("counts", "utility", "ef_adherence", "ef_by_area", "frechet", "vae")
+EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "frechet", "vae")
 """Parts of an evaluation's report that may leave."""
 
 

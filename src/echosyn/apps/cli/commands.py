@@ -586,8 +586,9 @@ def evaluate(
     blending = blend if blend != "cut" else None
     if ignored := _given(lvdm=lvdm, regressor=regressor, num=num, ef=ef, scheduler=scheduler, hop=hop, blend=blending):
         raise ConfigError(f"{ignored} has no effect without --steps: give --steps 1,2,4,8 or leave it out")
-    from echosyn.pipeline.evaluate import NUM_TRACKED, Grid
+    from echosyn.pipeline.evaluate import NUM_TRACKED
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
+    from echosyn.pipeline.evaluating.grid import Grid
     from echosyn.training import catalog
 
     if not grid and (ignored := _given(seeds=seeds, relabel=relabel or None, also=also)):
@@ -601,7 +602,7 @@ def evaluate(
         ef_settings=settings,
         vae=vae,
         made_by=made_by or [],
-        grid=Grid(seeds or 3, relabel, _named(also or [])) if grid else None,
+        grid=Grid(3 if seeds is None else seeds, relabel, _named(also or [])) if grid else None,
         num_tracked=NUM_TRACKED if track is None else track,
         public=public,
         seed=seed,

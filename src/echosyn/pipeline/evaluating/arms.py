@@ -57,12 +57,7 @@ def standard(
         DataError: a set has no labelled TRAIN or no labelled VAL video.
     """
     known = {name: filelist.read(path) for name, path in sets.items()}
-    count = {split: min(_labelled(records, split) for records in known.values()) for split in ("TRAIN", "VAL")}
-    if not all(count.values()):
-        lacking = next(n for n, r in known.items() if not (_labelled(r, "TRAIN") and _labelled(r, "VAL")))
-        raise DataError(
-            f"{sets[lacking]}: no TRAIN or no VAL video with an EF; each training set needs both, VAL to choose weights by"
-        )
+    count = counts(sets, known)
     chosen = {name: equal(records, count["TRAIN"], count["VAL"], seed) for name, records in known.items()}
     folders = dict(sets)
     if codec is not None:
@@ -80,6 +75,25 @@ def standard(
     both = arm(BOTH, REAL, SYNTHETIC)
     plain = folder / slug(SYNTHETIC)
     return [*found, both, Arm(RELABELLED, plain, "each"), Arm(RECALIBRATED, plain, "trend")]
+
+
+def counts(sets: Mapping[str, Path], known: Mapping[str, Sequence[Record]]) -> dict[str, int]:
+    """How many TRAIN and VAL videos every set can give.
+
+    Args:
+        sets: dataset folders by name.
+        known: their records.
+
+    Raises:
+        DataError: a set has no labelled TRAIN or no labelled VAL video.
+    """
+    count = {split: min(_labelled(records, split) for records in known.values()) for split in ("TRAIN", "VAL")}
+    if not all(count.values()):
+        lacking = next(n for n, r in known.items() if not (_labelled(r, "TRAIN") and _labelled(r, "VAL")))
+        raise DataError(
+            f"{sets[lacking]}: no TRAIN or no VAL video with an EF; each training set needs both, VAL to choose weights by"
+        )
+    return count
 
 
 def _labelled(records: Sequence[Record], split: str) -> int:
