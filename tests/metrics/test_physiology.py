@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from echosyn.errors import DataError
 from echosyn.metrics.area import lv_area
-from echosyn.metrics.physiology import flags, heart_rate, rhythm, seam_score, window_efs
+from echosyn.metrics.physiology import change, flags, heart_rate, rhythm, seam_score, window_efs
 
 
 def curve(rate, seconds=6.0, fps=32.0, ef=60.0):
@@ -64,3 +65,24 @@ def test_what_does_not_beat_is_flagged():
     assert flags(still, lv_area(still)) == ["static"]
     black = np.zeros_like(frames)
     assert flags(black, lv_area(black)) == ["collapsed", "static", "no cavity"]
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+def test_a_weak_heart_seen_through_a_blur_beats_and_a_frozen_one_under_noise_does_not(view):
+    phantom = pytest.importorskip("echosyn.data.phantom")
+    frames = phantom.render(phantom.patient(77, 7, view=view, num_frames=64, fps=32, ef=10.0))
+    blurred = ndimage.gaussian_filter(frames.astype(np.float32), (0, 1.5, 1.5)).astype(np.uint8)
+    for weak in (frames, blurred, (0.4 * blurred).astype(np.uint8)):
+        assert "static" not in flags(weak, lv_area(weak, view), view)
+    noise = np.random.default_rng(0).normal(0, 8, frames.shape)
+    flicker = 1 + 0.2 * np.sin(np.arange(64) / 3)[:, None, None]
+    for still in (frames[:1] + noise, frames[:1] * flicker):
+        dead = still.clip(0, 255).astype(np.uint8)
+        assert "static" in flags(dead, lv_area(dead, view), view)
+
+
+def test_change_is_blind_to_gain_and_offset():
+    frames = np.random.default_rng(0).integers(0, 100, (16, 24, 24)).astype(np.uint8)
+    assert change(frames + 50) == pytest.approx(change(frames), rel=1e-3)
+    assert change(2 * frames) == pytest.approx(change(frames), rel=1e-3)
+    assert change(frames[:1].repeat(9, 0)) == pytest.approx(0, abs=1e-5)

@@ -92,3 +92,25 @@ def test_completing_keeps_what_failed_and_forbids_release(tmp_path: Path) -> Non
 
 def test_too_few_held_out_patients_vouch_for_nothing(tmp_path: Path) -> None:
     assert Workshop(tmp_path, bad=set(), enough=False).run(2)["releasable"] is False
+
+
+def test_what_does_not_fit_is_replaced_with_and_without_a_check(tmp_path: Path) -> None:
+    def fits(videos: list[Path]) -> list[bool]:
+        return [int(path.stem.rpartition("_")[2]) not in (1, 2) for path in videos]
+
+    for name, checked in (("with", True), ("without", False)):
+        (tmp_path / name).mkdir()
+        made = Workshop(tmp_path / name, {0} if checked else set())
+        check: Any = made if checked else None
+        facts = replaced(made.folder, hearts(3), 3, check, made.find, made.write, fits=fits)
+        assert made.left == ([3, 4, 5] if checked else [0, 3, 4])
+        assert ("final_check" in facts) == checked
+        if checked:
+            assert facts["final_check"]["videos_rejected"] == 1
+            assert facts["final_check"]["videos_too_close"] == 0
+
+
+def test_too_few_that_fit_is_an_error_that_says_so(tmp_path: Path) -> None:
+    made = Workshop(tmp_path, set())
+    with pytest.raises(DataError, match="do not pass what --require asks"):
+        replaced(tmp_path, hearts(2), 2, None, made.find, made.write, fits=lambda videos: [False] * len(videos))

@@ -50,6 +50,47 @@ def scatter(
     return _png(figure)
 
 
+def roc_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], title: str = "") -> bytes:
+    """Receiver operating characteristics with the line of guessing.
+
+    Args:
+        curves: By label, false and true positive rates, ``(k,)`` each.
+        title: Above the plot.
+
+    Returns:
+        A PNG.
+    """
+    figure, axes = _axes(title, "False positive rate", "True positive rate", size=(4.4, 4.2))
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    styles = ("-", "--", ":", "-.")
+    for i, (label, (false_positives, true_positives)) in enumerate(curves.items()):
+        axes.plot(np.asarray(false_positives), np.asarray(true_positives), linewidth=1.6, label=label,
+                  color=(BLUE, ORANGE)[i % 2], linestyle=styles[i // 2 % 4])  # fmt: skip
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.legend(loc="lower right", fontsize=8.5, frameon=False, labelcolor=INK)
+    return _png(figure)
+
+
+def intervals(rows: Sequence[tuple[str, float, float, float]], title: str = "", x_label: str = "") -> bytes:
+    """A figure with its interval a line, the first row on top.
+
+    Args:
+        rows: Label, value, low, high.
+        title: Above the plot.
+        x_label: With the unit.
+
+    Returns:
+        A PNG.
+    """
+    figure, axes = _axes(title, x_label, "", size=(5.2, 0.7 + 0.42 * max(len(rows), 2)))
+    for y, (_, value, low, high) in enumerate(reversed(rows)):
+        axes.plot([low, high], [y, y], color=BLUE, linewidth=2, solid_capstyle="butt")
+        axes.plot([value], [y], marker="o", markersize=6, color=BLUE)
+    axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    return _png(figure)
+
+
 def similarity_histogram(
     candidates: ArrayLike,
     held_out: ArrayLike,

@@ -14,21 +14,19 @@ from echosyn.data import filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
-from echosyn.metrics.area import ef_from_area, lv_area
-from echosyn.metrics.cavity import View
 from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
-from echosyn.metrics.regression import regression_report
 from echosyn.pipeline import presentation
-from echosyn.pipeline.evaluating import fidelity, protocols
+from echosyn.pipeline.evaluating import adherence, fidelity, physiology, protocols, utility
+from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.evaluating.features import Places
+from echosyn.pipeline.evaluating.grid import Grid
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
-from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.training.stage import StageSettings
 
 FEATURE_SPACE = "echosyn-ef"
@@ -36,8 +34,9 @@ FEATURE_SPACE = "echosyn-ef"
 
 VAE_FRAMES = 256
 
-AREA_VIDEOS = 16
-"""Videos of each side whose EF is also measured by tracking the left ventricle's area (0.3 s a video)."""
+NUM_TRACKED = 16
+"""Videos of each side whose left ventricle is tracked (0.3 s a video)."""
+VIDEOS_CSV = "videos.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +64,14 @@ def evaluate(
     made_by: Sequence[Path] = (),
     protocol: str = fidelity.DEFAULT,
     places: Places | None = None,
+    grid: Grid | None = None,
+    num_tracked: int = NUM_TRACKED,
+    public: bool = False,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Write ``OUT/report.json`` and ``OUT/index.html``.
+    """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
 
     Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on the real VAL and TEST videos. The
     one trained on real videos also measures the EF of the synthetic ones, and its features give a Fréchet distance.
@@ -84,6 +86,9 @@ def evaluate(
             refused; those that do not say are listed in the report as ``training_unknown``.
         protocol: of the fidelity figures, see `echosyn.pipeline.evaluating.protocols`.
         places: where the weights of its feature networks are.
+        grid: train on further sets, too; see `echosyn.pipeline.evaluating.grid`.
+        num_tracked: videos of each side whose left ventricle is tracked, spread over the set.
+        public: the page shows no real video.
         seed: of bootstrap and subsampling.
         device: where to compute.
         progress: told what is done.
@@ -92,35 +97,49 @@ def evaluate(
     fidelity.check(fidelity_protocol, real, synthetic, places)
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
+    if grid is not None:
+        grid.check(synthetic, real, sets.held_out)
     silent_models = refuse_seen(dict.fromkeys([*made_by, *([vae] if vae else [])]), sets.held_out)
     if vae is not None:
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
-    settings = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "protocol": fidelity_protocol.sha256}
+    settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": num_tracked}
+    settings["protocol"] = fidelity_protocol.sha256
+    if grid is not None:
+        inputs |= {f"arm {name}": path for name, path in grid.also.items()}
+        settings["grid"] = {"seeds": grid.seeds, "relabel": grid.relabel}
     with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
         models = {
-            side: _regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
+            side: utility.regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
             for side, data in (("real", real), ("synthetic", synthetic))
         }
         numbers: dict[str, Any] = {
             "counts": _counts(sets),
-            "utility": {},
             "provenance": read_provenance(folder),
             "privacy": read_provenance(synthetic).get("privacy"),
             "training_unknown": [weights.load_facts(weights.resolve(m)).stage or m.name for m in silent_models],
         }
         of_synthetic = predict_ef(synthetic, sets.synthetic_records, models["real"], device=device, progress=progress)
-        of_real: Predictions | None = None
-        for side, model in models.items():
-            predicted = predict_ef(real, sets.held_out, model, device=device, progress=progress)
-            of_real = of_real or predicted
-            numbers["utility"][f"train on {side}"] = agreement(predicted, sets.held_out, seed)
-        assert of_real is not None
-        numbers["ef_adherence"] = agreement(of_synthetic, sets.synthetic_records, seed)
-        numbers["ef_by_area"] = {
-            "synthetic": by_area(synthetic, sets.synthetic_records[:AREA_VIDEOS], seed, progress),
-            "real": by_area(real, sets.held_out[:AREA_VIDEOS], seed, progress),
+        predicted = {
+            side: predict_ef(real, sets.held_out, model, device=device, progress=progress)
+            for side, model in models.items()
         }
+        of_real = predicted["real"]
+        numbers["utility"] = {
+            f"train on {side}": agreement(p.ef, sets.held_out, seed, details=True) for side, p in predicted.items()
+        }
+        numbers["ef_adherence"] = agreement(of_synthetic.ef, sets.synthetic_records, seed, details=True)
+        tracked = {
+            side: _tracked(data, _spread_over(records, num_tracked), progress)
+            for side, data, records in (("synthetic", synthetic, sets.synthetic_records), ("real", real, sets.held_out))
+        }
+        numbers["ef_by_area"] = {side: adherence.of_rows(*found, seed) for side, found in tracked.items()}
+        numbers["physiology"] = {side: physiology.summary(rows) for side, (rows, _) in tracked.items()}
+        physiology.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
+        if grid is not None:
+            numbers["grid"] = grid.run(
+                synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, device, progress
+            )
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         numbers["fidelity"] = fidelity.in_folder(
             real, synthetic, folder, fidelity_protocol, places=places, seed=seed, progress=progress
@@ -128,7 +147,10 @@ def evaluate(
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
         write_json(folder / "report.json", numbers)
-        presentation.write_page(folder / "index.html", numbers, sets, of_synthetic, progress)
+        readings = presentation.Readings(
+            sets, of_synthetic.ef, {side: p.ef for side, p in predicted.items()}, tracked["synthetic"][0]
+        )
+        presentation.write_page(folder / "index.html", numbers, readings, public=public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **presentation.headline(numbers)}
 
 
@@ -147,28 +169,14 @@ def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], 
     return {"space": FEATURE_SPACE, "value": value, "n": n, "floor": floor.to_json()}
 
 
-def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progress = silent) -> dict[str, Any]:
-    """Agreement of the labels with the EF read off the tracked cavity: no network that flicker could fool is involved.
-
-    On real videos it says how good the measurement is.
-    """
-    index = filelist.VideoIndex(dataset)
-    measured, known = [], []
-    for i, record in enumerate(records):
-        view = view_of(record)
-        ef = ef_from_area(lv_area(video.read(index.path(record)).grey(), view), view)
-        if ef is not None and record.ef is not None:
-            measured.append(ef)
-            known.append(record)
-        progress("track LV area", i + 1, len(records))
-    target = np.array([r.ef for r in known], float)
-    report = regression_report(np.array(measured, float), target, seed=seed, groups=[r.patient for r in known])
-    return report.to_json() | {"unmeasured": len(records) - len(known)}
+def _tracked(
+    dataset: Path, records: list[Record], progress: Progress
+) -> tuple[list[physiology.Measured], list[Record]]:
+    return physiology.measure_all(dataset, records, progress), records
 
 
-def view_of(record: Record) -> View:
-    """The column ``View`` of the file list; apical four-chamber where there is none, as in EchoNet-Dynamic."""
-    return "PSAX" if record.extra.get("View") == "PSAX" else "A4C"
+def _spread_over(records: Sequence[Record], num: int) -> list[Record]:
+    return [records[i] for i in np.linspace(0, len(records) - 1, min(num, len(records))).round().astype(int)]
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
@@ -184,23 +192,6 @@ def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: 
 def _spread(frames: np.ndarray, count: int) -> np.ndarray:
     chosen: np.ndarray = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
     return chosen
-
-
-def _regressor(data: Path, run: Path, settings: StageSettings, device: str, progress: Progress) -> Path:
-    """Train an EF regressor, or find it finished."""
-    if not (run / "model").is_dir():
-        train("ef", data, run, settings=settings, resume=True, device=device, progress=progress)
-        discard_checkpoints(run)
-    return run / "model"
-
-
-def agreement(predictions: Predictions, records: Sequence[Record], seed: int) -> dict[str, Any]:
-    """Agreement of predicted EFs with the labels of the same videos, where there are any."""
-    known = [i for i, r in enumerate(records) if r.ef is not None]
-    target = [records[i].ef for i in known]
-    groups = [records[i].patient for i in known]
-    report = regression_report(predictions.ef[known], np.array(target, float), seed=seed, groups=groups)
-    return report.to_json()
 
 
 def _counts(sets: Sets) -> dict[str, int]:

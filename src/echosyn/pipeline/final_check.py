@@ -66,51 +66,63 @@ def replaced(
     folder: Path,
     hearts: Any,
     num: int,
-    check: FinalCheck,
+    check: FinalCheck | None,
     find: Callable[..., Any],
     write: Callable[[Any], None],
     *,
     complete: bool = False,
+    fits: Callable[[list[Path]], list[bool]] | None = None,
 ) -> dict[str, Any]:
-    """Write videos, throw away those that are too close to a patient, and write others until ``num`` stay.
+    """Write videos, throw away those that are too close to a patient or do not fit, and write others until ``num`` stay.
 
     Args:
         folder: Of the dataset.
         hearts: The first ``num`` hearts.
         num: How many videos are wanted.
-        check: What decides.
+        check: Tells who is too close; without it nobody is.
         find: ``(num=, known=)`` -> that many hearts, the same ones first.
         write: Writes the videos of some hearts and their file list.
         complete: Let rejected ones stay where there are no others; the set is then not releasable.
+        fits: Whether the videos of some files are what was asked for; see `echosyn.pipeline.requirement`.
 
     Returns:
         What the provenance says about privacy.
     """
     kept: dict[int, bool] = {}
+    distant: dict[int, bool] = {}
     most = MAX_REJECTED_PER_VIDEO * num + 2
     while True:
         new = _part(hearts, [i for i in hearts.indices if i not in kept])
         write(new)
         paths = [folder / filelist.VIDEOS / f"{stills.name(i)}.avi" for i in new.indices]
-        kept |= dict(zip(new.indices, check.keeps(paths), strict=True))
+        apart = check.keeps(paths) if check else [True] * len(paths)
+        fitting = fits(paths) if fits else [True] * len(paths)
+        distant |= dict(zip(new.indices, apart, strict=True))
+        kept |= {i: a and f for i, a, f in zip(new.indices, apart, fitting, strict=True)}
         good = [i for i in hearts.indices if kept[i]]
         failed = len(kept) - len(good)
         if len(good) >= num or (complete and ("completed_with_rejected" in hearts.facts or failed >= most)):
             break
         if failed >= most:
+            near = len(distant) - sum(distant.values())
             raise DataError(
-                f"{failed} of {len(kept)} finished videos are too close to real patients, {num} are needed; train the models "
+                f"{near} of {len(kept)} finished videos are too close to real patients, {num} are needed; train the models "
                 "on more patients or for fewer steps, or ask for fewer videos"
+                if near >= failed - near
+                else f"{failed} of {len(kept)} finished videos do not pass what --require asks, {num} are needed; require less, "
+                "ask for EFs within the range of the training videos, or train the video model longer"
             )
         hearts = find(num=num + failed, known=hearts.candidates)
     stay = (good + [i for i in hearts.indices if not kept[i]])[:num]
     for i in set(kept) - set(stay):
         (folder / filelist.VIDEOS / f"{stills.name(i)}.avi").unlink()
     write(_part(hearts, sorted(stay)))
-    too_close = sum(not kept[i] for i in stay)
+    if check is None:
+        return dict(hearts.facts)
+    too_close = sum(not distant[i] for i in stay)
     facts = {
         "videos_checked": len(kept),
-        "videos_rejected": failed,
+        "videos_rejected": len(distant) - sum(distant.values()),
         "videos_too_close": too_close,
         "compared_with": check.compared_with,
         "threshold": check.screen.screen.threshold.to_json(),

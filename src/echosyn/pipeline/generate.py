@@ -1,6 +1,6 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,12 @@ from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering, final_check
 from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
+from echosyn.pipeline.evaluating import physiology
 from echosyn.pipeline.filtering import Filter
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.requirement import Requirement
 from echosyn.pipeline.sample import invent
 
 MAX_CANDIDATES_PER_VIDEO = 20
@@ -58,6 +60,7 @@ def generate(
     batch_size: int = 8,
     false_rejection_rate: float = 0.05,
     complete_with_rejected: bool = False,
+    require: Sequence[str] = (),
     device: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -83,6 +86,8 @@ def generate(
         false_rejection_rate: of the filter.
         complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
             the set must not be shared.
+        require: checks that every video must pass, see `echosyn.pipeline.evaluating.physiology.CHECKS`; those that fail are
+            replaced, and what was measured of the others goes into the file list. 0.6 s a video.
         device: where to compute.
         progress: told what is done.
 
@@ -103,6 +108,9 @@ def generate(
     ef = ef or EFDistribution()
     settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()
     settings |= {"rate": false_rejection_rate, "complete": complete_with_rejected}
+    if require:
+        physiology.required(require)
+        settings["require"] = list(require)
     inputs = folders | ({"reference": reference} if reference is not None else {}) | ({"real": real} if real else {})
     with new_folder(out, "generate", settings, inputs) as folder:
         screen = None
@@ -115,23 +123,32 @@ def generate(
         def write(some: Hearts) -> None:
             write_videos(animator, some.indices, some.latents, seed, ef, motion, folder, progress)
 
-        if reference is None:
-            write(hearts)
-            facts = hearts.facts
-        else:
-            assert screen is not None
-            find = partial(
-                find_hearts,
-                folders["lidm"],
-                screen,
-                seed=seed,
-                complete_with_rejected=complete_with_rejected,
-                device=where,
-            )
+        requirement = Requirement(folder, require, progress) if require else None
+        find = partial(
+            find_hearts,
+            folders["lidm"],
+            screen,
+            seed=seed,
+            complete_with_rejected=complete_with_rejected,
+            device=where,
+        )
+        check = None
+        if reference is not None:
             check = final_check.calibrated(
                 folders["vae"], folders["reid"], reference, real, false_rejection_rate, device, progress
             )
-            facts = final_check.replaced(folder, hearts, num, check, find, write, complete=complete_with_rejected)
+        facts = final_check.replaced(
+            folder,
+            hearts,
+            num,
+            check,
+            find,
+            write,
+            complete=complete_with_rejected,
+            fits=requirement.fits if requirement else None,
+        )
+        if requirement is not None:
+            note(folder, required=requirement.finish())
         note(folder, privacy=facts)
     return {"dataset": str(out), "videos": num, "privacy": facts}
 

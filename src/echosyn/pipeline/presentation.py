@@ -1,26 +1,25 @@
 """The numbers of an evaluation as a page for people."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from echosyn.data import filelist, video
-from echosyn.data.records import Record
-from echosyn.metrics.plots import scatter
+from echosyn.pipeline.evaluating import showing
+from echosyn.pipeline.evaluating.nearest import nearest
+from echosyn.pipeline.evaluating.physiology import Measured
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.report.page import Card, Media, Report, Section, Verdict, render
+from echosyn.pipeline.report import media, sections
+from echosyn.pipeline.report.page import Card, Report, Section, Verdict, number, render
 
 if TYPE_CHECKING:
     from echosyn.pipeline.evaluate import Sets
-    from echosyn.pipeline.predict import Predictions
 
-NUM_SHOWN = 8
-"""Videos shown of each side."""
-
-FIGURES = ("r2", "mae", "rmse", "bias", "pearson")
+NUM_PAIRS = 4
+"""Synthetic videos that are shown beside the real one most like them."""
 
 
 def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,25 +43,43 @@ def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What was read off single videos, for plots and captions."""
+
+    sets: "Sets"
+    measured: NDArray[np.float64]
+    """EF of the synthetic videos by the regressor that was trained on real ones, percent, ``(n,)``."""
+    predicted: Mapping[str, NDArray[np.float64]]
+    """EF of the held-out real videos by the regressor of each side, ``(m,)``."""
+    tracked: Sequence[Measured]
+    """Synthetic videos whose ventricle was tracked."""
+
+
 def write_page(
-    path: Path, numbers: Mapping[str, Any], sets: "Sets", measured: "Predictions", progress: Progress = silent
+    path: Path, numbers: Mapping[str, Any], readings: Readings, *, public: bool = False, progress: Progress = silent
 ) -> None:
-    """Write the self-contained page; it shows real videos and must stay in the house."""
-    media = _media(sets.real, sets.held_out, "real", None, progress)
-    media += _media(sets.synthetic, sets.synthetic_records, "synthetic", measured.ef, progress)
-    requested = [r.ef if r.ef is not None else float("nan") for r in sets.synthetic_records]
-    plot = scatter(requested, measured.ef, "EF of the synthetic videos")
+    """Write the self-contained page. Unless ``public``, it shows real videos and must stay in the house."""
+    sets = readings.sets
+    made, known = (sets.synthetic, sets.synthetic_records), (sets.real, sets.held_out)
+    shown = [] if public else media.videos(*known, "real", None, progress)
+    shown += media.videos(*made, "synthetic", readings.measured.tolist(), progress)
+    tiles = media.mosaic([("synthetic", *made), *([] if public else [("real", *known)])])  # type: ignore[list-item]
     counts = numbers["counts"]
     report: Report = {
         "title": "Evaluation of a synthetic echo dataset",
         "subtitle": f"{counts['synthetic']} synthetic videos against {counts['real_held_out']} held-out real ones",
-        "verdict": _verdict(numbers),
+        "verdict": verdict(numbers),
         "cards": _cards(numbers),
         "warnings": warnings(numbers),
-        "sections": _sections(numbers, plot),
-        "provenance": numbers["provenance"],
+        "mosaic": tiles,
+        "sections": _sections(numbers, readings, public),
+        "provenance": _protocol(numbers) | numbers["provenance"],
     }
-    render(report, media, path)
+    if not public:
+        found = nearest(*made, sets.real, sets.real_records, NUM_PAIRS, progress)
+        report["pairs"] = media.pairs(found, sets.synthetic, sets.real)
+    render(report, shown, path)
 
 
 def warnings(numbers: Mapping[str, Any]) -> list[str]:
@@ -78,6 +95,8 @@ def warnings(numbers: Mapping[str, Any]) -> list[str]:
     threshold = privacy.get("threshold") or {}
     if threshold and not threshold["enough"]:
         found.append(f"Privacy filter: {threshold['message']}.")
+    if fidelity := numbers.get("fidelity"):
+        found += showing.warnings(fidelity)
     frechet = numbers["frechet"]
     if frechet["value"] is None or not frechet["floor"]["reliable"]:
         found.append(
@@ -93,18 +112,26 @@ def _dim(frechet: Mapping[str, Any]) -> int | str:
     return dim
 
 
-def _verdict(numbers: Mapping[str, Any]) -> Verdict:
-    privacy = numbers.get("privacy") or {}
+def verdict(numbers: Mapping[str, Any]) -> Verdict:
+    """May it be shared, and is it of use: the answer in two sentences."""
+    privacy, head = numbers.get("privacy") or {}, headline(numbers)
+    synthetic, real = (head[f"EF R2 on real, trained on {side}"] for side in ("synthetic", "real"))
+    use = ""
+    if synthetic is not None and real is not None:
+        use = (
+            f" A regressor that learned from it reaches an R2 of {number(synthetic)} on real patients; one that learned from "
+            f"{numbers['counts']['real_train']} real videos {number(real)}."
+        )
     if privacy.get("releasable"):
         return {
             "status": "info",
             "headline": "Every heart passed the calibrated privacy filter",
-            "text": "The filter checks still hearts only. A release also needs an audit of the final videos.",
+            "text": f"A release also needs an audit of the final videos.{use}",
         }
     return {
         "status": "warn",
         "headline": "Not to be shared",
-        "text": "The privacy filter does not vouch for this set; see the warnings below.",
+        "text": f"The privacy filter does not vouch for this set; see the warnings below.{use}",
     }
 
 
@@ -119,95 +146,24 @@ def _cards(numbers: Mapping[str, Any]) -> list[Card]:
     return [{"label": name, "value": head[name], "detail": detail} for name, detail in names.items()]
 
 
-def _sections(numbers: Mapping[str, Any], plot: bytes) -> list[Section]:
-    def row(name: str, figures: Mapping[str, Any]) -> list[Any]:
-        return [name, figures["n"], *(figures[key] for key in FIGURES)]
+def _protocol(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    fidelity = numbers.get("fidelity")
+    known = fidelity.get("protocol") if isinstance(fidelity, Mapping) else None
+    return {"protocol": known} if known else {}
 
-    columns = ["", "n", "R2", "MAE", "RMSE", "Bias", "Correlation"]
-    frechet, vae, privacy = numbers["frechet"], numbers.get("vae"), numbers.get("privacy")
-    sections: list[Section] = [
-        {
-            "title": "Utility: EF regression on held-out real videos",
-            "explanation": "The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST "
-            f"videos ({numbers['counts']['real_train']} real and {numbers['counts']['synthetic_train']} synthetic training "
-            "videos). Brackets: 95 % bootstrap interval over patients.",
-            "columns": columns,
-            "rows": [row(name, figures) for name, figures in numbers["utility"].items()],
-        },
-        {
-            "title": "EF adherence: requested against measured",
-            "explanation": "Measured twice: by the regressor that was trained on real videos (plotted), and by tracking the left "
-            "ventricle's area, which no network taught and which needs an apical four-chamber view. The last row says how "
-            "good the tracking is, on real videos.",
-            "columns": columns,
-            "rows": [
-                row("synthetic, by regressor", numbers["ef_adherence"]),
-                row("synthetic, by LV area", numbers["ef_by_area"]["synthetic"]),
-                row("real, by LV area", numbers["ef_by_area"]["real"]),
-            ],
-            "plot": plot,
-            "plot_alt": "Scatter plot of measured over requested ejection fraction of the synthetic videos",
-        },
-        {
-            "title": "Fidelity: Fréchet distance",
-            "explanation": f"Feature space: {frechet['space']} (this run's regressor). The floor is real against real at the "
-            "same number of videos; lower is better.",
-            "columns": ["Distance", "Floor", "Videos a side"],
-            "rows": [[frechet["value"], frechet.get("floor", {}).get("mean"), frechet.get("n")]],
-        },
+
+def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> list[Section]:
+    known = np.array([r.ef for r in readings.sets.held_out], np.float64)
+    requested = np.array([np.nan if r.ef is None else r.ef for r in readings.sets.synthetic_records], np.float64)
+    found = [
+        sections.utility(numbers, known, readings.predicted, public),
+        sections.grid(numbers),
+        sections.low_ef(numbers),
+        sections.groups(numbers),
+        sections.adherence(numbers, requested, readings.measured),
+        sections.physiology(numbers),
+        sections.fidelity(numbers),
+        sections.vae(numbers),
+        sections.privacy(numbers),
     ]
-    if vae:
-        sections.append(
-            {
-                "title": "VAE: reconstruction of held-out frames",
-                "columns": ["PSNR (dB)", "SSIM", "Frames"],
-                "rows": [[vae["psnr"], vae["ssim"], vae["frames"]]],
-            }
-        )
-    if privacy and "threshold" in privacy:
-        threshold = privacy["threshold"]
-        sections.append(
-            {
-                "title": "Privacy filter",
-                "explanation": f"Higher similarity is riskier. {threshold['message'].capitalize()}.",
-                "columns": ["Hearts invented", "Rejected", "Threshold", "Held-out patients"],
-                "rows": [
-                    [
-                        privacy["candidates"],
-                        privacy["rejection_rate"],
-                        {"value": threshold["value"], "low": threshold["low"], "high": threshold["high"]},
-                        threshold["num_patients"],
-                    ]
-                ],
-            }
-        )
-    return sections
-
-
-def _media(
-    dataset: Path, records: Sequence[Record], side: Any, measured: np.ndarray | None, progress: Progress
-) -> list[Media]:
-    index, shown = filelist.VideoIndex(dataset), _spread_by_ef(records)
-    media = []
-    for done, i in enumerate(shown):
-        recording = video.read(index.path(records[i]))
-        caption = "EF unknown" if records[i].ef is None else f"EF {records[i].ef:.0f} %"
-        if measured is not None:
-            caption += f" asked, {measured[i]:.0f} % measured"
-        media.append(Media(records[i].name, caption, mp4(recording.grey(), recording.fps), side))
-        progress("page", done + 1, len(shown))
-    return media
-
-
-def _spread_by_ef(records: Sequence[Record]) -> list[int]:
-    order = sorted(range(len(records)), key=lambda i: (records[i].ef is None, records[i].ef))
-    picks = np.linspace(0, len(order) - 1, min(NUM_SHOWN, len(order))).round().astype(int)
-    return [order[p] for p in picks]
-
-
-def mp4(frames: np.ndarray, fps: float) -> bytes:
-    """Grey frames as an MP4 that browsers play."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "video.mp4"
-        video.write_mp4(path, frames, fps)
-        return path.read_bytes()
+    return list(sections.present(found))

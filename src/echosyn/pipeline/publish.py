@@ -23,7 +23,7 @@ from echosyn.pipeline.release.audit import Audit
 PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
 
-EVALUATION = ("counts", "utility", "ef_adherence", "ef_by_area", "frechet", "vae")
+EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "frechet", "fidelity", "vae")
 """Parts of an evaluation's report that may leave."""
 
 
@@ -161,6 +161,8 @@ def _figures(report: Path, dataset: Path) -> dict[str, Any]:
         raise DataError(f"{report}: no evaluation; expected the report.json of `echosyn evaluate`") from error
     if of != content_hash(dataset):
         raise DataError(f"{report}: is the evaluation of another dataset; evaluate this one")
+    if fidelity := numbers.get("fidelity"):
+        numbers["fidelity"] = {name: fidelity[name] for name in ("protocol", "numbers")}  # hashes of real sets stay
     return cards.public_numbers(numbers, EVALUATION)
 
 

@@ -21,7 +21,9 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.metrics import plots
 from echosyn.metrics.physiology import seam_score
 from echosyn.pipeline.animate import EFDistribution, Motion, first_stills, motion_for, write_videos
-from echosyn.pipeline.evaluate import agreement, by_area, frechet
+from echosyn.pipeline.evaluate import frechet
+from echosyn.pipeline.evaluating.adherence import by_area
+from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.predict import Predictions, predict_ef
@@ -194,7 +196,7 @@ def _row(
     row |= _pixels(made, best, records, pipeline, motion)
     if yardstick.regressor is not None and yardstick.read is not None:
         read = predict_ef(made, records, yardstick.regressor, device=device, progress=progress)
-        row["by_regressor"] = agreement(read, records, seed)
+        row["by_regressor"] = agreement(read.ef, records, seed)
         row["frechet"] = frechet(read, yardstick.read, [r.patient for r in yardstick.records], seed)
     return row
 

@@ -209,6 +209,7 @@ def test_of_an_evaluation_only_figures_leave(synthetic: Path, tmp_path: Path) ->
         "provenance": {"call": {"inputs": {"synthetic": content_hash(synthetic), "real": "secret"}}},
         "ef_adherence": {"r2": {"value": 0.5, "low": 0.4, "high": 0.6, "reason": None}, "per_video": [1, 2, 3]},
         "utility": {"file": "/home/jane/real"},
+        "fidelity": {"protocol": {"id": "p"}, "numbers": {"f": {"value": 1.0}}, "sets": {"real": {"sha256": "secret"}}},
         "patients": ["Jane Doe"],
     }
     (tmp_path / "report.json").write_text(json.dumps(report))
@@ -216,6 +217,7 @@ def test_of_an_evaluation_only_figures_leave(synthetic: Path, tmp_path: Path) ->
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == {
         "ef_adherence": {"r2": {"value": 0.5, "low": 0.4, "high": 0.6, "reason": None}},
         "utility": {"file": None},
+        "fidelity": {"protocol": {"id": "p"}, "numbers": {"f": {"value": 1.0}}},
     }
     report["provenance"]["call"]["inputs"]["synthetic"] = "0"  # type: ignore[index]
     (tmp_path / "report.json").write_text(json.dumps(report))

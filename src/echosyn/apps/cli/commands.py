@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -465,6 +466,14 @@ def generate(
     condition: Condition = None,
     batch_size: Batch = 8,
     false_rejection_rate: Rate = 0.05,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            help="Replace videos that fail: contrast, motion, cavity, smooth, rhythm, ef or all; repeatable. Adds labels.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
@@ -494,6 +503,7 @@ def generate(
         conditions=conditions_of(condition or []),
         batch_size=batch_size,
         false_rejection_rate=false_rejection_rate,
+        require=require or [],
         device=device,
         progress=Console(quiet),
     )
@@ -526,6 +536,21 @@ def evaluate(
     preset: Preset = "phantom",
     config: Config = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of the EF regressors.")] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Train on more sets too: through the VAE (--vae), real and synthetic.")
+    ] = False,
+    seeds: Annotated[int | None, typer.Option(help="With --grid: trainings of each set; default 3.")] = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="With --grid: also with labels of the regressor trained on real videos.")
+    ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", help="With --grid: NAME=FOLDER of a further set, repeatable.", show_default=False),
+    ] = None,
+    track: Annotated[
+        int | None, typer.Option(help="Videos of each side whose ventricle is tracked; default 16.", show_default=False)
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="The page shows no real video.")] = False,
     steps: Annotated[
         str | None,
         typer.Option(help="Compare numbers of sampling steps of one model, such as 1,2,4,8.", show_default=False),
@@ -581,9 +606,13 @@ def evaluate(
         options: dict[str, Any] = {"places": places, "seed": seed, "progress": Console(quiet)}
         show(evaluate_fidelity(synthetic, real, out, protocol, **options), json)
         return
+    from echosyn.pipeline.evaluate import NUM_TRACKED
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
+    from echosyn.pipeline.evaluating.grid import Grid
     from echosyn.training import catalog
 
+    if not grid and (ignored := _given(seeds=seeds, relabel=relabel or None, also=also)):
+        raise ConfigError(f"{ignored} has no effect without --grid: give --grid or leave it out")
     settings = catalog.settings("ef", preset, config, set_ or [])
     progress = Console(quiet)
     result = evaluate_sets(
@@ -595,11 +624,25 @@ def evaluate(
         made_by=made_by or [],
         protocol=protocol,
         places=places,
+        grid=Grid(3 if seeds is None else seeds, relabel, _named(also or [])) if grid else None,
+        num_tracked=NUM_TRACKED if track is None else track,
+        public=public,
         seed=seed,
         device=device,
         progress=progress,
     )
     show(result, json)
+
+
+def _named(texts: Sequence[str]) -> dict[str, Path]:
+    """``["tuned=folder"]`` by name."""
+    found = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise ConfigError(f"--also {text}: expected NAME=FOLDER, such as as-real=synthetic-2")
+        found[name] = Path(folder)
+    return found
 
 
 @app.command("predict-ef")

@@ -31,6 +31,16 @@ class Media:
     side: Side
 
 
+class Mosaic(TypedDict):
+    """Many videos in one, in rows and columns."""
+
+    mp4: bytes
+    columns: Sequence[str]
+    rows: Sequence[Side]
+    """Who is shown, from top to bottom, in bands of equal height."""
+    alt: str
+
+
 class Verdict(TypedDict):
     """The answer in one line, at the top of the page."""
 
@@ -60,6 +70,8 @@ class Section(TypedDict):
     """PNG."""
     plot_alt: NotRequired[str]
     """What the plot shows, for those who cannot see it."""
+    plots: NotRequired[Sequence[tuple[bytes, str]]]
+    """Several: PNG, and what it shows."""
 
 
 class Report(TypedDict):
@@ -70,6 +82,9 @@ class Report(TypedDict):
     verdict: NotRequired[Verdict]
     cards: NotRequired[Sequence[Card]]
     warnings: NotRequired[Sequence[str]]
+    mosaic: NotRequired[Mosaic | None]
+    pairs: NotRequired[Sequence[tuple[Media, Media, float]]]
+    """Synthetic videos, the real ones most like them, and the similarity; they make the page private."""
     sections: NotRequired[Sequence[Section]]
     provenance: NotRequired[Mapping[str, Any]]
     """Nested as it likes; shown flat, with dotted names."""
@@ -104,7 +119,10 @@ def render(report: Report | Mapping[str, Any], media: Sequence[Media], out_html:
     content = {key: report.get(key, default) for key, default in _DEFAULTS.items()}
     shown = {side: [item for item in media if item.side == side] for side in _SIDES}
     flat = list(flattened(report.get("provenance") or {}))
-    html = page.render(content | {"media": shown, "num_media": len(media), "provenance": flat})
+    tiles, pairs = report.get("mosaic"), report.get("pairs")
+    is_private = bool(shown["real"] or pairs or (tiles and "real" in tiles["rows"]))
+    moves = bool(media or tiles or pairs)
+    html = page.render(content | {"media": shown, "moves": moves, "is_private": is_private, "provenance": flat})
     out_html.write_text(html, encoding="utf-8")
 
 
@@ -156,6 +174,8 @@ _DEFAULTS: dict[str, Any] = {
     "verdict": None,
     "cards": (),
     "warnings": (),
+    "mosaic": None,
+    "pairs": (),
     "sections": (),
 }
 
