@@ -13,11 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from browser import browser
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import SPLITS, Record
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
+
+__all__ = ["browser"]  # fixtures of other files, for all tests
 
 torch.set_num_threads(1)  # networks this small only wait for one another
 hypothesis.settings.register_profile("shared machine", deadline=None)
