@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echosyn.data import video
-from echosyn.pipeline.studio.studio import Beat, Pixels
+
+if TYPE_CHECKING:
+    from echosyn.pipeline.studio.studio import Beat, Pixels
 
 KINDS = {"avi": "video/x-msvideo", "mp4": "video/mp4", "gif": "image/gif", "json": "application/json"}
 UPLOADS = "uploads"
@@ -54,7 +56,7 @@ class Shelf:
         """Of all files below the folder."""
         return sum(path.lstat().st_size for path in self.root.rglob("*") if path.is_file())
 
-    def put(self, made: Beat, *, deidentified: bool = True) -> Item:
+    def put(self, made: "Beat", *, deidentified: bool = True) -> Item:
         """Write a video as AVI, MP4 and GIF with its recipe; make room first where needed."""
         name = secrets.token_urlsafe(16)
         item = Item(name, self.root / name)
@@ -70,7 +72,7 @@ class Shelf:
         self._keep(item)
         return item
 
-    def put_mp4(self, frames: Pixels, fps: float) -> Item:
+    def put_mp4(self, frames: "Pixels", fps: float) -> Item:
         """Write a video for showing only."""
         name = secrets.token_urlsafe(16)
         item = Item(name, self.root / name)
@@ -120,7 +122,7 @@ class Shelf:
             self.tidy()
 
 
-def described(made: Beat, deidentified: bool) -> str:
+def described(made: "Beat", deidentified: bool) -> str:
     """The JSON that is downloaded with a video."""
     facts: dict[str, Any] = {"measured_ef": made.measured_ef, "deidentified": deidentified}
     if made.recipe is not None:
