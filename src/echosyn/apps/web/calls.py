@@ -12,7 +12,6 @@ from typing import Any
 from PIL import Image
 
 from echosyn.errors import ConfigError, EchosynError
-from echosyn.pipeline.presentation import mp4
 from echosyn.pipeline.studio import clips
 from echosyn.pipeline.studio.collection import Collection, Filters
 from echosyn.pipeline.studio.shelf import Item, Shelf
@@ -139,7 +138,7 @@ class Calls:
         asked = Asked(round(min(max(ef, self.limits.ef[0]), self.limits.ef[1]), 1), max(16, len(cut)))
         still = cut[clips.end_diastole(cut, kind)]
         made = self.studio.animate(still, asked, kind, self.limits.whole("seed", seed), on_step)
-        real = {"video": _url("video/mp4", mp4(cut, fps)), "ef": ef, "areas": list(areas), "fps": fps}
+        real = {"video": _url("video/mp4", self.shelf.mp4(cut, fps)), "ef": ef, "areas": list(areas), "fps": fps}
         return self._made(made, self.shelf.put(made, deidentified=False)) | {"real": real}
 
     def dataset(self, folder: int, split: str, low: float, high: float, text: str, first: int) -> Answer:

@@ -122,8 +122,12 @@ class Running:
 
             models = self.options.models or weights.shipped()
             studio = Studio(models, self.options.reference, self.options.device, self.limits)
-            studio.warm()
+            first, *others = studio.variants
+            studio.warm(first)
             self.calls = Calls(studio, self.shelf, self.collection, self.options.models)
+            self._ready.set()
+            for variant in others:
+                studio.warm(variant)
         except EchosynError as error:
             self.failure = str(error)
         except Exception as error:

@@ -81,6 +81,13 @@ class Shelf:
         self._keep(item)
         return item
 
+    def mp4(self, frames: "Pixels", fps: float) -> bytes:
+        """A video for showing that is not kept."""
+        with tempfile.TemporaryDirectory(dir=self.root) as folder:
+            path = Path(folder) / "video.mp4"
+            video.write_mp4(path, frames, fps)
+            return path.read_bytes()
+
     def get(self, name: str, kind: str) -> Path | None:
         """The file of an item; None where there is none (any more)."""
         with self._lock:

@@ -133,14 +133,11 @@ class Studio:
         """Solvers that can integrate the video model, its own first."""
         return list(FLOW if is_flow(weights.load_scheduler(self.folders["lvdm"])) else DIFFUSION)
 
-    def warm(self) -> None:
-        """Load everything and compute a little of each, so that the first request waits for nothing."""
-        for variant in self.variants:
-            with self._lock:
-                self.invent(variant, 0)
+    def warm(self, variant: str | None) -> None:
+        """Load what a variant needs and compute a little of it, so that the first request waits for nothing."""
         with self._lock:
-            still = next(iter(self._hearts.values())).latent
-            self._beat(still, Asked(55.0, 8), rng.generators(0, "warm", [0]), "A4C")
+            heart = self.invent(variant, 0)
+            self._beat(heart.latent, Asked(55.0, 8), rng.generators(0, "warm", [0]), "A4C")
 
     def invent(self, variant: str | None, seed: int, on_step: OnStep | None = None) -> Heart:
         """The heart of a seed, the same at every call, and the verdict on it."""
