@@ -73,8 +73,6 @@ def invent(
     parts = []
     for i in range(0, len(indices), batch_size):
         generators = rng.generators(seed, "still", indices[i : i + batch_size])
-        output = pipeline(
-            batch_size=len(generators), num_inference_steps=steps, generator=generators, on_step=on_step
-        )
+        output = pipeline(batch_size=len(generators), num_inference_steps=steps, generator=generators, on_step=on_step)
         parts.append(output.latents[:, :, 0].cpu())
     return torch.cat(parts)

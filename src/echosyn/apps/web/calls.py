@@ -130,11 +130,15 @@ class Calls:
         cut, kind = self._cut(clip, crop), self.studio.view(self._variant(view))
         fps = self.clips.get(clip).fps
         if len(cut) < 16:
-            raise ConfigError(f"the clip has {len(cut)} frames at {fps:g} a second; expected 16 or more to reproduce it")
+            raise ConfigError(
+                f"the clip has {len(cut)} frames at {fps:g} a second; expected 16 or more to reproduce it"
+            )
         on_step = self.jobs.steps(job, report, "reproducing")
         areas, ef = measured_area(cut, kind)
         if ef is None:
-            raise ConfigError("no left ventricle was found in this clip; move the crop, choose the other view, or give an EF")
+            raise ConfigError(
+                "no left ventricle was found in this clip; move the crop, choose the other view, or give an EF"
+            )
         asked = Asked(round(min(max(ef, self.limits.ef[0]), self.limits.ef[1]), 1), max(16, len(cut)))
         still = cut[clips.end_diastole(cut, kind)]
         made = self.studio.animate(still, asked, kind, self.limits.whole("seed", seed), on_step)
@@ -143,12 +147,13 @@ class Calls:
 
     def dataset(self, folder: int, split: str, low: float, high: float, text: str, first: int) -> Answer:
         """Some videos of a dataset that the server was started with."""
-        bounds = [min(max(float(value), 0.0), 100.0) for value in (low, high)]
-        return self.collection.dataset(folder, Filters(str(split), *bounds, str(text)[:80]), int(first))
+        if not all(type(value) in (int, float) for value in (low, high, first)):
+            raise ConfigError("low, high and first: expected numbers")
+        return self.collection.dataset(folder, Filters(str(split), low, high, str(text)[:80]), int(first))
 
     def _variant(self, view: str) -> str | None:
         found = {str(variant or ""): variant for variant in self.studio.variants}
-        if view not in found:
+        if not isinstance(view, str) or view not in found:
             raise ConfigError(f"view {str(view)[:40]!r}: expected one of {', '.join(found)}")
         return found[view]
 

@@ -22,6 +22,7 @@ def endpoints(
         running: the server.
         said: runs a call and words its mistakes.
     """
+
     def quick(name: str, *given: Any) -> dict[str, Any]:
         answer: dict[str, Any] = said(lambda: getattr(running.wait(WAIT_S), name)(*given))
         return answer

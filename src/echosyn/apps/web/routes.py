@@ -190,5 +190,7 @@ def _calls(gradio: Any, running: "Running") -> Any:
         for function, queue in endpoints(gradio, running, said):
             gradio.api(fn=function, api_name=function.__name__, concurrency_id=queue, concurrency_limit=1)
     for function in blocks.fns.values():
-        function.tracks_progress = True  # gradio looks for a parameter with that default, which `api` would show to callers
+        function.tracks_progress = (
+            True  # gradio looks for a parameter with that default, which `api` would show to callers
+        )
     return blocks.queue(max_size=running.limits.waiting)

@@ -72,7 +72,9 @@ class Clip:
         height, width = self.size
         inside = 0 <= box.x <= width - box.side and 0 <= box.y <= height - box.side
         if not (inside and box.side >= 16):
-            raise ConfigError(f"crop {box.x},{box.y},{box.side}: expected a square of 16 pixels or more within {width}x{height}")
+            raise ConfigError(
+                f"crop {box.x},{box.y},{box.side}: expected a square of 16 pixels or more within {width}x{height}"
+            )
         return resized(self.frames[:, box.y : box.y + box.side, box.x : box.x + box.side], SIZE)
 
 
@@ -110,7 +112,9 @@ def _picture(path: Path) -> Clip:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "BMP")) as image:
             if image.width * image.height > MAX_PIXELS or min(image.size) < 16:
-                raise DataError(f"a picture of {image.width}x{image.height}; expected 16 pixels a side or more, {MAX_PIXELS} in all at most")
+                raise DataError(
+                    f"a picture of {image.width}x{image.height}; expected 16 pixels a side or more, {MAX_PIXELS} in all at most"
+                )
             return Clip(_small(np.asarray(image.convert("L"))[None]), 0.0, "picture")
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError("the picture is damaged; save it again as PNG") from error
@@ -120,7 +124,9 @@ def _video(path: Path) -> tuple[Pixels, float, str]:
     try:
         height, width = video.size(path)
         if height * width > MAX_PIXELS or min(height, width) < 16:
-            raise DataError(f"a clip of {width}x{height}; expected 16 pixels a side or more, {MAX_PIXELS} in all at most")
+            raise DataError(
+                f"a clip of {width}x{height}; expected 16 pixels a side or more, {MAX_PIXELS} in all at most"
+            )
         most = max(1, MAX_VIDEO_BYTES // (height * width))
         if video.probe(path)[0] > most:
             raise DataError(f"the clip has more than {most} frames of {width}x{height}; cut it shorter")

@@ -1,5 +1,6 @@
 """The folders that the page may read: datasets with their videos, and the reports that lie in them. Nothing else."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,9 @@ class Collection:
     def __init__(self, folders: Sequence[Path]) -> None:
         for folder in folders:
             if not folder.is_dir():
-                raise DataError(f"{folder}: no such folder; expected a dataset, release or report that the page may show")
+                raise DataError(
+                    f"{folder}: no such folder; expected a dataset, release or report that the page may show"
+                )
         self.folders = [folder.resolve() for folder in folders]
 
     def described(self) -> list[dict[str, Any]]:
@@ -86,7 +89,14 @@ class Collection:
             "histogram": {"edges": list(BINS), "counts": counts.tolist()},
             "mean_ef": float(efs.mean()) if len(efs) else None,
             "videos": [
-                {"name": r.name, "ef": r.ef, "split": r.split, "fps": r.fps, "frames": r.num_frames, "view": r.cell("View")}
+                {
+                    "name": r.name,
+                    "ef": r.ef,
+                    "split": r.split,
+                    "fps": r.fps,
+                    "frames": r.num_frames,
+                    "view": r.cell("View"),
+                }
                 for r in shown
             ],
         }
@@ -162,4 +172,4 @@ def _title(path: Path) -> str:
     start = path.read_bytes()[:4096].decode("utf-8", "replace")
     _, opened, rest = start.partition("<title>")
     title = rest.partition("</title>")[0].strip() if opened else ""
-    return title[:120] or path.name
+    return html.unescape(title)[:120] or path.name

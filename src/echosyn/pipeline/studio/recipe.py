@@ -91,9 +91,7 @@ def motion_of(recipe: Recipe, lvdm: Path) -> Motion:
     return motion_for(lvdm, recipe.frames, recipe.steps, batch_size=1, scheduler=recipe.scheduler)
 
 
-def replay(
-    file: Path, out: Path, *, models: Path, device: str = "auto", progress: Progress = silent
-) -> dict[str, Any]:
+def replay(file: Path, out: Path, *, models: Path, device: str = "auto", progress: Progress = silent) -> dict[str, Any]:
     """Make the video of a recipe again, in a new dataset folder: the same bytes on the same versions and kind of processor.
 
     Args:
@@ -136,5 +134,7 @@ def replay(
 def _changed(recipe: Recipe) -> str | None:
     """Versions that differ from the recipe's, for which equal bytes are not promised."""
     now = {"echosyn": __version__, "torch": torch.__version__}
-    found = [f"{name} {then} -> {now[name]}" for name, then in recipe.versions.items() if now.get(name) not in (None, then)]
+    found = [
+        f"{name} {then} -> {now[name]}" for name, then in recipe.versions.items() if now.get(name) not in (None, then)
+    ]
     return ", ".join(found) or None

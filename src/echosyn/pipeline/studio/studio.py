@@ -15,9 +15,9 @@ from torch import Generator, Tensor
 from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.diffusion.objective import is_flow
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.solvers import DIFFUSION, FLOW, solver
-from echosyn.diffusion.objective import is_flow
 from echosyn.errors import ConfigError, ModelError
 from echosyn.metrics.area import SIZE, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
@@ -164,12 +164,16 @@ class Studio:
         with self._lock:
             heart = self.invent(variant, seed)
             if heart.verdict.status == "rejected":
-                raise ConfigError("this heart was rejected: it is too close to somebody's and is not made to beat; invent another")
+                raise ConfigError(
+                    "this heart was rejected: it is too close to somebody's and is not made to beat; invent another"
+                )
             folders = {stage: self.folders.get(stage, self._lidm_folder(variant)) for stage in STAGES}
             values = {"frames": asked.frames, "steps": asked.steps, "scheduler": asked.scheduler}
             recipe = Recipe.of(folders, variant=variant, seed=seed, ef=ef, **values)
             noise = rng.generators(seed, "motion", [INDEX])
-            made = self._beat(heart.latent, Asked(ef, asked.frames, asked.steps, asked.scheduler), noise, self.view(variant), on_step)
+            made = self._beat(
+                heart.latent, Asked(ef, asked.frames, asked.steps, asked.scheduler), noise, self.view(variant), on_step
+            )
             return Beat(**(vars(made) | {"recipe": recipe}))
 
     def animate(self, frame: Pixels, asked: Asked, view: View, seed: int = 0, on_step: OnStep | None = None) -> Beat:

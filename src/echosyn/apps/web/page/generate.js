@@ -27,7 +27,13 @@ export function generate(known) {
 }
 
 function hint() {
-  $("ef-hint").textContent = `${kindOf(Number($("ef").value))} (40 and below reduced, 50 and above preserved)`;
+  $("ef-hint").textContent = `${kindOf(Number($("ef").value))}; 40 and below is reduced`;
+}
+
+function reveal(place) {
+  const narrow = matchMedia("(max-width: 52rem)").matches;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  place.scrollIntoView({ block: narrow ? "start" : "nearest", behavior: calm ? "auto" : "smooth" });
 }
 
 const buttons = () => [$("invent"), $("beat"), $("three")];
@@ -40,6 +46,7 @@ async function invent(note) {
   $("generate-empty").hidden = true;
   $("heart").replaceChildren(heartCard(heart, note));
   $("beats").replaceChildren();
+  reveal($("heart"));
   const free = heart.verdict.status !== "rejected";
   for (const button of [$("beat"), $("three")]) button.disabled = !free;
 }
@@ -58,7 +65,7 @@ async function beat() {
 
 function show(made) {
   $("beats").replaceChildren(beatCard(made, `Seed ${made.seed}, ${made.view.toUpperCase()}`));
-  $("beats").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  reveal($("beats"));
 }
 
 async function three() {
@@ -72,7 +79,7 @@ async function three() {
   });
   if (!done) return;
   $("beats").replaceChildren(threeCard(all));
-  $("beats").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  reveal($("beats"));
   for (const made of all) remember(made, heart);
 }
 
