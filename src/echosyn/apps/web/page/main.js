@@ -39,8 +39,8 @@ heart = page.predict(view="${view}", seed=7, api_name="/invent")
 print(heart["verdict"]["words"])
 video = page.predict(view="${view}", seed=7, ef=60, frames=64, api_name="/beat")
 print(video["measured_ef"], video["files"]["avi"])`;
-  const shell = `curl -s ${location.origin}/gradio_api/call/invent -H 'Content-Type: application/json' -d '{"data": ["${view}", 7]}'
-curl -s -N ${location.origin}/gradio_api/call/invent/EVENT_ID
+  const shell = `curl -s ${location.origin}/gradio_api/call/v2/invent -H 'Content-Type: application/json' -d '{"view": "${view}", "seed": 7}'
+curl -s -N ${location.origin}/gradio_api/call/v2/invent/EVENT_ID
 
 curl -s ${location.origin}/upload --data-binary @clip.avi -H 'Content-Type: application/octet-stream'`;
   $("api").replaceChildren(
