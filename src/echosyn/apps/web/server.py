@@ -122,16 +122,15 @@ class Running:
 
             models = self.options.models or weights.shipped()
             studio = Studio(models, self.options.reference, self.options.device, self.limits)
-            first, *others = studio.variants
-            studio.warm(first)
+            studio.load()
             self.calls = Calls(studio, self.shelf, self.collection, self.options.models)
             self._ready.set()
-            for variant in others:
+            for variant in studio.variants:
                 studio.warm(variant)
         except EchosynError as error:
-            self.failure = str(error)
+            self.calls, self.failure = None, str(error)
         except Exception as error:
-            self.failure = f"the models cannot be loaded ({error})"
+            self.calls, self.failure = None, f"the models cannot be loaded ({error})"
             logging.getLogger(__name__).exception("the models cannot be loaded")
         finally:
             self._ready.set()

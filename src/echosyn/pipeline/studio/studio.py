@@ -133,8 +133,15 @@ class Studio:
         """Solvers that can integrate the video model, its own first."""
         return list(FLOW if is_flow(weights.load_scheduler(self.folders["lvdm"])) else DIFFUSION)
 
+    def load(self) -> None:
+        """Read the models from disk, so that what is wrong with them is said at once."""
+        with self._lock:
+            for variant in self.variants:
+                self._lidm(variant)
+            self._video_pipeline()
+
     def warm(self, variant: str | None) -> None:
-        """Load what a variant needs and compute a little of it, so that the first request waits for nothing."""
+        """Calibrate the filter of a variant and compute a little, so that the first request waits for nothing."""
         with self._lock:
             heart = self.invent(variant, 0)
             self._beat(heart.latent, Asked(55.0, 8), rng.generators(0, "warm", [0]), "A4C")
