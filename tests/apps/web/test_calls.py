@@ -180,6 +180,27 @@ def test_a_call_that_was_stopped_stops(web, ask):
     assert isinstance(ask("invent", "a4c", 4711, "job-2"), dict)
 
 
+def test_steps_are_told_and_a_running_call_stops_at_the_next(web):
+    config = web.get("/config").json()
+    number = next(d["id"] for d in config["dependencies"] if d["api_name"] == "beat")
+    values = ["a4c", 7, 50.0, 192, 64, "euler", "long"]
+    web.post(
+        "/gradio_api/queue/join", json={"data": values, "fn_index": number, "session_hash": "s"}
+    ).raise_for_status()
+    steps, ended = [], ""
+    with web.stream("GET", "/gradio_api/queue/data", params={"session_hash": "s"}) as stream:
+        for line in stream.iter_lines():
+            message = json.loads(line.removeprefix("data: ")) if line else {}
+            if message.get("msg") == "progress":
+                steps.append(message["progress_data"][0]["desc"])
+                web.post("/stop/long")
+            elif message.get("msg") == "process_completed":
+                ended = message["output"]["error"]
+    assert ended == "stopped"
+    assert steps
+    assert "step 64 of 64" not in steps[-1]
+
+
 def test_gradios_own_client_makes_the_same_calls(page):
     from gradio_client import Client
 

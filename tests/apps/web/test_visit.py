@@ -50,7 +50,8 @@ class Visitor:
 
     def plays(self, where: str) -> bool:
         """Whether the videos move on by themselves."""
-        script = f"() => [...document.querySelectorAll('{where} video')].every(v => v.readyState >= 2 && v.loop && v.currentTime > 0)"
+        moves = "v => v.readyState >= 2 && v.loop && v.currentTime > 0"
+        script = f"() => [...document.querySelectorAll('{where} video')].every({moves})"
         self.page.wait_for_function(script, timeout=20 * SECONDS)
         return True
 

@@ -69,6 +69,18 @@ def test_uploads_that_nobody_reads_go(shelf):
     assert not path.exists()
 
 
+def test_the_folders_of_killed_servers_go(tmp_path, monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone, other = tmp_path / "echosyn-page-4194305-x", tmp_path / f"echosyn-page-{os.getpid()}-x"
+    for folder in (gone, other):
+        folder.mkdir()
+    Shelf(1000, 60.0)
+    assert not gone.exists()
+    assert other.exists()
+
+
 def test_removing_leaves_nothing(shelf):
     shelf.put(beating())
     shelf.remove()

@@ -51,7 +51,7 @@ class Jobs:
         def on_step(done: int, total: int) -> None:
             if isinstance(job, str) and job and job[:64] in self._stopped:
                 raise StoppedError("stopped")
-            report(done / max(total, 1), what)
+            report(done / max(total, 1), f"{what}, step {done} of {total}" if total > 1 else what)
 
         on_step(0, 1)
         return on_step

@@ -1,6 +1,7 @@
 """What answers where: gradio's queue for the calls, plain routes for files."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,7 @@ def _add_media(app: Any, running: "Running") -> None:
     concurrency = require("starlette.concurrency", extra="demo")
     nothing = {"detail": "there is nothing here (any more)"}
     shown: dict[tuple[int, str], str] = {}
+    one_at_a_time = threading.Lock()
 
     async def made(request: Any) -> Any:
         name, kind = request.path_params["name"], request.path_params["kind"]
@@ -105,14 +107,15 @@ def _add_media(app: Any, running: "Running") -> None:
             headers["content-disposition"] = f'attachment; filename="heart.{kind}"'
         return responses.FileResponse(path, media_type=KINDS[kind], headers=headers)
 
-    def of_dataset(key: int, name: str) -> Path | None:
-        known = shown.get((key, name))
-        path = running.shelf.get(known, "mp4") if known else None
-        if path is None:
-            item = running.shelf.put_mp4(*running.collection.video(key, name))
-            shown[key, name] = item.name
-            path = item.file("mp4")
-        return path
+    def of_dataset(key: int, name: str) -> Path:
+        with one_at_a_time:
+            known = shown.get((key, name))
+            path = running.shelf.get(known, "mp4") if known else None
+            if path is None:
+                item = running.shelf.put_mp4(*running.collection.video(key, name))
+                shown[key, name] = item.name
+                path = item.file("mp4")
+            return path
 
     async def video(request: Any) -> Any:
         try:

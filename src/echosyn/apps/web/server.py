@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 MAX_THREADS = 8
 LOGIN_WAIT_S = 1.0
-"""A wrong password costs that long."""
+"""A wrong password costs that long, one after the other."""
+TIDY_EVERY_S = 60.0
 _QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_SSR_MODE": "False",
@@ -63,7 +64,7 @@ class Running:
         self.calls: Calls | None = None
         self.failure = ""
         self.url = ""
-        self._ready = threading.Event()
+        self._ready, self._stopped = threading.Event(), threading.Event()
         self._blocks: Any = None
 
     def __enter__(self) -> "Running":
@@ -110,6 +111,7 @@ class Running:
 
     def stop(self) -> None:
         """Close the port and remove the temporary folder."""
+        self._stopped.set()
         if self._blocks is not None:
             self._blocks.close(verbose=False)
         self.shelf.remove()
@@ -127,6 +129,8 @@ class Running:
             self._ready.set()
             for variant in studio.variants:
                 studio.warm(variant)
+            while not self._stopped.wait(TIDY_EVERY_S):
+                self.shelf.tidy()
         except EchosynError as error:
             self.calls, self.failure = None, str(error)
         except Exception as error:
@@ -156,11 +160,14 @@ def read_login(path: Path) -> dict[str, str]:
 
 
 def _asking(login: Mapping[str, str]) -> Callable[[str, str], Awaitable[bool]]:
+    wrong = asyncio.Lock()
+
     async def right(name: str, password: str) -> bool:
         expected = login.get(name, "")
         same = hmac.compare_digest(password.encode(), expected.encode()) and bool(expected)
         if not same:
-            await asyncio.sleep(LOGIN_WAIT_S)
+            async with wrong:
+                await asyncio.sleep(LOGIN_WAIT_S)
         return same
 
     return right

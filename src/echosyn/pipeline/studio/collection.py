@@ -20,7 +20,8 @@ BINS = tuple(range(0, 101, 5))
 REPORTS = ("index.html", "public.html", "report.html")
 """Names of pages that this program writes."""
 MAX_REPORT_BYTES = 64_000_000
-MAX_SIDE = 480
+MAX_SIDE = 512
+"""Of a dataset's video, in pixels: the page shows datasets, not archives."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,20 @@ class Collection:
                     f"{folder}: no such folder; expected a dataset, release or report that the page may show"
                 )
         self.folders = [folder.resolve() for folder in folders]
+        self._found = [self._reports(folder) for folder in self.folders]
+        self._read: dict[Path, tuple[tuple[int, int], list[Record]]] = {}
 
     def described(self) -> list[dict[str, Any]]:
-        """Every folder: its number, name, whether it is a dataset, and its reports."""
+        """Every folder: its number, name, whether it is a dataset, and the reports that were there at the start."""
         return [
-            {"key": i, "name": folder.name, "dataset": self._is_dataset(folder), "reports": self._reports(folder)}
+            {"key": i, "name": folder.name, "dataset": self._is_dataset(folder), "reports": self._found[i]}
             for i, folder in enumerate(self.folders)
         ]
 
     def dataset(self, key: int, filters: Filters, first: int = 0, num: int = PAGE) -> dict[str, Any]:
         """Some of a dataset's videos that pass the filters, spread in the file list's order, and the EFs of all that do."""
         folder = self._folder(key)
-        self.inside(folder, folder / filelist.FILE_LIST)
-        records = filelist.read(folder)
+        records = self._records(folder)
         found = [r for r in records if filters.keep(r)]
         efs = np.array([r.ef for r in found if r.ef is not None], dtype=np.float64)
         counts = np.histogram(efs, BINS)[0]
@@ -108,15 +110,16 @@ class Collection:
             DataError: it is not, or its file lies outside of the dataset.
         """
         folder = self._folder(key)
-        self.inside(folder, folder / filelist.FILE_LIST)
-        record = next((r for r in filelist.read(folder) if r.name == name), None)
+        record = next((r for r in self._records(folder) if r.name == name), None)
         if record is None:
             raise DataError("no such video in this dataset")
         path = filelist.video_path(folder, record)
         self.inside(folder, path)
         height, width = video.size(path)
-        if max(height, width) > MAX_SIDE * 4:
-            raise DataError(f"a video of {width}x{height} is too large for the page")
+        if max(height, width) > MAX_SIDE:
+            raise DataError(
+                f"a video of {width}x{height}, expected {MAX_SIDE} pixels a side at most; import the dataset first"
+            )
         found = video.read(path)
         return found.grey(), found.fps
 
@@ -127,10 +130,12 @@ class Collection:
             ConfigError: there is no such report.
         """
         folder = self._folder(key)
-        reports = self._reports(folder)
+        reports = self._found[key]
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(reports):
             raise ConfigError("no such report in this folder")
-        return folder / reports[number]["name"]
+        path = folder / reports[number]["name"]
+        self.inside(folder, path)
+        return path
 
     @staticmethod
     def inside(folder: Path, path: Path) -> None:
@@ -148,6 +153,15 @@ class Collection:
         if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key < len(self.folders):
             raise ConfigError("no such folder: the page shows only those that the server was started with")
         return self.folders[key]
+
+    def _records(self, folder: Path) -> list[Record]:
+        """The file list of a dataset, read again only when it has changed."""
+        path = folder / filelist.FILE_LIST
+        self.inside(folder, path)
+        state = path.stat().st_mtime_ns, path.stat().st_size
+        if self._read.get(folder, (None,))[0] != state:
+            self._read[folder] = state, filelist.read(folder)
+        return self._read[folder][1]
 
     def _is_dataset(self, folder: Path) -> bool:
         return (folder / filelist.FILE_LIST).is_file() and (folder / filelist.VIDEOS).is_dir()

@@ -1,6 +1,7 @@
 """The page's own temporary folder: made videos by unguessable names, within a size, gone with the server."""
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from echosyn.data import video
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 KINDS = {"avi": "video/x-msvideo", "mp4": "video/mp4", "gif": "image/gif", "json": "application/json"}
 UPLOADS = "uploads"
+UPLOAD_AGE_S = 600.0
+"""An upload that nobody reads goes after that."""
+PREFIX = "echosyn-page-"
 _NAME = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -44,7 +50,8 @@ class Shelf:
     """
 
     def __init__(self, max_bytes: int, age_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="echosyn-page-"))
+        remove_abandoned()
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.uploads = self.root / UPLOADS
         self.uploads.mkdir()
         self.max_bytes, self.age_s, self.clock = max_bytes, age_s, clock
@@ -106,7 +113,7 @@ class Shelf:
         return self.uploads / str(name) if good else self.uploads / "none"
 
     def tidy(self) -> None:
-        """Remove what is too old or too much; uploads that nobody has read go after ten minutes."""
+        """Remove what is too old or too much; so do uploads that nobody has read."""
         total = sum(size for _, _, size in self._items.values())
         for name, (since, item, size) in list(self._items.items()):
             if total > self.max_bytes or self.clock() - since > self.age_s:
@@ -115,7 +122,7 @@ class Shelf:
                 total -= size
         now = time.time()
         for path in self.uploads.iterdir():
-            if now - path.lstat().st_mtime > min(600.0, self.age_s):
+            if now - path.lstat().st_mtime > min(UPLOAD_AGE_S, self.age_s):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -127,6 +134,14 @@ class Shelf:
         with self._lock:
             self._items[item.name] = (self.clock(), item, size)
             self.tidy()
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of this user's servers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def described(made: "Beat", deidentified: bool) -> str:

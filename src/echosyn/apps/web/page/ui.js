@@ -35,16 +35,19 @@ export function kindOf(ef) {
 /** Run `work(job, tell)` with a bar and a button to stop, and the given buttons disabled; undefined if it failed. */
 export async function busy(place, what, buttons, work) {
   const job = newName();
+  let stopping = false;
   const text = el("p", { role: "status" }, `${what}…`);
   const bar = el("progress", { max: 1, "aria-label": what });
-  const cancel = el("button", { type: "button", class: "quiet", onclick: () => { stop(job); text.textContent = "Stopping…"; } }, "Stop");
+  const cancel = el("button", { type: "button", class: "quiet", onclick: () => { stopping = true; stop(job); text.textContent = "Stopping…"; } }, "Stop");
   place.replaceChildren(el("div", { class: "card busy" }, el("div", { class: "between" }, text, cancel), bar));
   const were = buttons.map((button) => button.disabled);
   for (const button of buttons) button.disabled = true;
   const leaving = () => stop(job);
   window.addEventListener("pagehide", leaving);
-  const tell = ({ waiting, share }) => {
+  const tell = ({ waiting, share, what: step }) => {
+    if (stopping) return;
     if (waiting) text.textContent = waiting === 1 ? "One call before this one…" : `${waiting} calls before this one…`;
+    else if (step?.includes(", step ")) text.textContent = `${what}, ${step.split(", ").at(-1)}`;
     else text.textContent = `${what}…`;
     if (typeof share === "number") bar.value = share;
   };
