@@ -1,24 +1,26 @@
 """The tables of docs/privacy.md: calibration, canaries, positive control and pass, on phantoms. Prints one JSON object.
 
-    OMP_NUM_THREADS=2 python benchmarks/privacy.py WORK --train 500 --held-out 200 --strangers 300 --models MODELS
+    OMP_NUM_THREADS=2 python benchmarks/privacy.py WORK --train 500 --held-out 200 --strangers 300
 
-Makes phantoms in WORK (or takes ``--phantoms``), trains what ``--models`` lacks of vae, reid, lidm and lvdm on the training
-patients, and a memorising LIDM on 8 of them; generates two small sets; audits both. What is in WORK already is not made
-again. The strangers' rejection rates are those of patients whom nobody saw: neither models nor calibration.
+Draws phantoms of the apical four-chamber view anew: TRAIN patients are among those that the shipped models learned, held-out
+ones are not, strangers are of a seed that nobody saw, neither models nor calibration. Trains an image model that learns 8
+patients by heart, generates two small sets, and audits both. What is in WORK already is not made again.
 """
 
 import argparse
 import json
 import shutil
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from echosyn import device as devices
-from echosyn import weights
-from echosyn.data import filelist
+from echosyn import rng, weights
+from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
 from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
@@ -29,29 +31,45 @@ from echosyn.pipeline.encode import encode
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import image_pipeline, video_pipeline
-from echosyn.pipeline.phantom import make_phantom
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.train import train
-from echosyn.privacy.calibration import published_threshold
+from echosyn.privacy.calibration import published_threshold, threshold_from_scores
 from echosyn.privacy.filtering import judge
+from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import wilson
 from echosyn.training import catalog
 
 MEMORISED = 8
 STAGES = ("vae", "reid", "lidm", "lvdm")
+VIEW = "A4C"
+LEARNT = 1500
+"""The shipped models learned videos of `echosyn phantom --num 2000 --seed 1 --view both` before this one."""
+STRANGE_SEED = 20
+DIVISIONS = 500
 
 
-def subset(source: Path, out: Path, records, splits) -> Path:
-    """A dataset of some videos of another, under other splits; the videos are linked."""
+def drawn(out: Path, seed: int, indices: Sequence[int], splits: Sequence[str]) -> Path:
+    """A dataset of some phantoms of `echosyn phantom --view both --fps 32`, two seconds each."""
     if not (out / filelist.FILE_LIST).is_file():
         (out / filelist.VIDEOS).mkdir(parents=True, exist_ok=True)
-        index = filelist.VideoIndex(source)
+        records = []
+        for i, split in zip(indices, splits, strict=True):
+            patient = phantom.patient(seed, i, view=VIEW, num_frames=64, fps=32.0)
+            record = phantom.record(patient, f"phantom_{VIEW.lower()}_{seed}_{i:05d}", split)
+            video.write_avi(out / filelist.VIDEOS / f"{record.name}.avi", phantom.render(patient), 32.0)
+            records.append(record)
+        filelist.write(out, records)
+    return out
+
+
+def subset(source: Path, out: Path, records) -> Path:
+    """A dataset of some videos of another; the videos are linked."""
+    if not (out / filelist.FILE_LIST).is_file():
+        (out / filelist.VIDEOS).mkdir(parents=True, exist_ok=True)
         for record in records:
-            path = index.path(record)
-            link = out / filelist.VIDEOS / path.name
-            if not link.exists():
-                link.symlink_to(path.resolve())
-        filelist.write(out, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
+            name = f"{record.name}.avi"
+            (out / filelist.VIDEOS / name).symlink_to((source / filelist.VIDEOS / name).resolve())
+        filelist.write(out, records)
     return out
 
 
@@ -68,31 +86,6 @@ def linked_latents(source: Path, out: Path, records) -> Path:
     return out
 
 
-def trained(stage: str, data: Path, out: Path, overrides: list[str]) -> Path:
-    """The model folder of a training with the phantom preset."""
-    if not (out / "model").is_dir():
-        train(stage, data, out, settings=catalog.settings(stage, "phantom", None, overrides))
-    return out / "model"
-
-
-def models_of(args, real: Path) -> dict[str, Path]:
-    """Given models, and the missing ones trained on the training patients."""
-    found = {}
-    for stage in STAGES:
-        try:
-            found[stage] = weights.find(args.models, stage) if args.models else None
-        except weights.ModelError:
-            found[stage] = None
-    found["vae"] = found["vae"] or trained("vae", real, args.work / "vae", [])
-    latents = args.work / "latents"
-    if not latents.is_dir():
-        encode(real, latents, vae=found["vae"], posterior="mean")
-    found["reid"] = found["reid"] or trained("reid", real, args.work / "reid", [f"vae={found['vae']}"])
-    for stage in ("lidm", "lvdm"):
-        found[stage] = found[stage] or trained(stage, latents, args.work / stage, [])
-    return found
-
-
 def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, object]:
     """Rejected shares of strangers: our rule on whole videos and on stills, and the published rule on stills."""
     desk = prepare(real, models, false_rejection_rate=args.rate)
@@ -102,6 +95,8 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     stills = torch.stack([look.latents[0] for look in looks])
     screen = filtering.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
     kept = screen.judge(stills).kept
+    shown = torch.cat([evenly(look.latents, filtering.CALIBRATION_FRAMES) for look in looks])
+    of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)
     split = {s: [i for i, r in enumerate(desk.archive.records) if r.split == s] for s in ("TRAIN", "VAL", "TEST")}
     first = {s: desk.embed(torch.stack([desk.archive.looks[i].latents[0] for i in rows])) for s, rows in split.items()}
     threshold = published_threshold(first["TRAIN"], first["TEST"])
@@ -110,6 +105,8 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     assert rule is not None
     return {
         "videos": asdict(wilson(int((~judged.kept).sum()), len(looks))),
+        "videos, divided anew": divided(desk.screen.screen, judged.score.numpy()[:, None], args.rate),
+        "stills, divided anew": divided(screen.screen, of_frames, args.rate),
         "stills": asdict(wilson(int((~kept).sum()), len(looks))),
         "published": asdict(wilson(int((~published).sum()), len(looks))),
         "published_predicted": rule.predicted,
@@ -117,13 +114,41 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     }
 
 
-def memorised(args, phantoms: Path, records, models) -> tuple[Path, Path, dict[str, Path]]:
+def divided(screen, strangers: np.ndarray, rate: float) -> dict[str, float]:
+    """Share of strangers rejected over `DIVISIONS` divisions of all people whom no model saw into held-out ones and strangers.
+
+    Args:
+        screen: With the scores of held-out people.
+        strangers: Scores ``(people, frames)``.
+        rate: Asked for.
+    """
+    names, of = np.unique(np.asarray(screen.held_out_patients), return_inverse=True)
+    people = [screen.held_out.numpy()[of == k] for k in range(len(names))] + list(strangers)
+    shares = []
+    for k in range(DIVISIONS):
+        order = rng.numpy_generator(0, "divisions", k).permutation(len(people))
+        held, rest = order[: len(names)], order[len(names) :]
+        scores, owners = np.concatenate([people[i] for i in held]), [str(i) for i in held for _ in people[i]]
+        limit = threshold_from_scores(scores, owners, false_rejection_rate=rate, num_bootstrap=0).value
+        shares.append(np.mean([people[i][k % len(people[i])] >= limit for i in rest]))
+    return {
+        "mean": float(np.mean(shares)),
+        "p5": float(np.quantile(shares, 0.05)),
+        "p95": float(np.quantile(shares, 0.95)),
+    }
+
+
+def memorised(args, real: Path, models) -> tuple[Path, Path, dict[str, Path]]:
     """Patients whom an image model has learned by heart, a set made from it without a filter, and its models."""
     folder = args.work / "memorised"
-    few = [*records[:MEMORISED], *records[args.train : args.train + args.held_out]]
-    real = subset(phantoms, folder / "real", few, ["TRAIN"] * MEMORISED + _held_out(args.held_out))
-    latents = linked_latents(args.work / "latents", folder / "latents", filelist.read(real))
-    lidm = trained("lidm", latents, folder / "lidm", [f"loop.steps={args.memorise_steps}"])
+    records = filelist.read(real)
+    few = [*records[:MEMORISED], *records[args.train :]]
+    few_real = subset(real, folder / "real", few)
+    latents = linked_latents(args.work / "latents", folder / "latents", few)
+    lidm = folder / "lidm"
+    if not (lidm / "model").is_dir():
+        overrides = ["courses=true", f"loop.steps={args.memorise_steps}"]
+        train("lidm", latents, lidm, settings=catalog.settings("lidm", "phantom", None, overrides))
     synthetic = folder / "synthetic"
     if not synthetic.is_dir():
         device = devices.resolve("cpu")
@@ -133,19 +158,13 @@ def memorised(args, phantoms: Path, records, models) -> tuple[Path, Path, dict[s
             motion = motion_for(models["lvdm"], 64)
             pipeline = video_pipeline(models["lvdm"], models["vae"], device)
             write_videos(pipeline, list(range(args.num)), hearts, 0, EFDistribution(), motion, partial)
-    return real, synthetic, {"vae": models["vae"], "reid": models["reid"], "lidm": lidm}
-
-
-def _held_out(num: int) -> list[str]:
-    return ["VAL"] * (num // 2) + ["TEST"] * (num - num // 2)
+    return few_real, synthetic, {"vae": models["vae"], "reid": models["reid"], "lidm": lidm}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--models", type=Path, help="folder of models; missing ones are trained")
-    parser.add_argument("--phantoms", type=Path, help="dataset of phantoms, at least as many as are asked for")
     parser.add_argument("--train", type=int, default=500)
     parser.add_argument("--held-out", type=int, default=200)
     parser.add_argument("--strangers", type=int, default=300)
@@ -155,14 +174,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.05)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    total = args.train + args.held_out + args.strangers
-    phantoms = args.phantoms or args.work / "phantoms"
-    if not phantoms.is_dir():
-        make_phantom(phantoms, num=total, seed=1, view="both", num_frames=64, fps=32.0)
-    records = filelist.read(phantoms)[:total]
-    known = args.train + args.held_out
-    real = subset(phantoms, args.work / "real", records[:known], ["TRAIN"] * args.train + _held_out(args.held_out))
-    fresh = subset(phantoms, args.work / "fresh", records[known:], ["TRAIN"] * args.strangers)
+    held = ["VAL"] * (args.held_out // 2) + ["TEST"] * (args.held_out - args.held_out // 2)
+    indices = [*range(0, 2 * args.train, 2), *range(LEARNT, LEARNT + 2 * args.held_out, 2)]
+    real = drawn(args.work / "real", 1, indices, ["TRAIN"] * args.train + held)
+    fresh = drawn(args.work / "fresh", STRANGE_SEED, range(args.strangers), ["TRAIN"] * args.strangers)
     cpu = {}
     started = time.process_time()
 
@@ -171,8 +186,10 @@ def main() -> None:
         cpu[name] = round(time.process_time() - started)
         started = time.process_time()
 
-    models = models_of(args, real)
-    lap("models")
+    models = weights.find_all(weights.shipped(), STAGES, VIEW.lower())
+    if not (args.work / "latents").is_dir():
+        encode(real, args.work / "latents", vae=models["vae"], posterior="mean", courses=True)
+    lap("data")
     result = {"strangers": strangers_rejected(args, real, fresh, models)}
     lap("strangers")
     own = args.work / "synthetic"
@@ -182,7 +199,7 @@ def main() -> None:
             false_rejection_rate=args.rate,
         )  # fmt: skip
     lap("generate")
-    control_real, control, control_models = memorised(args, phantoms, records, models)
+    control_real, control, control_models = memorised(args, real, models)
     lap("memorise")
     sets = {"own": (own, real, models), "memorised": (control, control_real, control_models)}
     for name, (synthetic, of, by) in sets.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from echosyn.data import filelist
+from echosyn.data import filelist, latents, video
 from echosyn.hashing import file_hash
 from echosyn.pipeline.release import seal
 
@@ -66,6 +66,31 @@ def test_what_is_public_shows_nobody(audited: tuple[Path, Any], dataset: Path, w
     assert b"data:video" not in told
     assert b"data:image" in (out / "index.html").read_bytes()
     assert b"must not leave the house" in (out / "index.html").read_bytes()
+
+
+def test_what_is_released_holds_nothing_of_the_patients(
+    audited: tuple[Path, Any], program: Any, workshop: Any, dataset: Path, tmp_path: Path
+) -> None:
+    """Names, hashes, frames and latents of every real video are looked for in every byte of the release."""
+    said = json.loads((audited[0] / "audit.json").read_text())
+    (tmp_path / "audit.json").write_text(json.dumps(said | {"verdict": "pass"}))  # as if the set were a good one
+    words = ["--licence", "cc-by-4.0", "--audit", tmp_path / "audit.json", "--quiet"]
+    result = program("publish", workshop.synthetic, tmp_path / "release", *words)
+    assert result.code == 0, result.stderr
+    files = [path for path in (tmp_path / "release").rglob("*") if path.is_file()]
+    released = b"".join(path.name.encode() + b"\0" + path.read_bytes() for path in files)
+    frames = {file_hash(path) for path in files}
+    for record in filelist.read(dataset):
+        path = dataset / "Videos" / f"{record.name}.avi"
+        grey = video.read(path).grey()
+        latent = latents.read(workshop.folder / "latents", record).numpy()
+        assert record.name.encode() not in released
+        assert file_hash(path) not in frames
+        assert file_hash(path).encode() not in released
+        for planted in (path.read_bytes()[9000:9064], grey[0, 60:64].tobytes(), latent[0, 0].tobytes()):
+            assert planted not in released
+    for folder in (dataset, workshop.folder, audited[0]):
+        assert str(folder).encode() not in released
 
 
 def test_every_patient_has_an_exposure(audited: tuple[Path, Any], dataset: Path, workshop: Any) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from echosyn.metrics.plots import scatter, similarity_histogram
+from echosyn.metrics.plots import power_curves, scatter, similarity_histogram
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -30,6 +30,15 @@ def test_histogram_is_a_png_with_both_groups():
         (both[..., 0] > both[..., 2].astype(int) + 60).sum(),
     )
     assert min(blue, orange) > 100
+
+
+def test_every_disguise_has_a_panel_and_no_empty_one_stays():
+    falling = [(8.0, 0.2, 0.1, 0.4), (2.0, 1.0, 0.8, 1.0)]
+    three, four = (pixels(power_curves({f"shift {i}": falling for i in range(n)})) for n in (5, 8))
+    assert three.shape == four.shape, "two rows of four"
+    last = np.s_[three.shape[0] // 2 + 20 :, three.shape[1] - three.shape[1] // 5 :]
+    assert (three[last] == 255).all()
+    assert (four[last] != 255).any()
 
 
 @pytest.mark.parametrize("values", [[], [0.5, float("nan")]])

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from echosyn import rng
+from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.archive import Archive, frames_of, from_latents, from_videos, load, look_at, video_screen
+from echosyn.pipeline.filtering import embed as embed_by
+from echosyn.pipeline.models import codec as codec_of
 from echosyn.privacy.canaries import DENSE, in_pixels
 from echosyn.privacy.fingerprints import Look
 
@@ -81,11 +83,12 @@ def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not (CLIPS / "labels.csv").is_file(), reason="the real clips are not here")
 def test_copies_of_three_real_patients_are_caught() -> None:
-    codec: Any = Pooling()
+    models = weights.find_all(weights.shipped(), ("vae", "reid"))
+    codec, network = codec_of(models["vae"], torch.device("cpu")), weights.load(models["reid"], "reid")
     paths = sorted(CLIPS.glob("*.mp4"))
     looks = [look_at(frames_of(path), codec) for path in paths]
     records = [Record(p.stem, split="TRAIN" if i < 3 else "VAL") for i, p in enumerate(paths)]
-    screen = video_screen(Archive(records, looks), embed)
+    screen = video_screen(Archive(records, looks), lambda x: embed_by(network, x))
     assert not screen.screen.threshold.enough, "two strangers prove nothing about calibration"
     dense = [frames_of(path, DENSE) for path in paths[:3]]
     missed = []

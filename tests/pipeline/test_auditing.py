@@ -2,18 +2,27 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from echosyn import weights
+from echosyn.data import filelist, video
+from echosyn.metrics.area import lv_area
 from echosyn.metrics.regression import Estimate
+from echosyn.pipeline.archive import from_videos, load
+from echosyn.pipeline.auditing import membership, probes
 from echosyn.pipeline.auditing.membership import Attack, judged
 from echosyn.pipeline.auditing.power import Caught, false_rejection
-from echosyn.pipeline.auditing.verdict import Findings, lines, public
+from echosyn.pipeline.auditing.verdict import Findings, lines, public, warnings
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.phantom import make_phantom
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.canaries import Canary
+from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import risk, wilson
 
 
@@ -71,6 +80,16 @@ def test_each_finding_crosses_its_own_line(changed: dict[str, object], line: str
     assert crossed(replace(GOOD, **changed)) == [line]  # type: ignore[arg-type]
 
 
+def test_an_attack_that_beats_guessing_is_told_even_if_no_line_is_crossed() -> None:
+    leaky = replace(GOOD.attacks[0], auc=Estimate(0.73, 0.69, 0.77))
+    assert crossed(replace(GOOD, attacks=[leaky])) == []
+    assert warnings(GOOD) == []
+    told = public(replace(GOOD, attacks=[leaky]), lines(GOOD), "0" * 64)["warnings"]
+    assert len(told) == 1
+    assert "0.730 (0.690 to 0.770)" in told[0]
+    assert "weights in the house" in told[0]
+
+
 def test_an_attack_on_an_honest_set_is_chance_and_so_is_its_control() -> None:
     draws = np.random.default_rng(0)
     names, is_train = [str(i) for i in range(300)], np.arange(300) < 200
@@ -98,3 +117,23 @@ def test_innocents_are_tried_on_thresholds_that_others_set() -> None:
     assert np.mean(rates) == pytest.approx(0.05, abs=0.012)
     few = SimpleNamespace(held_out_patients=["a", "b"], held_out=torch.zeros(2))
     assert false_rejection(few, 0.05).num == 0  # type: ignore[arg-type]
+
+
+def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
+    """The shipped models learned end-diastolic stills and courses: so are they shown to them."""
+    make_phantom(tmp_path / "real", num=3, seed=5, num_frames=64, fps=32.0)
+    models, cpu = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c"), torch.device("cpu")
+    encoder, index = codec(models["vae"], cpu), filelist.VideoIndex(tmp_path / "real")
+    archive = load(filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder))
+    areas = lv_area(video.read(index.path(archive.records[0])).grey())
+    clip = probes.clip(archive.records[0], index, 32.0, 32, encoder, True)
+    assert clip is not None
+    assert clip.course is not None
+    assert np.corrcoef(clip.course.numpy(), areas[:32])[0, 1] < -0.95
+    stills = probes.stills(archive, 0, index, encoder, diastole=True)
+    at_rest = encoder.encode(torch.from_numpy(video.read(index.path(archive.records[0])).grey()[[int(areas.argmax())]]))
+    spread = evenly(archive.looks[0].latents, len(stills))
+    assert (stills - at_rest).abs().mean() < (spread - at_rest).abs().mean()
+    found = membership.on_motion(models["lvdm"], tmp_path / "real", archive, encoder, cpu)
+    found += membership.on_images(models["lidm"], tmp_path / "real", archive, encoder, cpu)
+    assert [(a.members, a.others) for a in found] == [(1, 2)] * 4

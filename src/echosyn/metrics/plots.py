@@ -54,14 +54,14 @@ def similarity_histogram(
     candidates: ArrayLike,
     held_out: ArrayLike,
     threshold: float,
-    title: str = "Similarity to the nearest training frame",
+    title: str = "Closeness to the nearest patient",
 ) -> bytes:
-    """Shares of candidates and of held-out real frames by their similarity to the nearest training frame.
+    """Shares of synthetic and of held-out real videos by their score against the nearest patient.
 
     Args:
-        candidates: Similarities, shape ``(n,)``.
-        held_out: Similarities, shape ``(m,)``.
-        threshold: From which candidates are rejected.
+        candidates: Scores of synthetic videos, shape ``(n,)``.
+        held_out: Scores of real ones, shape ``(m,)``.
+        threshold: From which videos are rejected.
         title: Above the plot.
 
     Returns:
@@ -69,7 +69,7 @@ def similarity_histogram(
     """
     groups = [np.asarray(values, dtype=np.float64).ravel() for values in (candidates, held_out)]
     groups = [values[np.isfinite(values)] for values in groups]
-    figure, axes = _axes(title, "Pearson correlation", "Share of stills")
+    figure, axes = _axes(title, "Score", "Share of videos")
     edges = _edges([*groups, np.array([threshold])])
     held_out_weights, weights = _shares(groups[1]), _shares(groups[0])
     axes.hist(groups[1], edges, weights=held_out_weights, color=ORANGE, alpha=0.28)
@@ -77,12 +77,40 @@ def similarity_histogram(
               label=f"held-out real (n = {len(groups[1])})")  # fmt: skip
     axes.hist(groups[0], edges, weights=weights, color=BLUE, alpha=0.28)
     axes.hist(groups[0], edges, weights=weights, histtype="step", color=BLUE, linewidth=1.4, linestyle="--",
-              label=f"candidates (n = {len(groups[0])})")  # fmt: skip
+              label=f"synthetic (n = {len(groups[0])})")  # fmt: skip
     axes.axvspan(threshold, edges[-1], color=INK, alpha=0.06, linewidth=0)
     axes.axvline(threshold, color=INK, linewidth=1.4, label=f"rejected from {threshold:.3f}")
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
     _legend(axes)
+    return _png(figure)
+
+
+def power_curves(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> bytes:
+    """Shares of planted copies that are caught, over the strength of the disguise, a panel for each kind.
+
+    Args:
+        curves: By title, points of strength, share caught and the ends of its interval.
+
+    Returns:
+        A PNG.
+    """
+    columns = min(4, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(2.1 * columns, 1.8 * rows), dpi=_DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, (title, points) in zip(panels, curves.items(), strict=False):
+        strength, caught, low, high = np.array(sorted(points)).T
+        axes.fill_between(strength, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        axes.plot(strength, caught, marker="o", markersize=3.5, linewidth=1.4, color=BLUE)
+        axes.axhline(0.95, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
+        _style(axes, "", title, "")
+        axes.xaxis.label.set_size(7)
+        axes.tick_params(labelsize=7)
+        axes.set_ylim(-0.04, 1.06)
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
     return _png(figure)
 
 

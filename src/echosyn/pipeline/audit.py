@@ -190,7 +190,7 @@ def _findings(
     attacks = membership.on_videos(archive, looks, scores.max(axis=0), desk.screen.prints.centre, seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
-        attacks += membership.on_images(models["lidm"], archive, desk.device, seed)
+        attacks += membership.on_images(models["lidm"], desk.real, archive, desk.codec, desk.device, seed)
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
         attacks += membership.on_motion(models["lvdm"], desk.real, archive, desk.codec, desk.device, seed)

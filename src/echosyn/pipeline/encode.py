@@ -84,7 +84,7 @@ def encode(
                 if posterior == "sample":
                     shape = (len(frames), encoder.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
                     noise = rng.normal(shape, seed, "encode", [i])[0]
-                course = _course(pixels, record) if courses else None
+                course = course_of(pixels, record) if courses else None
                 latents.write(folder, record, encoder.encode(frames, noise), course)
             progress("encode", i + 1, len(records))
         if courses:
@@ -95,8 +95,8 @@ def encode(
     return result
 
 
-def _course(pixels: NDArray[np.uint8], record: Record) -> NDArray[np.float64] | None:
-    """When the heart contracts, by its tracked left ventricle; none for other views and where it is not found."""
+def course_of(pixels: NDArray[np.uint8], record: Record) -> NDArray[np.float64] | None:
+    """When the heart contracts, ``(T,)``, by its tracked left ventricle; none for other views and where it is not found."""
     view = record.cell("View") or "A4C"
     if view not in get_args(View) or pixels.shape[1:] != (SIZE, SIZE):
         return None

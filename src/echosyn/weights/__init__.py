@@ -85,6 +85,8 @@ class Facts(Settings):
     """Hash of the weights of the VAE whose latents it was trained on."""
     only: Mapping[str, str] = Field(default_factory=dict)
     """Columns of ``FileList.csv`` and the value that all training videos had there."""
+    courses: bool = False
+    """It learned stills at end-diastole and, a video model, was told when hearts contract (``encode --courses``)."""
     differential_privacy: dict[str, float] | None = None
     """What DP-SGD promises for each patient: ``epsilon`` and ``delta``, and how it was reached."""
 

@@ -11,23 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn import rng, weights
-from echosyn.data import clips, filelist, video
+from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import Schema
-from echosyn.diffusion.denoiser import predict
+from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import is_flow, noised, times
 from echosyn.errors import ConfigError
-from echosyn.metrics.area import ef_from_area, lv_area
 from echosyn.metrics.regression import Estimate
 from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
 from echosyn.pipeline.archive import Archive
+from echosyn.pipeline.auditing import probes
 from echosyn.privacy.attacks import Array, Errors, Proximal, density_ratio, loss_scores, proximal_scores
 from echosyn.privacy.fingerprints import Look, evenly
 
 FEW_FALSE_ALARMS = 0.01
-STILLS = 4
-"""Frames of a patient on which the image model is attacked."""
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64
@@ -108,10 +106,13 @@ def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: 
     return found
 
 
-def on_images(lidm: Path, archive: Archive, device: torch.device, seed: int = 0) -> list[Attack]:
-    """Attacks of somebody who has the image model's weights."""
+def on_images(
+    lidm: Path, real: Path, archive: Archive, codec: LatentCodec, device: torch.device, seed: int = 0
+) -> list[Attack]:
+    """Attacks of somebody who has the image model's weights, on frames such as it was taught."""
     names, is_train, positions = by_patient(archive)
-    frames = [evenly(archive.looks[i].latents, STILLS) for i in positions]
+    index, diastole = filelist.VideoIndex(real), weights.load_facts(weights.resolve(lidm)).courses
+    frames = [probes.stills(archive, i, index, codec, diastole) for i in positions]
     items, owner = torch.cat(frames)[:, :, None], np.repeat(np.arange(len(names)), [len(f) for f in frames])
     network, scheduler = _denoiser(lidm, "lidm", device)
 
@@ -137,9 +138,7 @@ def on_motion(
     num_frames = min(CLIP_FRAMES, facts.num_frames or CLIP_FRAMES, int(network.config.num_frames))
     index, schema = filelist.VideoIndex(real), Schema(facts.conditions)
     clips_of = [
-        _clip(
-            archive.records[positions[i]], index, facts.fps, num_frames, codec, getattr(network.config, "course", False)
-        )
+        probes.clip(archive.records[positions[i]], index, facts.fps, num_frames, codec, needs_course(network))
         for i in picked
     ]
     whole = [k for k, clip in enumerate(clips_of) if clip is not None]
@@ -150,47 +149,21 @@ def on_motion(
         c.name: torch.tensor([_label(archive.records[positions[i]], c) for i in picked]) for c in schema.conditions
     }
     conditions, given = schema.encode(labels, None)
-    items = torch.stack([clip.latents for clip in kept])
+    items, stills = torch.stack([clip.latents for clip in kept]), torch.stack([clip.still for clip in kept])
     courses = None if kept[0].course is None else torch.stack([c.course for c in kept if c.course is not None])
 
     def call(x_t: Tensor, t: Tensor, rows: Sequence[int]) -> Tensor:
         part = list(rows)
         course = None if courses is None else courses[part].to(device)
-        still = items[part, :, 0].to(device)
-        return predict(network, x_t, t, still, conditions[part].to(device), given[part].to(device), course)
+        return predict(
+            network, x_t, t, stills[part].to(device), conditions[part].to(device), given[part].to(device), course
+        )
 
     of = [names[i] for i in picked]
     return [
         judged(f"video model, {name}", "weights", scores, of, is_train[picked], seed)
         for name, scores in _white_box(items, call, scheduler, device, seed, batch_size=8)
     ]
-
-
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    latents: Tensor
-    course: Tensor | None
-
-
-def _clip(
-    record: Record, index: filelist.VideoIndex, fps: float, num_frames: int, codec: LatentCodec, with_course: bool
-) -> _Clip | None:
-    """The beginning of a recording at the model's rate, ``(C, T, h, w)``; None if it is shorter."""
-    recording = video.read(index.path(record))
-    rows = clips.resampled(len(recording.frames), recording.fps, fps)[:num_frames]
-    if len(rows) < num_frames:
-        return None
-    frames = recording.grey()[rows]
-    return _Clip(codec.encode(torch.from_numpy(frames)).transpose(0, 1), _course(frames) if with_course else None)
-
-
-def _course(frames: NDArray[np.uint8]) -> Tensor:
-    """When the heart contracts, from its cavity's area: 0 at its largest, 1 at its smallest; flat if none is found."""
-    areas = lv_area(frames)
-    if ef_from_area(areas) is None:
-        return torch.zeros(len(frames))
-    low, high = np.quantile(areas, [0.04, 0.96])
-    return torch.from_numpy(((high - areas) / max(high - low, 1e-6)).clip(0, 1)).float()
 
 
 def _label(record: Record, condition: Any) -> float:

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from echosyn.metrics.plots import similarity_histogram
+from echosyn.metrics.plots import power_curves, similarity_histogram
 from echosyn.pipeline.report.page import Report, Section, render
 
 SHOWN = 12
@@ -87,6 +87,7 @@ def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -
             if passed
             else "Do not share these videos.",
         },
+        "warnings": list(summary["warnings"]),
         "sections": sections,
     }
 
@@ -112,6 +113,15 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
             "explanation": f"{calibration['message'].capitalize()}.",
             "columns": ["rule", "expected", "rejected", "videos"],
             "rows": rows,
+        },
+        {
+            "title": "Power of the check",
+            "explanation": "Share of planted copies that are caught, over the strength of the disguise, with its 95 % "
+            "interval; dashed: 95 %. The figures are in the table below.",
+            "columns": [],
+            "rows": [],
+            "plot": power_curves(_curves(summary["canaries"])),
+            "plot_alt": "Share of canaries caught over the strength of each disguise",
         },
         {
             "title": "Canaries",
@@ -140,6 +150,15 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         },
         *(_words(name, summary[name]) for name in ("attackers", "assumptions", "limits")),
     ]
+
+
+def _curves(canaries: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float, float, float]]]:
+    """Points of every disguise that has several strengths."""
+    curves: dict[str, list[tuple[float, float, float, float]]] = {}
+    for c in canaries:
+        point = (c["strength"], c["caught"], c["low"], c["high"])
+        curves.setdefault(f"{c['kind']} ({c['unit']})", []).append(point)
+    return {title: points for title, points in curves.items() if len(points) > 1}
 
 
 def _words(name: str, texts: Sequence[str]) -> Section:

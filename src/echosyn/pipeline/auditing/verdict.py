@@ -14,6 +14,12 @@ LARGEST_RISK = 0.09
 LARGEST_TPR = 0.02
 """True positive rate of membership inference at 1 % false positives; guessing reaches 1 %."""
 
+CURES = {
+    "weights": "Keep the weights in the house, train them on more patients or for fewer steps, or with differential privacy.",
+    "videos": "Release fewer videos, or train the models on more patients or for fewer steps.",
+}
+"""What to do about an attack that works, by what it needs."""
+
 ATTACKERS = (
     "Has the synthetic videos. Owns recordings of people and wants to know whether one of them is in the training set, or "
     "which synthetic video was made from whom: nearest video, density ratio, linkability, singling-out.",
@@ -96,6 +102,16 @@ def lines(found: Findings) -> list[Line]:
     return checked + [_inference(attack) for attack in found.attacks]
 
 
+def warnings(found: Findings) -> list[str]:
+    """What crosses no line and must be known all the same: attacks that beat guessing."""
+    return [
+        f"{attack.name}: tells training patients from others better than chance (AUC "
+        f"{_estimate(attack.auc.value, attack.auc.low, attack.auc.high)}). {CURES[attack.needs]}"
+        for attack in found.attacks
+        if attack.auc.low is not None and attack.auc.low > 0.5
+    ]
+
+
 def public(found: Findings, checked: Sequence[Line], videos: str) -> dict[str, Any]:
     """The summary that may leave the house: numbers and words, no name, no picture, no path."""
     return {
@@ -104,6 +120,7 @@ def public(found: Findings, checked: Sequence[Line], videos: str) -> dict[str, A
         "num_videos": found.num_videos,
         "patients": {"train": found.num_train, "held_out": found.num_held_out},
         "lines": [asdict(line) for line in checked],
+        "warnings": warnings(found),
         "filter": {
             "threshold": found.threshold.to_json(),
             "innocents_rejected": asdict(found.false_rejection),

@@ -210,6 +210,7 @@ class DenoiserStage(Stage):
             guidance_scale=settings.guidance_scale,
             vae=self.vae,
             only=settings.only,
+            courses=settings.courses,
         )
         weights.save(self.network, folder, facts, self.scheduler)
 
