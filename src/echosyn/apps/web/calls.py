@@ -80,7 +80,7 @@ class Calls:
             "view": view,
             "seed": seed,
             "picture": png(heart.picture),
-            "verdict": asdict(heart.verdict) | {"words": words(heart.verdict)},
+            "verdict": asdict(heart.verdict) | {"words": heart.verdict.words},
         }
 
     def beat(
@@ -184,22 +184,6 @@ class Calls:
             "command": made.recipe.command(self.given) if made.recipe else None,
             "warning": None if made.recipe else WARNING,
         }
-
-
-def words(verdict: Any) -> str:
-    """A verdict in a sentence or two."""
-    if verdict.status == "unchecked":
-        return (
-            "Not checked: the server was started without references (--reference), so nobody knows whose heart this may be. "
-            "Do not share it."
-        )
-    closer = f"Of {verdict.num_held_out} held-out hearts that the models never saw, {verdict.closer:.0%} come closer"
-    if verdict.status == "kept":
-        return f"No nearer to any of the {verdict.num_train} hearts the models learned from than a stranger's may be. {closer}."
-    return (
-        f"Too close to one of the {verdict.num_train} hearts the models learned from: it may be a copy. {closer}. It is not made "
-        "to beat."
-    )
 
 
 def png(picture: Pixels) -> str:

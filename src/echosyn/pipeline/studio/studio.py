@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,29 +28,11 @@ from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.studio.limits import Limits
 from echosyn.pipeline.studio.recipe import INDEX, STAGES, Recipe, motion_of
+from echosyn.pipeline.studio.verdict import Verdict, verdict_on
 
 Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
 HEARTS_KEPT = 64
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a heart is somebody's. Whose it comes nearest to is not in it."""
-
-    status: Literal["kept", "rejected", "unchecked"]
-    score: float | None = None
-    """Closeness to the nearest training heart: 0 is a typical stranger's, higher is closer."""
-    threshold: float | None = None
-    """From there on a heart is rejected."""
-    closer: float | None = None
-    """Share of the held-out hearts that come closer to the training set than this one, 0..1."""
-    num_train: int = 0
-    num_held_out: int = 0
-    enough: bool = False
-    """There are enough held-out hearts for the promised rate of false rejections."""
-    strangers: tuple[float, ...] = ()
-    """Scores of the held-out hearts at 41 evenly spaced quantiles, lowest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +136,7 @@ class Studio:
             if heart is None:
                 pipeline, steps = self._lidm(variant)
                 latent = invent(pipeline, [INDEX], seed, steps, 1, on_step)
-                heart = Heart(variant, seed, latent, self._decoded(latent), self._verdict(variant, latent))
+                heart = Heart(variant, seed, latent, self._decoded(latent), verdict_on(self._filter(variant), latent))
             self._hearts[variant, seed] = heart
             self._hearts.move_to_end((variant, seed))
             while len(self._hearts) > HEARTS_KEPT:
@@ -208,24 +190,6 @@ class Studio:
     def _motion(self, asked: Asked) -> Motion:
         recipe = Recipe(seed=0, ef=asked.ef, frames=asked.frames, steps=asked.steps, scheduler=asked.scheduler)
         return motion_of(recipe, self.folders["lvdm"])
-
-    def _verdict(self, variant: str | None, latent: Tensor) -> Verdict:
-        judge = self._filter(variant)
-        if judge is None:
-            return Verdict("unchecked")
-        found = judge.judge(latent)
-        score, strangers = float(found.similarity[0]), judge.screen.held_out.double()
-        spread = torch.quantile(strangers, torch.linspace(0, 1, 41, dtype=torch.float64))
-        return Verdict(
-            "kept" if bool(found.kept[0]) else "rejected",
-            score,
-            judge.threshold.value,
-            float((strangers > score).double().mean()),
-            len(judge.patients),
-            judge.threshold.num_patients,
-            judge.threshold.enough,
-            tuple(spread.tolist()),
-        )
 
     def _filter(self, variant: str | None) -> Filter | None:
         """What hearts of a variant are compared with; calibrated once."""
