@@ -39,7 +39,7 @@ async function show() {
     return all;
   });
   if (!found) return;
-  $("histogram").replaceChildren(el("div", { class: "card" }, el("h2", {}, "Ejection fractions"), el("p", { class: "hint" }, "Shares of the videos that pass the filters"),
+  $("histogram").replaceChildren(el("div", { class: "card" }, el("h2", {}, "Ejection fractions"), el("p", { class: "hint" }, "Shares of the videos that pass the filters", ...found.flatMap((each, i) => [el("span", { class: i ? "key other" : "key", "aria-hidden": "true" }), each.name])),
     histogram(found.map((each) => ({ ...each.histogram, name: each.name })))));
   $("sides").replaceChildren(...found.map((each, i) => side(each, sides[i])));
   watch();
