@@ -50,7 +50,7 @@ class Server:
                     return {"wall": time.perf_counter() - self.started, "cpu": self.cpu()}
             except httpx.TransportError:
                 pass
-            time.sleep(0.05)
+            time.sleep(0.25)
 
     def cpu(self) -> float:
         """Processor seconds so far."""

@@ -1,6 +1,7 @@
 """The calls over the network, as programs make them; and what they must refuse, leaving nothing."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from echosyn import weights
 from echosyn.apps.web import server
 from echosyn.apps.web.server import Options, Running, read_login
 from echosyn.data import filelist, video
-from echosyn.errors import ConfigError, DataError, EchosynError
+from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
 from echosyn.pipeline.studio.recipe import replay
 
 
@@ -245,6 +246,14 @@ def test_users_mistakes_are_one_line(tmp_path, page):
         path.chmod(mode)
         with pytest.raises(ConfigError, match=says):
             read_login(path)
+
+
+def test_without_gradio_the_cure_is_named_and_nothing_is_left(page, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    wanted = Running(Options(port=0))
+    with pytest.raises(MissingExtraError, match=r"echosyn\[demo\]"):
+        wanted.start()
+    assert not wanted.shelf.root.exists()
 
 
 def test_models_that_are_not_there_are_said(tmp_path, page):
