@@ -82,6 +82,33 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(tmp_path):
         clips.read(path, 32.0, 192)
 
 
+def test_a_hospitals_cine_loses_its_banner(tmp_path):
+    pytest.importorskip("pydicom", reason="needs pydicom: pip install 'echosyn[dicom]'")
+    import hospital
+
+    who = hospital.person(1)
+    screen = hospital.screen(1, who)
+    path = hospital.save_jpeg(tmp_path / "upload", hospital.tags(who, "1.2.3"), screen.frames)
+    found = clips.read(path, 32.0, 192)
+    assert found.kind == "DICOM"
+    assert abs(len(found.frames) - len(screen.frames) * 32 / 40) <= 1
+    corners = found.frames[:, [2, 2, -3, -3], [2, -3, 2, -3]]
+    assert corners.max() == 0
+
+
+def test_a_reader_that_dies_is_a_bad_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "each", lambda function, items, workers, limit_s: [(item, None) for item in items])
+    with pytest.raises(DataError, match="cannot be decoded"):
+        clips.read_apart(clips.Task(tmp_path / "x", 32.0, 64, Limits()))
+
+
+def test_what_is_wrong_with_a_file_is_told_by_the_other_process(tmp_path):
+    path = tmp_path / "upload"
+    path.write_text("no video")
+    with pytest.raises(DataError, match="expected a PNG"):
+        clips.read_apart(clips.Task(path, 32.0, 64, Limits()))
+
+
 def test_crops_stay_within_the_picture():
     clip = Clip(noise(3, 50, 70), 32.0, "clip")
     assert clip.cut(clip.middle).shape == (3, 112, 112)

@@ -3,8 +3,9 @@
 import pytest
 
 from echosyn import weights
-from echosyn.data import stills
-from echosyn.errors import ConfigError
+from echosyn.data import filelist, latents, stills
+from echosyn.data.records import Record
+from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering, references
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.studio.limits import Limits
@@ -97,6 +98,23 @@ def test_without_references_a_heart_is_not_checked(tmp_path):
     assert alone.variants == [None]
     assert alone.view(None) == "PSAX"
     assert alone.invent(None, 0).verdict.status == "unchecked"
+
+
+def test_with_ones_own_reference_hearts_are_compared_with_that(tmp_path):
+    given = references.of_models(weights.shipped(), "a4c")
+    frames = [*given.train[:30], *given.held_out[:30]]
+    records = [Record(f"v{i:02d}", split="TRAIN" if i < 30 else "TEST", num_frames=1) for i in range(60)]
+    for record, frame in zip(records, frames, strict=True):
+        latents.write(tmp_path, record, frame)
+    latents.write_info(tmp_path, vae=given.vae, pixels="symmetric", posterior="mean")
+    filelist.write(tmp_path, records)
+    found = Studio(weights.shipped(), tmp_path, device="cpu").invent("a4c", 7).verdict
+    assert (found.num_train, found.num_held_out) == (30, 30)
+    assert found.status in ("kept", "rejected")
+    assert "30 hearts the models learned from" in found.words
+    latents.write_info(tmp_path, vae="0" * 64, pixels="symmetric", posterior="mean")
+    with pytest.raises(DataError, match="another VAE"):
+        Studio(weights.shipped(), tmp_path, device="cpu").invent("a4c", 7)
 
 
 @pytest.mark.parametrize("value", [63, 193, 64.5, "64", None, True, float("nan"), float("inf"), [64]])

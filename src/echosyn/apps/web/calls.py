@@ -97,7 +97,7 @@ class Calls:
         """Read an upload, once: the file is gone afterwards."""
         path = self.shelf.uploaded(upload)
         try:
-            clip = clips.read(path, 32.0, self.limits.frames[1], self.limits)
+            clip = clips.read_apart(clips.Task(path, 32.0, self.limits.frames[1], self.limits))
         finally:
             path.unlink(missing_ok=True)
         height, width = clip.size

@@ -17,6 +17,7 @@ from echosyn.data.resizing import resized
 from echosyn.errors import ConfigError, DataError, VideoError
 from echosyn.metrics.area import MIN_FRAMES, SIZE, lv_area
 from echosyn.metrics.cavity import View
+from echosyn.pipeline.processes import each
 from echosyn.pipeline.studio.limits import Limits
 
 Pixels = NDArray[np.uint8]
@@ -26,6 +27,8 @@ MAX_PIXELS = 40_000_000
 """Of a still picture."""
 MAX_VIDEO_BYTES = 512_000_000
 """Of a clip's grey frames while it is read."""
+LIMIT_S = 60.0
+"""Seconds that reading may take."""
 KEPT = 4
 """Clips in memory; the oldest go first."""
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
@@ -98,6 +101,32 @@ def read(path: Path, fps: float, max_frames: int, limits: Limits | None = None) 
     frames, rate, kind = _dicom(path) if start[128:132] == b"DICM" else _video(path)
     kept = np.arange(0, len(frames) / rate, 1 / fps)[:max_frames]
     return Clip(_small(frames[(kept * rate).astype(int).clip(max=len(frames) - 1)]), fps, kind)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `read` is to read."""
+
+    path: Path
+    fps: float
+    max_frames: int
+    limits: Limits
+
+
+def read_apart(task: Task) -> Clip:
+    """As `read`, in a process of its own: a decoder that crashes or never ends on a hostile file takes no server with it.
+
+    Raises:
+        DataError: as `read`, or the process died.
+    """
+    [(_, found)] = each(_run, [task], 1, limit_s=LIMIT_S)
+    if found is None:
+        raise DataError("the file cannot be decoded; copy it again from its source")
+    return found
+
+
+def _run(task: Task) -> Clip:
+    return read(task.path, task.fps, task.max_frames, task.limits)
 
 
 def end_diastole(frames: Pixels, view: View) -> int:
