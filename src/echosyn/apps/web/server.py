@@ -23,6 +23,7 @@ MAX_THREADS = 8
 LOGIN_WAIT_S = 1.0
 """A wrong password costs that long, one after the other."""
 TIDY_EVERY_S = 60.0
+JOIN_S = 30.0
 _QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_SSR_MODE": "False",
@@ -65,6 +66,7 @@ class Running:
         self.failure = ""
         self.url = ""
         self._ready, self._stopped = threading.Event(), threading.Event()
+        self._loader = threading.Thread(target=self._load, name="load models", daemon=True)
         self._blocks: Any = None
 
     def __enter__(self) -> "Running":
@@ -89,7 +91,7 @@ class Running:
             self.shelf.remove()
             raise
         self.url = f"http://{HOST}:{port}"
-        threading.Thread(target=self._load, name="load models", daemon=True).start()
+        self._loader.start()
         return self
 
     def wait(self, seconds: float | None = None) -> "Calls":
@@ -114,6 +116,8 @@ class Running:
         self._stopped.set()
         if self._blocks is not None:
             self._blocks.close(verbose=False)
+        if self._loader.is_alive():
+            self._loader.join(JOIN_S)  # torch may not be left computing when the interpreter ends
         self.shelf.remove()
 
     def _load(self) -> None:
@@ -128,7 +132,8 @@ class Running:
             self.calls = Calls(studio, self.shelf, self.collection, self.options.models)
             self._ready.set()
             for variant in studio.variants:
-                studio.warm(variant)
+                if not self._stopped.is_set():
+                    studio.warm(variant)
             while not self._stopped.wait(TIDY_EVERY_S):
                 self.shelf.tidy()
         except EchosynError as error:
