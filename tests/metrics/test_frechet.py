@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echosyn.errors import DataError
-from echosyn.metrics.frechet import frechet_distance, frechet_floor, trace_of_root
+from echosyn.metrics.frechet import frechet_distance, frechet_distance_of, frechet_floor, trace_of_root
 from echosyn.metrics.moments import Moments, moments
 
 
@@ -89,3 +89,20 @@ def test_bad_input_is_refused():
         frechet_floor(np.zeros((4, 2)), ["a"] * 4, seed=0)
     with pytest.raises(DataError, match="smaller n"):
         frechet_floor(normal(8, 2, 0), list("abcdefgh"), seed=0, n=5)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 8), (20, 30, 64), (5, 200, 16)])
+def test_both_ways_to_compute_it_agree(n, m, d):
+    x, y = normal(n, d, 1), normal(m, d, 2)
+    # of singular covariances eigenvalues that are zero come out as rounding, whose roots are 1e-8
+    singular = min(n, m) <= d
+    expected = frechet_distance(moments(x), moments(y))
+    assert frechet_distance_of(x, y) == pytest.approx(expected, rel=1e-6 if singular else 1e-9)
+    assert frechet_distance_of(x, x) == pytest.approx(0, abs=1e-9 * np.trace(moments(x).cov))
+
+
+def test_population_covariances_scale_the_spread_only():
+    x, y = normal(20, 3, 1), normal(20, 3, 2)
+    shift = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum()
+    unbiased = frechet_distance(moments(x), moments(y)) - shift
+    assert frechet_distance(moments(x), moments(y), population=True) - shift == pytest.approx(unbiased * 19 / 20)

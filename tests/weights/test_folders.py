@@ -57,6 +57,15 @@ def test_saving_again_replaces_the_folder_and_leaves_no_rest(lidm: Path, build: 
     assert not (lidm / "old").exists()
 
 
+def test_a_model_forgets_where_it_was_loaded_from(lidm: Path, tmp_path: Path) -> None:
+    network = weights.load(lidm, "lidm")
+    weights.save(network, tmp_path / "copy", weights.load_facts(lidm), weights.load_scheduler(lidm))
+    for path in (tmp_path / "copy").iterdir():
+        assert str(lidm).encode() not in path.read_bytes()
+    for path in weights.shipped().rglob("*.json"):
+        assert b"_name_or_path" not in path.read_bytes(), path
+
+
 def test_the_scheduler_comes_back(lidm: Path) -> None:
     loaded = weights.load_scheduler(lidm)
     assert type(loaded).__name__ == "DDIMScheduler"

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
-from echosyn.metrics.moments import Array, Moments, moments
-from echosyn.rng import numpy_generator
+from echosyn.metrics.floor import halves
+from echosyn.metrics.moments import Array, Moments, checked, moments
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,15 @@ class FrechetFloor:
         return asdict(self)
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
+def frechet_distance(a: Moments, b: Moments, *, population: bool = False) -> float:
     """Squared Fréchet (2-Wasserstein) distance of two Gaussians (Dowson & Landau 1982; FID: Heusel et al. 2017, eq. 6).
 
     ``|m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2``, at least 0.
+
+    Args:
+        a: One side.
+        b: The other.
+        population: Divide the covariances by n instead of n - 1, as StyleGAN's and StyleGAN-V's programs do.
 
     Raises:
         DataError: Different dimensions, or fewer than two features on a side.
@@ -42,8 +47,30 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     if a.dim != b.dim:
         raise DataError(f"the two sets of features have {a.dim} and {b.dim} dimensions, expected equal ones")
     difference = a.mean - b.mean
-    c1, c2 = a.cov, b.cov
+    c1, c2 = (a.population_cov, b.population_cov) if population else (a.cov, b.cov)
     distance = difference @ difference + np.trace(c1) + np.trace(c2) - 2.0 * trace_of_root(c1, c2)
+    return max(float(distance), 0.0)
+
+
+def frechet_distance_of(a: ArrayLike, b: ArrayLike) -> float:
+    """`frechet_distance` of two arrays of features ``(n, d)`` and ``(m, d)``, cheap where n and m are small and d is large.
+
+    With centred features X and Y, ``tr (C1 C2)^1/2`` is the sum of the singular values of ``X Y^T`` over
+    ``((n - 1)(m - 1))^1/2``: a matrix of n by m, however many dimensions there are.
+
+    Raises:
+        DataError: Different dimensions, or fewer than two features on a side.
+    """
+    x, y = checked(a), checked(b)
+    if x.shape[1] != y.shape[1]:
+        raise DataError(f"the two sets of features have {x.shape[1]} and {y.shape[1]} dimensions, expected equal ones")
+    if min(len(x), len(y)) < 2:
+        raise DataError(f"{len(x)} and {len(y)} feature(s) were given: a covariance needs at least two on each side")
+    difference = x.mean(axis=0) - y.mean(axis=0)
+    x, y = (side - side.mean(axis=0) for side in (x, y))
+    n, m = len(x) - 1, len(y) - 1
+    cross = np.linalg.svd(x @ y.T, compute_uv=False).sum() / np.sqrt(n * m)
+    distance = difference @ difference + (x * x).sum() / n + (y * y).sum() / m - 2.0 * cross
     return max(float(distance), 0.0)
 
 
@@ -80,28 +107,11 @@ def frechet_floor(
         raise DataError(f"{len(groups)} groups for {len(x)} features, expected one each")
     if repeats < 1:
         raise DataError(f"repeats is {repeats}, expected at least 1")
-    codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
     distances, sizes = [], []
     for repeat in range(repeats):
-        rng = numpy_generator(seed, "frechet floor", repeat)
-        left, right = _halves(codes, rng)
-        size = min(len(left), len(right)) if n is None else n
-        if min(len(left), len(right)) < size or size < 2:
-            raise DataError(
-                f"{len(left)} and {len(right)} real features in two halves of {codes.max(initial=-1) + 1} patients, "
-                f"expected at least {max(size, 2)} in each: give more real videos or a smaller n"
-            )
-        distances.append(frechet_distance(moments(x[left[:size]]), moments(x[right[:size]])))
-        sizes.append(size)
+        left, right = halves(np.asarray(groups, dtype=str), seed, repeat, n)
+        distances.append(frechet_distance(moments(x[left]), moments(x[right])))
+        sizes.append(len(left))
     spread = float(np.std(distances, ddof=1)) if repeats > 1 else 0.0
     dim = int(x.shape[1])
     return FrechetFloor(float(np.mean(distances)), spread, min(sizes), dim, repeats, min(sizes) > dim)
-
-
-def _halves(codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Indices, in random order, of the features of one random half of the patients and of the other half."""
-    num_patients = int(codes.max(initial=-1)) + 1
-    in_left = np.zeros(num_patients, dtype=bool)
-    in_left[rng.permutation(num_patients)[: num_patients // 2]] = True
-    order = rng.permutation(len(codes))
-    return order[in_left[codes[order]]], order[~in_left[codes[order]]]

@@ -33,7 +33,7 @@ class Moments:
         Raises:
             DataError: Not two-dimensional, not finite, or another ``d`` than before.
         """
-        x = _checked(features)
+        x = checked(features)
         if len(x) == 0:
             return
         mean = x.mean(axis=0)
@@ -48,6 +48,13 @@ class Moments:
         """
         if other._mean is not None and other._scatter is not None:
             self._join(other.count, other._mean, other._scatter)
+
+    def scaled(self, factors: ArrayLike) -> "Moments":
+        """The moments that the features would have, had each dimension been multiplied by its factor; shape ``(d,)``."""
+        if self._mean is None or self._scatter is None:
+            return Moments()
+        by = np.asarray(factors, dtype=np.float64)
+        return Moments(self.count, self._mean * by, self._scatter * np.outer(by, by))
 
     @property
     def dim(self) -> int:
@@ -77,6 +84,12 @@ class Moments:
         cov: Array = (self._scatter + self._scatter.T) / (2.0 * (self.count - 1))
         return cov
 
+    @property
+    def population_cov(self) -> Array:
+        """Covariance divided by ``count``, as StyleGAN's programs take it; shape ``(d, d)``."""
+        scaled: Array = self.cov * ((self.count - 1) / self.count)
+        return scaled
+
     def _join(self, count: int, mean: Array, scatter: Array) -> None:
         if self._mean is None or self._scatter is None:
             self.count, self._mean, self._scatter = count, mean.copy(), scatter.copy()
@@ -97,7 +110,8 @@ def moments(features: ArrayLike) -> Moments:
     return result
 
 
-def _checked(features: Any) -> Array:
+def checked(features: Any) -> Array:
+    """Features as float64 of shape ``(n, d)``, or a `DataError` if they are not of two dimensions or not finite."""
     x = np.asarray(features, dtype=np.float64)
     if x.ndim != 2:
         raise DataError(f"features have shape {x.shape}, expected (n, d)")

@@ -21,6 +21,8 @@ from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
 from echosyn.metrics.regression import regression_report
 from echosyn.pipeline import presentation
+from echosyn.pipeline.evaluating import fidelity, protocols
+from echosyn.pipeline.evaluating.features import Places
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
@@ -61,6 +63,8 @@ def evaluate(
     ef_settings: StageSettings,
     vae: Path | None = None,
     made_by: Sequence[Path] = (),
+    protocol: str = fidelity.DEFAULT,
+    places: Places | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -78,17 +82,21 @@ def evaluate(
         vae: model folder, to report how well it reconstructs held-out frames.
         made_by: model folders that made the synthetic set. A test on videos that they, or the VAE, were trained on is
             refused; those that do not say are listed in the report as ``training_unknown``.
+        protocol: of the fidelity figures, see `echosyn.pipeline.evaluating.protocols`.
+        places: where the weights of its feature networks are.
         seed: of bootstrap and subsampling.
         device: where to compute.
         progress: told what is done.
     """
+    fidelity_protocol = protocols.load(protocol)
+    fidelity.check(fidelity_protocol, real, synthetic, places)
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
     silent_models = refuse_seen(dict.fromkeys([*made_by, *([vae] if vae else [])]), sets.held_out)
     if vae is not None:
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
-    settings = {"ef": ef_settings.model_dump(mode="json"), "seed": seed}
+    settings = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "protocol": fidelity_protocol.sha256}
     with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
         models = {
             side: _regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
@@ -114,6 +122,9 @@ def evaluate(
             "real": by_area(real, sets.held_out[:AREA_VIDEOS], seed, progress),
         }
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
+        numbers["fidelity"] = fidelity.in_folder(
+            real, synthetic, folder, fidelity_protocol, places=places, seed=seed, progress=progress
+        )
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
         write_json(folder / "report.json", numbers)

@@ -14,6 +14,7 @@ NUM_PATIENTS = 112
 NUM_FRAMES = 96
 FPS = 32.0
 NUM_SYNTHETIC = 24
+PROTOCOL = "echosyn-quick-v1"
 
 
 def quickstart(
@@ -54,6 +55,7 @@ def quickstart(
         finished,
         num=num,
         num_frames=NUM_FRAMES,
+        protocol=PROTOCOL,
         seed=seed,
         overrides=overrides,
         device=device,

@@ -12,6 +12,7 @@ from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline.animate import ef_from
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.evaluate import evaluate
+from echosyn.pipeline.evaluating import fidelity, protocols
 from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.presentation import headline
@@ -35,6 +36,7 @@ def run(
     variant: str | None = None,
     num: int = 16,
     num_frames: int = 128,
+    protocol: str = fidelity.DEFAULT,
     seed: int = 0,
     config: Path | None = None,
     overrides: Sequence[str] = (),
@@ -55,6 +57,7 @@ def run(
         variant: which of `weights.VARIANTS`, where the folder has several models of a stage.
         num: videos to generate.
         num_frames: their length.
+        protocol: of the report's fidelity figures.
         seed: of the generation.
         config: settings file with a section a stage.
         overrides: ``stage.name=value``.
@@ -72,7 +75,7 @@ def run(
         weights.load(given, stage)  # a wrong folder is refused before minutes of training
         refuse_seen([given], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
-    call |= {"num": num, "frames": num_frames, "seed": seed}
+    call |= {"num": num, "frames": num_frames, "seed": seed, "protocol": protocols.load(protocol).sha256}
     if variant is not None:
         call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
@@ -101,6 +104,7 @@ def run(
                 ef_settings=settings["ef"],
                 vae=found["vae"],
                 made_by=list(found.values()),
+                protocol=protocol,
                 device=device,
                 progress=progress,
             )

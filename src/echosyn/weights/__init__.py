@@ -132,12 +132,20 @@ def save(model: Any, folder: Path, facts: Facts, noise_scheduler: Any = None) ->
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial, safe_serialization=True)
+    _forget_where_from(partial / "config.json")
     (partial / FACTS).write_text(facts.model_dump_json(indent=2, exclude_none=True) + "\n")
     if noise_scheduler is not None:
         noise_scheduler.save_pretrained(partial)
     usual_permissions(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _forget_where_from(config: Path) -> None:
+    """Take out the folder that a model was loaded from: it may be a private path."""
+    said = json.loads(config.read_text())
+    said.pop("_name_or_path", None)
+    config.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
 
 
 def load(folder: Path, stage: str) -> Any:

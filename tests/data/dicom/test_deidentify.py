@@ -241,6 +241,19 @@ def test_hostile_files_have_a_name(tmp_path: Path) -> None:
     assert reason(tmp_path / "none") == "missing file"
 
 
+def test_what_is_shown_for_a_moment_stands_out_of_what_moves_and_what_stays() -> None:
+    draws = np.random.default_rng(0)
+    frames = draws.integers(0, 120, (30, 60, 80), np.uint8)  # speckle that moves
+    frames[:, 5:9, 5:20] = 250  # a mark that stays
+    frames[12:16, 40:44, 30:60] = 220  # words for four frames
+    frames[20, 50:54, 30:60] = 255  # a flash of one
+    picture = text.appearing(frames)
+    assert picture.shape == (60, 80)
+    words, rest = picture[40:44, 30:60].mean(), [picture[5:9, 5:20].mean(), picture[50:54, 30:60].mean()]
+    assert words > 2 * max(*rest, np.median(picture))
+    assert text.appearing(frames[:1]).max() == 0
+
+
 @pytest.mark.slow
 def test_text_is_read_inside_the_sector() -> None:
     pytest.importorskip("rapidocr")

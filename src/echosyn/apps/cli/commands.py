@@ -551,6 +551,15 @@ def evaluate(
     scheduler: Scheduler = None,
     hop: Hop = None,
     blend: Blending = "cut",
+    protocol: Annotated[str, typer.Option(help="Of the fidelity figures: name or YAML file.")] = "echosyn-v1",
+    only: Annotated[
+        str | None,
+        typer.Option(help="fidelity: nothing else, and nothing is trained.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `weights fetch` filled, for Inception and I3D.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of bootstrap and subsampling; with --steps also of the videos.")] = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -572,6 +581,17 @@ def evaluate(
     blending = blend if blend != "cut" else None
     if ignored := _given(lvdm=lvdm, regressor=regressor, num=num, ef=ef, scheduler=scheduler, hop=hop, blend=blending):
         raise ConfigError(f"{ignored} has no effect without --steps: give --steps 1,2,4,8 or leave it out")
+    from echosyn.pipeline.evaluating.features import Places
+
+    places = Places(fetched=weights, device=device)
+    if only is not None:
+        if only != "fidelity":
+            raise ConfigError(f"--only {only}: expected fidelity")
+        from echosyn.pipeline.evaluating.fidelity import evaluate_fidelity
+
+        options: dict[str, Any] = {"places": places, "seed": seed, "progress": Console(quiet)}
+        show(evaluate_fidelity(synthetic, real, out, protocol, **options), json)
+        return
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
     from echosyn.training import catalog
 
@@ -584,6 +604,8 @@ def evaluate(
         ef_settings=settings,
         vae=vae,
         made_by=made_by or [],
+        protocol=protocol,
+        places=places,
         seed=seed,
         device=device,
         progress=progress,

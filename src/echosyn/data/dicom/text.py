@@ -11,19 +11,30 @@ from echosyn.extras import require
 LETTERS = 3
 """Letters and digits in a row from which something is text and not speckle."""
 CONFIDENCE = 0.6
-_OUTSTANDING = 60
-"""Grey levels above a pixel's 90th percentile that only a drawn mark reaches."""
+_HELD = 3
+"""Frames for which a mark stands still at least: longer than moving tissue does, shorter than text that is meant to be read."""
 
 
 def found(frames: Frames) -> bool:
-    """Whether text is read in grey ``frames (T, H, W)``: in the one with most sudden marks, the first and the middle one.
+    """Whether text is read in grey ``frames (T, H, W)``.
+
+    Looked at: what appears and stands still for a moment, the first and the middle frame.
 
     Raises:
         MissingExtraError: rapidocr is not installed.
     """
-    usual = np.percentile(frames, 90, axis=0)
-    sudden = [int((frame > usual + _OUTSTANDING).sum()) for frame in frames]
-    return any(_reads(frames[t]) for t in dict.fromkeys((int(np.argmax(sudden)), 0, len(frames) // 2)))
+    return any(_reads(picture) for picture in (appearing(frames), frames[0], frames[len(frames) // 2]))
+
+
+def appearing(frames: Frames) -> Frames:
+    """What stands still for `_HELD` frames and is not there usually: ``(H, W)``, brightness above the median, stretched."""
+    held = frames
+    for _ in range(min(_HELD, len(frames)) - 1):
+        held = np.minimum(held[:-1], held[1:])
+    excess = np.clip(held.max(axis=0) - np.median(frames, axis=0), 0, None)
+    brightest = max(float(np.quantile(excess, 0.999)), 1.0)
+    picture: Frames = np.minimum(excess * (255 / brightest), 255).astype(np.uint8)
+    return picture
 
 
 def _reads(frame: Frames) -> bool:

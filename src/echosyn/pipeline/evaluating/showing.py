@@ -1,0 +1,85 @@
+"""Fidelity numbers for people: a table of a page, a few lines of a terminal, warnings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from echosyn.pipeline.report.page import Report, Section
+
+READ: Mapping[str, str] = {
+    "frechet": "lower is better",
+    "kernel": "lower is better, 0 for equal sets",
+    "precision": "synthetic among real",
+    "recall": "real among synthetic",
+    "density": "synthetic among real, without outliers",
+    "coverage": "real among synthetic, without outliers",
+    "inception_score": "higher is more varied",
+    "retrieval": "training set within reach",
+}
+"""How to read each number."""
+
+
+def rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A line of a table for each number: ``metric``, ``space``, ``value``, ``low``, ``high``, ``floor``, ``n`` and ``note``."""
+    return [
+        {name: shown.get(name) for name in ("value", "low", "high", "n")}
+        | {"metric": shown["name"], "space": f"{shown['space']} ({shown['sampling']})"}
+        | {"floor": (shown.get("real_against_real") or {}).get("value"), "note": _note(shown)}
+        for shown in numbers.values()
+    ]
+
+
+def _note(shown: Mapping[str, Any]) -> str:
+    if shown.get("reason"):
+        return str(shown["reason"])
+    unreliable = "" if shown.get("reliable", True) else "; unreliable: n below the dimension"
+    return f"{READ[shown['number']]}{unreliable}"
+
+
+def section(fidelity: Mapping[str, Any]) -> Section:
+    """The table of a report's page."""
+    sets = fidelity["sets"]
+    return {
+        "title": "Fidelity",
+        "explanation": f"Protocol {fidelity['protocol']['id']}: {sets['synthetic']['videos']} synthetic videos against "
+        f"{sets['real']['videos']} real ones. Brackets: 95 % interval over patients. Real against real is what a perfect "
+        "generator would score at the same number of videos. Distances in different feature spaces do not compare.",
+        "columns": ["Metric", "Features", "Value", "Real against real", "Videos a side", "Read it so"],
+        "rows": [
+            [r["metric"], r["space"], {k: r[k] for k in ("value", "low", "high")}, r["floor"], r["n"], r["note"]]
+            for r in fidelity["rows"]
+        ],
+    }
+
+
+def report(fidelity: Mapping[str, Any], provenance: Mapping[str, Any]) -> Report:
+    """A page of nothing else."""
+    sets = fidelity["sets"]
+    return {
+        "title": "Fidelity of a synthetic echo dataset",
+        "subtitle": f"{sets['synthetic']['videos']} synthetic videos against {sets['real']['videos']} real ones",
+        "warnings": warnings(fidelity),
+        "sections": [section(fidelity)],
+        "provenance": dict(provenance)
+        | {"fidelity": {name: fidelity[name] for name in ("protocol", "sets", "spaces")}},
+    }
+
+
+def headline(fidelity: Mapping[str, Any]) -> dict[str, Any]:
+    """The values for a terminal."""
+    return {
+        f"{shown['name']} ({shown['space']})": shown["value"]
+        for shown in fidelity["numbers"].values()
+        if shown["value"] is not None
+    }
+
+
+def warnings(fidelity: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before believing a number."""
+    numbers = fidelity["numbers"].values()
+    found = [f"{n['name']} ({n['space']}) is missing: {n['reason']}." for n in numbers if n.get("reason")]
+    if low := sorted({f"{n['space']}" for n in numbers if not n.get("reliable", True)}):
+        found.append(f"Fewer features than dimensions: the Fréchet distances in {', '.join(low)} are unreliable.")
+    for sampling, said in fidelity["left_out"].items():
+        counts = ", ".join(f"{count} {side}" for side, count in said.items() if side != "reason" and count)
+        found.append(f"{counts} video(s) are {said['reason']} and left out of {sampling}.")
+    return found

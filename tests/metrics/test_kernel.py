@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from echosyn.errors import DataError
+from echosyn.metrics.kernel import kernel_distance, kernel_distances_without, subset_kernel_distance
+
+
+def normal(n: int, seed: int, d: int = 4, shift: float = 0.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, d)) + shift
+
+
+def test_two_pairs_by_hand():
+    # d = 1: k(x, y) = (x y + 1)^3; within {0, 1}: 1, within {2, 2}: 125, across: 1, 1, 27, 27
+    assert kernel_distance([[0.0], [1.0]], [[2.0], [2.0]]) == pytest.approx(1 + 125 - 2 * 14)
+
+
+def test_it_is_unbiased_at_every_n_and_sees_a_shift():
+    equal = [kernel_distance(normal(10, s), normal(10, s + 1000)) for s in range(400)]
+    assert abs(np.mean(equal)) < 3 * np.std(equal) / np.sqrt(400)
+    assert kernel_distance(normal(300, 0), normal(300, 1, shift=1.0)) > 10 * np.std(equal)
+
+
+def test_blocks_change_nothing():
+    x, y = normal(1500, 0), normal(1200, 1)
+    assert kernel_distance(x, y) == pytest.approx(kernel_distance(x[::-1], y[::-1]), rel=1e-9)
+
+
+def test_subsets_have_the_mean_of_the_whole():
+    x, y = normal(200, 0), normal(200, 1, shift=0.5)
+    mean, spread = subset_kernel_distance(x, y, num_subsets=200, subset_size=50, seed=1)
+    assert mean == pytest.approx(kernel_distance(x, y), abs=3 * spread / np.sqrt(200))
+    assert (mean, spread) == subset_kernel_distance(x, y, num_subsets=200, subset_size=50, seed=1)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(DataError, match="at least 2"):
+        kernel_distance(normal(1, 0), normal(5, 1))
+    with pytest.raises(DataError, match="at least 1000"):
+        subset_kernel_distance(normal(5, 0), normal(5, 1))
+    with pytest.raises(DataError, match="4 and 3 dimensions"):
+        kernel_distance(normal(5, 0), normal(5, 1, d=3))
+
+
+def test_leaving_groups_out_is_what_it_says():
+    x, y = normal(30, 0), normal(24, 1, shift=0.3)
+    groups_x, groups_y = np.arange(30) % 5, np.arange(24) % 3
+    without_x, without_y = kernel_distances_without(x, groups_x, y, groups_y)
+    assert without_x == pytest.approx([kernel_distance(x[groups_x != g], y) for g in range(5)])
+    assert without_y == pytest.approx([kernel_distance(x, y[groups_y != g]) for g in range(3)])
