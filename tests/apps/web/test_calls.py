@@ -202,6 +202,7 @@ def test_steps_are_told_and_a_running_call_stops_at_the_next(web):
     assert "step 64 of 64" not in steps[-1]
 
 
+@pytest.mark.slow
 def test_gradios_own_client_makes_the_same_calls(page):
     from gradio_client import Client
 

@@ -82,6 +82,7 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(tmp_path):
         clips.read(path, 32.0, 192)
 
 
+@pytest.mark.slow
 def test_a_hospitals_cine_loses_its_banner(tmp_path):
     pytest.importorskip("pydicom", reason="needs pydicom: pip install 'echosyn[dicom]'")
     import hospital
