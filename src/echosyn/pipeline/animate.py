@@ -1,13 +1,14 @@
 """``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Generator, Tensor
 
 from echosyn import device as devices
 from echosyn import rng, weights
@@ -233,25 +234,44 @@ def write_videos(
         batch = records[first : first + motion.batch_size]
         paths = [folder / "Videos" / f"{r.name}.avi" for r in batch]
         if not all(path.exists() for path in paths):
-            output = pipeline(
-                hearts[first : first + motion.batch_size],
-                efs[first : first + motion.batch_size],
-                num_frames=motion.num_frames,
-                num_inference_steps=motion.steps,
-                guidance_scale=motion.guidance_scale,
-                generator=rng.generators(seed, "motion", indices[first : first + motion.batch_size]),
-                output_type="pixel",
-                conditions=motion.conditions,
-                hop=motion.hop,
-                blend=motion.blend,
-            )
-            assert output.videos is not None
-            for path, frames in zip(paths, output.videos, strict=True):
-                video.write_avi(path, grey(frames).numpy(), pipeline.config.fps)
+            part = slice(first, first + motion.batch_size)
+            made = beat(pipeline, hearts[part], efs[part], rng.generators(seed, "motion", indices[part]), motion)
+            for path, frames in zip(paths, made, strict=True):
+                video.write_avi(path, frames, pipeline.config.fps)
         progress("animate", first + len(batch), len(indices))
     records = [replace(r, split=split) for r, split in zip(records, splits, strict=True)]
     filelist.write(folder, records)
     return records
+
+
+def beat(
+    pipeline: LatentVideoPipeline,
+    hearts: Tensor,
+    efs: Sequence[float],
+    generators: list[Generator],
+    motion: Motion,
+    on_step: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8]:
+    """Grey frames ``(n, T, H, W)`` of some hearts ``(n, C, h, w)``, each with its EF in percent and its noise.
+
+    ``on_step`` is told ``(done, total)`` after each sampling step, and may raise to stop.
+    """
+    output = pipeline(
+        hearts,
+        list(efs),
+        num_frames=motion.num_frames,
+        num_inference_steps=motion.steps,
+        guidance_scale=motion.guidance_scale,
+        generator=generators,
+        output_type="pixel",
+        conditions=motion.conditions,
+        hop=motion.hop,
+        blend=motion.blend,
+        on_step=on_step,
+    )
+    assert output.videos is not None
+    frames: NDArray[np.uint8] = grey(output.videos).numpy()
+    return frames
 
 
 def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline, motion: Motion) -> Record:

@@ -11,19 +11,16 @@ from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import weights
-from echosyn.data import filelist, latents, stills
+from echosyn.data import latents, stills
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.references import REFERENCE_STRIDE, References, of_latents
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.filtering import Verdict
 from echosyn.privacy.fingerprints import StillPrints, evenly
 from echosyn.privacy.screening import Gallery, Screen, screen
 
-REFERENCE_STRIDE = 8
-"""Every n-th frame of a real video is compared with."""
-CALIBRATION_FRAMES = 4
-"""Frames of a held-out video that set the threshold, evenly chosen."""
 SCALE_PATIENTS = 200
 """Training videos, evenly chosen, that set the scales of the spaces."""
 
@@ -71,34 +68,27 @@ def calibrated(
         progress: told how many videos are embedded.
     """
     model = load_reid(reid, reference, device)
-    records = filelist.read(reference)
-    train = [r for r in records if r.split == "TRAIN"]
-    held_out = [r for r in records if r.split != "TRAIN"]
-    if not train or not held_out:
-        raise DataError(
-            f"{reference}: {len(train)} TRAIN and {len(held_out)} held-out (VAL, TEST) videos; the filter compares with the "
-            "first and is calibrated on the second, expected at least one of each"
-        )
-    frames = []
-    for i, record in enumerate(train):
-        frames.append(latents.read(reference, record)[::stride])
-        progress("embed", i + 1, len(train))
-    prints = StillPrints(lambda x: embed(model, x), torch.cat(frames).mean(dim=0))
-    gallery = Gallery.of([prints.of_references(f) for f in frames], [r.patient for r in train])
+    return of_references(
+        model, of_latents(reference, stride, progress), false_rejection_rate=false_rejection_rate, seed=seed
+    )
+
+
+def of_references(model: Any, references: References, *, false_rejection_rate: float = 0.05, seed: int = 0) -> Filter:
+    """The filter of a re-identification model and the frames that it compares with."""
+    train = references.train
+    prints = StillPrints(lambda x: embed(model, x), torch.cat(list(train)).mean(dim=0))
+    gallery = Gallery.of([prints.of_references(f) for f in train], references.patients)
     middle = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
-    scale = prints.of_stills(torch.stack([frames[i][len(frames[i]) // 2] for i in middle]))
-    strangers = [evenly(latents.read(reference, r)[::stride], CALIBRATION_FRAMES) for r in held_out]
+    scale = prints.of_stills(torch.stack([train[i][len(train[i]) // 2] for i in middle]))
+    owners = [p for p, s in zip(references.held_out_patients, references.held_out, strict=True) for _ in s]
     found = screen(
         gallery,
-        (scale, [train[i].patient for i in middle]),
-        (
-            prints.of_stills(torch.cat(strangers)),
-            [r.patient for r, s in zip(held_out, strangers, strict=True) for _ in s],
-        ),
+        (scale, [references.patients[i] for i in middle]),
+        (prints.of_stills(torch.cat(list(references.held_out))), owners),
         false_rejection_rate=false_rejection_rate,
         seed=seed,
     )
-    return Filter(prints, found, sorted({r.patient for r in train}))
+    return Filter(prints, found, sorted(set(references.patients)))
 
 
 def load_reid(reid: Path, reference: Path, device: str = "auto") -> Any:
@@ -107,11 +97,15 @@ def load_reid(reid: Path, reference: Path, device: str = "auto") -> Any:
     Raises:
         DataError: the latents come from another VAE.
     """
+    return reid_for(reid, latents.info(reference).get("vae"), str(reference), device)
+
+
+def reid_for(reid: Path, vae: object, whose: str, device: str = "auto") -> Any:
+    """As `load_reid`, for latents named ``whose`` that the VAE with this hash made."""
     facts = weights.load_facts(weights.resolve(reid))
-    vae = latents.info(reference).get("vae")
     if facts.vae not in (None, vae):
         raise DataError(
-            f"{reference}: its latents come from another VAE than those that {reid} was trained on; encode the dataset with "
+            f"{whose}: its latents come from another VAE than those that {reid} was trained on; encode the dataset with "
             "the VAE of the same models"
         )
     return weights.load(weights.resolve(reid), "reid").to(devices.resolve(device))

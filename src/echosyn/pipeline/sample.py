@@ -1,6 +1,6 @@
 """``echosyn sample``: the LIDM invents hearts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,17 @@ def sample(
 
 
 def invent(
-    pipeline: LatentImagePipeline, indices: Sequence[int], seed: int, steps: int, batch_size: int = 32
+    pipeline: LatentImagePipeline,
+    indices: Sequence[int],
+    seed: int,
+    steps: int,
+    batch_size: int = 32,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """The latent stills ``(n, C, h, w)`` of the given numbers, on the CPU."""
+    """The latent stills ``(n, C, h, w)`` of the given numbers, on the CPU; ``on_step`` is told ``(done, total)``."""
     parts = []
     for i in range(0, len(indices), batch_size):
         generators = rng.generators(seed, "still", indices[i : i + batch_size])
-        output = pipeline(batch_size=len(generators), num_inference_steps=steps, generator=generators)
+        output = pipeline(batch_size=len(generators), num_inference_steps=steps, generator=generators, on_step=on_step)
         parts.append(output.latents[:, :, 0].cpu())
     return torch.cat(parts)

@@ -474,6 +474,12 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of one video of the page: make it again, and look at nothing else.", show_default=False
+        ),
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
@@ -483,6 +489,11 @@ def generate(
     from echosyn.pipeline.animate import conditions_of
     from echosyn.pipeline.generate import generate as generate_dataset
 
+    if replay is not None:
+        from echosyn.apps.cli.page import make_again
+
+        make_again(replay, out, models or weights.shipped(), device, Console(quiet), json)
+        return
     if models is None:
         models, dataset = weights.shipped(), dataset or Variant.a4c
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]

@@ -1,0 +1,108 @@
+"""The verb of the page, and what repeats its videos."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from echosyn.apps.cli.commands import Device, Json, app
+from echosyn.apps.cli.console import Console, show
+from echosyn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from echosyn.apps.web.server import Running
+
+__all__ = ["app"]
+
+
+@app.command()
+def demo(
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of models; default: what ships, for the phantom.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Latents of the real videos that the models learned from, for the verdict.", show_default=False
+        ),
+    ] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Dataset, release or report that the page may show; may be given again. Nothing else is read."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="On this computer only; 0 for any free one.")] = 7860,
+    login: Annotated[
+        Path | None,
+        typer.Option(help="File of lines NAME:PASSWORD; who opens the page must know one.", show_default=False),
+    ] = None,
+    max_upload: Annotated[int, typer.Option(help="MB of an upload.")] = 200,
+    check: Annotated[
+        bool, typer.Option("--check", help="Start, make one heart beat as a visitor would, say so and stop.")
+    ] = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Open the page on this computer: make a heart, check that it is nobody's, make it beat. Needs the extra `demo`."""
+    from echosyn.apps.web.server import Options, Running, read_login
+
+    if not 1 <= max_upload <= 4000:
+        raise ConfigError(f"--max-upload {max_upload}: expected 1 to 4000 MB")
+    options = Options(
+        models,
+        reference,
+        folder or [],
+        0 if check else port,
+        read_login(login) if login else {},
+        device,
+        max_upload * 10**6,
+    )
+    with Running(options) as running:
+        if check:
+            _visit(running, json)
+            return
+        _serve(running)
+
+
+def make_again(file: Path, out: Path, models: Path, device: str, console: Console, json: bool) -> None:
+    """Replay a video of the page."""
+    from echosyn.pipeline.studio.recipe import replay
+
+    result = replay(file, out, models=models, device=device, progress=console)
+    changed = result.pop("changed")
+    if changed:
+        typer.echo(f"warning: made with other versions ({changed}): the bytes may differ", err=True)
+    show(result, json)
+
+
+def _serve(running: "Running") -> None:
+    """Say where the page is, and wait for the end."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    typer.echo(f"{running.url}  (this computer only; Ctrl-C to stop)")
+    running.wait()
+    try:
+        ended.wait()
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+
+
+def _visit(running: "Running", json: bool) -> None:
+    """One call of each kind, over the network as a visitor would make them."""
+    from gradio_client import Client
+
+    calls = running.wait()
+    names = list(running.options.login.items())
+    client = Client(running.url, auth=names[0] if names else None, verbose=False, analytics_enabled=False)
+    view = str(calls.studio.variants[0] or "")
+    seed, found = 0, {}
+    for seed in range(20):
+        found = client.predict(view=view, seed=seed, api_name="/invent")
+        if found["verdict"]["status"] != "rejected":
+            break
+    made: dict[str, Any] = client.predict(view=view, seed=seed, ef=60.0, frames=64, api_name="/beat")
+    result = {"page": running.url, "verdict": found["verdict"]["status"], "frames": made["frames"]}
+    show(result | {"requested_ef": made["requested_ef"], "measured_ef": made["measured_ef"]}, json)

@@ -1,0 +1,10 @@
+const form = document.getElementById("login");
+const error = document.getElementById("error");
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  error.textContent = "";
+  const answer = await fetch("/login", { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  if (answer.ok) location.reload();
+  else error.textContent = "Name or password is wrong.";
+});

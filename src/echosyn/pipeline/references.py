@@ -1,0 +1,91 @@
+"""What invented hearts are compared with: frames of the patients that the models learned from, and of others they never saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from echosyn.data import filelist, latents
+from echosyn.errors import DataError
+from echosyn.files import usual_permissions
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy.fingerprints import evenly
+
+REFERENCE_STRIDE = 8
+"""Every n-th frame of a real video is compared with."""
+CALIBRATION_FRAMES = 4
+"""Frames of a held-out video that set the threshold, evenly chosen."""
+FOLDER = "references"
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Latent frames ``(n, C, h, w)`` of each video, and whose each video is."""
+
+    train: Sequence[Tensor]
+    patients: Sequence[str]
+    held_out: Sequence[Tensor]
+    held_out_patients: Sequence[str]
+    vae: str | None
+    """Hash of the weights of the VAE that made them."""
+
+
+def of_latents(folder: Path, stride: int = REFERENCE_STRIDE, progress: Progress = silent) -> References:
+    """From a latents folder: TRAIN videos are compared with, VAL and TEST patients are those whom no model saw.
+
+    Raises:
+        DataError: the folder lacks one of the two.
+    """
+    records = filelist.read(folder)
+    train = [r for r in records if r.split == "TRAIN"]
+    held_out = [r for r in records if r.split != "TRAIN"]
+    if not train or not held_out:
+        raise DataError(
+            f"{folder}: {len(train)} TRAIN and {len(held_out)} held-out (VAL, TEST) videos; the filter compares with the "
+            "first and is calibrated on the second, expected at least one of each"
+        )
+    frames = []
+    for i, record in enumerate(train):
+        frames.append(latents.read(folder, record)[::stride])
+        progress("embed", i + 1, len(train))
+    strangers = [evenly(latents.read(folder, r)[::stride], CALIBRATION_FRAMES) for r in held_out]
+    vae = latents.info(folder).get("vae")
+    made_by = None if vae is None else str(vae)
+    return References(frames, [r.patient for r in train], strangers, [r.patient for r in held_out], made_by)
+
+
+def write(models: Path, variant: str, train: Tensor, held_out: Tensor, *, vae: str) -> Path:
+    """Write ``references/VARIANT.safetensors`` into a folder of models of phantoms: one frame ``(C, h, w)`` of each.
+
+    Never of patients: who has the file has the frames.
+    """
+    path = models / FOLDER / f"{variant}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file({"train": train.half().contiguous(), "held_out": held_out.half().contiguous()}, temporary, {"vae": vae})
+    usual_permissions(temporary)
+    temporary.replace(path)
+    return path
+
+
+def of_models(models: Path, variant: str) -> References | None:
+    """What `write` wrote for a variant of a folder of models; None where there is nothing."""
+    path = models / FOLDER / f"{variant}.safetensors"
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            train, held_out = (file.get_tensor(name).float() for name in ("train", "held_out"))
+            vae = (file.metadata() or {}).get("vae")
+    except SafetensorError as error:
+        raise DataError(f"{path}: not readable as references ({error}); install the package again") from error
+    names = [[f"{kind} {i}" for i in range(len(frames))] for kind, frames in (("train", train), ("held out", held_out))]
+    return References(_singly(train), names[0], _singly(held_out), names[1], vae)
+
+
+def _singly(frames: Tensor) -> list[Tensor]:
+    return list(torch.split(frames, 1))
