@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: quickstart test test-all check fmt models bench docs clean
 
-quickstart: .venv/.installed  ## The main job on the phantom: install, train small models, generate, evaluate.
+quickstart: .venv/.usable  ## The main job on the phantom: install, generate with the models that ship, evaluate.
 	$(BIN)/echosyn quickstart quickstart
 
 test: .venv/.installed  ## The default tests (minutes).
@@ -31,6 +31,11 @@ models: .venv/.installed  ## Make the models that ship anew, in build/models/pac
 
 bench: .venv/.installed  ## Benchmarks: print JSON.
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+.venv/.usable: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[eval]'
+	touch $@
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
