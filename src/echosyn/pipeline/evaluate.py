@@ -93,9 +93,9 @@ def evaluate(
         device: where to compute.
         progress: told what is done.
     """
+    sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     fidelity_protocol = protocols.load(protocol)
     fidelity.check(fidelity_protocol, real, synthetic, places)
-    sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     _check(sets)
     if grid is not None:
         grid.check(synthetic, real, sets.held_out)
