@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from designs import NUM_COMPONENTS, features
+from designs import DESIGNS, NUM_COMPONENTS, features
+from designs import LOOP as COMMON_LOOP
 
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, phantom, video
@@ -39,21 +40,8 @@ VIEW, FPS, WINDOW = "PSAX", 16.0, 32
 NUM_FRAMES = 2 * WINDOW
 LOW, HIGH = 15.0, 80.0
 SETTINGS: dict[str, Any] = {
-    "network": {
-        "_class_name": "UNetSpatioTemporalConditionModel",
-        "in_channels": 8,
-        "out_channels": 4,
-        "sample_size": 16,
-        "num_frames": WINDOW,
-        "block_out_channels": [32, 32],
-        "down_block_types": ["DownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal"],
-        "up_block_types": ["CrossAttnUpBlockSpatioTemporal", "UpBlockSpatioTemporal"],
-        "layers_per_block": 1,
-        "num_attention_heads": [2, 2],
-        "cross_attention_dim": 1,
-        "addition_time_embed_dim": 1,
-        "projection_class_embeddings_input_dim": 1,
-    },
+    "network": DESIGNS["UNetSpatioTemporalConditionModel"]["network"]
+    | {"num_frames": WINDOW, "block_out_channels": [32, 32], "num_attention_heads": [2, 2]},
     "scheduler": {
         "_class_name": "DDPMScheduler",
         "beta_schedule": "linear",
@@ -68,14 +56,10 @@ SETTINGS: dict[str, Any] = {
     "courses": True,
     "num_inference_steps": 64,
 }
-LOOP = {
+LOOP = COMMON_LOOP | {
     "batch_size": 4,
     "learning_rate": 1.5e-3,
-    "betas": [0.9, 0.99],
-    "weight_decay": 0.01,
-    "schedule": "cosine",
     "warmup_steps": 30,
-    "ema_decay": 0.0,
     "save_every_steps": 200,
     "trackers": (),
 }

@@ -1,6 +1,7 @@
 """A clip shows a recording in real time, from anywhere in it."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,12 @@ def test_every_start_of_a_resampled_recording_is_a_window() -> None:
     assert [int(w[0]) for w in windows] == list(range(0, 2 * 41, 2))
     assert all(len(w) == 10 for w in windows)
     assert [int(w[0]) for w in windows[3:5]] == [6, 8]
+
+
+@pytest.mark.parametrize(("length", "count"), [(10, 4), (4, 10), (7, 7), (5, 1), (0, 3), (3, 0)])
+def test_spaced_numbers_are_different_rise_and_keep_the_ends(length: int, count: int) -> None:
+    found = clips.spaced(length, count)
+    assert len(found) == min(length, count)
+    assert (np.diff(found) > 0).all()
+    if len(found) > 1:
+        assert (found[0], found[-1]) == (0, length - 1)

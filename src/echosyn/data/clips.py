@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
+def spaced(length: int, count: int) -> Indices:
+    """``count`` of the numbers 0..length-1, evenly from the first to the last; all if there are fewer."""
+    return np.linspace(0, length - 1, min(count, length)).round().astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Windows(Sequence[Indices]):
     """Every clip of a recording, by where it starts; each is made when it is asked for.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from echosyn import rng
+from echosyn.data import clips
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 
@@ -26,8 +27,8 @@ def mean_and_std(read: Callable[[Record], Pixels], records: Sequence[Record], se
     counts = np.zeros(256, np.int64)
     for i in chosen:
         frames = read(records[i])
-        spread = np.unique(np.linspace(0, len(frames) - 1, FRAMES_PER_VIDEO).round().astype(int))
-        counts += np.bincount(frames[spread].ravel(), minlength=256)
+        spread = frames[clips.spaced(len(frames), FRAMES_PER_VIDEO)]
+        counts += np.bincount(spread.ravel(), minlength=256)
     levels, total = np.arange(256, dtype=np.float64), counts.sum()
     mean = float(counts @ levels / max(total, 1))
     std = float(np.sqrt(counts @ (levels - mean) ** 2 / max(total, 1)))

@@ -10,7 +10,7 @@ import torch
 
 from echosyn import device as devices
 from echosyn import rng, weights
-from echosyn.data import filelist, table, video
+from echosyn.data import clips, filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import DataError
@@ -176,7 +176,7 @@ def _tracked(
 
 
 def _spread_over(records: Sequence[Record], num: int) -> list[Record]:
-    return [records[i] for i in np.linspace(0, len(records) - 1, min(num, len(records))).round().astype(int)]
+    return [records[i] for i in clips.spaced(len(records), num)]
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
@@ -190,7 +190,7 @@ def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: 
 
 
 def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    chosen: np.ndarray = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+    chosen: np.ndarray = frames[clips.spaced(len(frames), count)]
     return chosen
 
 

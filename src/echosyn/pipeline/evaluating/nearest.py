@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from echosyn.data import filelist, video
+from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy.fingerprints import thumbnails
 
 MAX_REAL = 400
 """Real videos that are looked through, spread over the set."""
-SIDE = 28
-"""Pixels of a thumbnail's side."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def nearest(
     Looks only: whether anybody is shown is for `echosyn audit` to say.
     """
     train = [r for r in real_records if r.split == "TRAIN"]
-    shown = [train[i] for i in np.unique(np.linspace(0, len(train) - 1, min(MAX_REAL, len(train))).round().astype(int))]
+    shown = [train[i] for i in clips.spaced(len(train), MAX_REAL)]
     made = list(synthetic_records)
     if not shown or not made:
         return []
@@ -54,12 +53,11 @@ def nearest(
 
 
 def _thumbnails(dataset: Path, records: Sequence[Record], what: str, progress: Progress) -> NDArray[np.float64]:
-    """Centred, of length 1: ``(n, SIDE * SIDE)``."""
+    """Of mean frames, centred, of length 1: ``(n, d)``."""
     index, rows = filelist.VideoIndex(dataset), []
     for i, record in enumerate(records):
-        mean: NDArray[Any] = video.read(index.path(record)).grey()[::4].mean(axis=0)
-        h, w = (size // SIDE for size in mean.shape)
-        small = mean[: SIDE * h, : SIDE * w].reshape(SIDE, max(h, 1), SIDE, max(w, 1)).mean(axis=(1, 3)).ravel()
+        frames = torch.from_numpy(video.read(index.path(record)).grey()[::4])
+        small = thumbnails(frames).mean(dim=0).flatten().double().numpy()
         small = small - small.mean()
         rows.append(small / max(float(np.linalg.norm(small)), 1e-9))
         progress(what, i + 1, len(records))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from echosyn.data import filelist, video
+from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.evaluating.nearest import Pair
 from echosyn.pipeline.progress import Progress, silent
@@ -44,8 +44,7 @@ def videos(
 def spread_by_ef(records: Sequence[Record], num: int = NUM_SHOWN) -> list[int]:
     """Indices of some records, evenly over the sorted EFs."""
     order = sorted(range(len(records)), key=lambda i: (records[i].ef is None, records[i].ef))
-    picks = np.linspace(0, len(order) - 1, min(num, len(order))).round().astype(int)
-    return [order[p] for p in picks]
+    return [order[p] for p in clips.spaced(len(order), num)]
 
 
 def mosaic(sides: Sequence[tuple[Side, Path, Sequence[Record]]], size: int = 112) -> Mosaic | None:

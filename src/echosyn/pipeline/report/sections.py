@@ -147,18 +147,8 @@ def physiology(numbers: Mapping[str, Any]) -> Section | None:
 
 def fidelity(numbers: Mapping[str, Any]) -> Section | None:
     """Distances of distributions, each with its floor."""
-    if found := numbers.get("fidelity"):
-        return showing.section(found)
-    if not (frechet := numbers.get("frechet")):
-        return None
-    floor = frechet.get("floor", {}).get("mean")
-    return {
-        "title": "Fidelity: Fréchet distance",
-        "explanation": f"Feature space: {frechet['space']} (this run's regressor). The floor is real against real at the same "
-        "number. Lower is better.",
-        "columns": ["Distance", "Floor", "Videos a side"],
-        "rows": [[frechet["value"], floor, frechet.get("n")]],
-    }
+    found = numbers.get("fidelity")
+    return showing.section(found) if found else None
 
 
 def vae(numbers: Mapping[str, Any]) -> Section | None:

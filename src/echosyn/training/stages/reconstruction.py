@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from echosyn.data import clips
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.metrics.bootstrap import mean_with_interval
@@ -85,4 +86,4 @@ def _column(frame: Tensor, back: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def _spaced(items: Any, count: int) -> list[Any]:
-    return [items[i] for i in np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)]
+    return [items[i] for i in clips.spaced(len(items), count)]
