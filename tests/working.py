@@ -1,0 +1,73 @@
+"""Works for workers to import."""
+
+import itertools
+import os
+import signal
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Add:
+    """Adds."""
+
+    amount: int
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], int]:
+        return lambda item: item + self.amount
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Says which beginning an item was done with, and how many threads torch has."""
+
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], tuple[str, int]]:
+        import torch
+
+        name = uuid.uuid4().hex
+        return lambda item: (name, torch.get_num_threads())
+
+
+@dataclass(frozen=True)
+class Even:
+    """Refuses odd numbers."""
+
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], int]:
+        return _even
+
+
+def _even(item: int) -> int:
+    from echosyn.errors import DataError
+
+    if item % 2:
+        raise DataError(f"{item} is odd, expected an even number")
+    return item
+
+
+@dataclass(frozen=True)
+class Dying:
+    """Kills its process at one item, ``times`` often, and leaves a file for each time."""
+
+    at: int
+    folder: Path
+    times: int = 1_000_000
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], int]:
+        def run(item: int) -> int:
+            if item == self.at and len(list(self.folder.iterdir())) < self.times:
+                for number in itertools.count():
+                    if not (self.folder / str(number)).exists():
+                        (self.folder / str(number)).touch()
+                        break
+                os.kill(os.getpid(), signal.SIGKILL)
+            return item
+
+        return run
