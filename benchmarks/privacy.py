@@ -23,7 +23,8 @@ from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
-from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
+from echosyn.pipeline.animate import write_videos
+from echosyn.pipeline.motion import EFDistribution, motion_for
 from echosyn.pipeline.archive import from_videos
 from echosyn.pipeline.audit import audit, prepare
 from echosyn.pipeline.auditing import power

@@ -22,7 +22,7 @@ from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
-from echosyn.pipeline import animate
+from echosyn.pipeline import motion
 from echosyn.pipeline.evaluating import arms
 from echosyn.pipeline.evaluating.arms import Arm
 from echosyn.pipeline.evaluating.utility import Test, grid
@@ -48,7 +48,7 @@ ARMS = (
 CPU = torch.device("cpu")
 
 
-def synthetic(out: Path, num: int, seed: int, ef: animate.EFDistribution | None) -> None:
+def synthetic(out: Path, num: int, seed: int, ef: motion.EFDistribution | None) -> None:
     """Both views, each with its own image model, as one dataset."""
     parts = {}
     for view in VIEWS:
@@ -132,7 +132,7 @@ def folders(args: argparse.Namespace) -> list[Arm]:
     make = {
         arms.REAL: lambda out: cut(out, args.phantoms, real),
         arms.SYNTHETIC: lambda out: synthetic(out, args.num, args.seed, None),
-        EF_AS_REAL: lambda out: synthetic(out, args.num, args.seed, animate.ef_from(args.phantoms)),
+        EF_AS_REAL: lambda out: synthetic(out, args.num, args.seed, motion.ef_from(args.phantoms)),
         REAL_HEARTS: lambda out: real_hearts(out, args.phantoms, real, args.phantom_seed),
     }
     sets = {name: out for name, out in sets.items() if name in args.arms}

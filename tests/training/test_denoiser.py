@@ -20,7 +20,8 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.rhythm import Rhythm, contractions
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import mixtures
-from echosyn.pipeline.animate import animate, conditions_of
+from echosyn.pipeline.animate import animate
+from echosyn.pipeline.motion import conditions_of
 from echosyn.pipeline.train import train
 from echosyn.training import catalog
 

@@ -4,11 +4,13 @@ The index of a still is its identity: the item number that its noise was drawn f
 and in the name of the video.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,13 +23,26 @@ def shard(folder: Path, first: int) -> Path:
     return folder / f"stills-{first:09d}.safetensors"
 
 
-def write(folder: Path, indices: Sequence[int], latents: Tensor) -> None:
-    """Write one shard, whole or not at all."""
+def write(folder: Path, indices: Sequence[int], latents: Tensor, more: Mapping[str, Tensor] | None = None) -> None:
+    """Write one shard, whole or not at all; with ``more`` tensors ``(n, ...)`` by name."""
     target = shard(folder, indices[0])
     temporary = target.with_suffix(".tmp")
-    save_file({"index": torch.tensor(indices), "latents": latents.contiguous()}, temporary)
+    tensors = {"index": torch.tensor(indices), "latents": latents.contiguous()}
+    save_file(tensors | {name: value.contiguous() for name, value in (more or {}).items()}, temporary)
     usual_permissions(temporary)
     temporary.replace(target)
+
+
+def shards(folder: Path) -> list[Path]:
+    """The files of a folder, in order.
+
+    Raises:
+        DataError: the folder has no stills.
+    """
+    found = sorted(folder.glob("stills-*.safetensors"))
+    if not found:
+        raise DataError(f"{folder}: no stills; expected the folder that `echosyn sample` or `echosyn filter` wrote")
+    return found
 
 
 def read(folder: Path) -> tuple[list[int], Tensor]:
@@ -36,19 +51,52 @@ def read(folder: Path) -> tuple[list[int], Tensor]:
     Raises:
         DataError: the folder has no stills, or a damaged shard.
     """
-    shards = sorted(folder.glob("stills-*.safetensors"))
-    if not shards:
-        raise DataError(f"{folder}: no stills; expected the folder that `echosyn sample` or `echosyn filter` wrote")
     indices: list[int] = []
     latents: list[Tensor] = []
-    for path in shards:
-        try:
-            content = load_file(path)
-        except SafetensorError as error:
-            raise DataError(f"{path}: not readable as stills ({error}); sample again") from error
+    for path in shards(folder):
+        content = read_shard(path)
         indices += content["index"].tolist()
         latents.append(content["latents"])
     return indices, torch.cat(latents)
+
+
+def read_shard(path: Path) -> dict[str, Tensor]:
+    """What `write` wrote into one file: ``index``, ``latents`` and more.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise DataError(f"{path}: not readable as stills ({error}); sample again") from error
+    return found
+
+
+def located(folder: Path) -> dict[int, Path]:
+    """The file of each still of a folder, in order of their numbers."""
+    found: dict[int, Path] = {}
+    for path in shards(folder):
+        with _opened(path) as file:
+            found |= dict.fromkeys(file.get_tensor("index").tolist(), path)
+    return found
+
+
+def pick(path: Path, numbers: Sequence[int]) -> Tensor:
+    """Latents ``(n, C, h, w)`` of some stills of a file."""
+    with _opened(path) as file:
+        rows = {number: row for row, number in enumerate(file.get_tensor("index").tolist())}
+        stored = file.get_slice("latents")
+        return torch.stack([stored[rows[n]] for n in numbers])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise DataError(f"{path}: not readable as stills ({error}); sample again") from error
 
 
 def name(index: int) -> str:

@@ -1,133 +1,62 @@
 """``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import grey
-from echosyn.diffusion.conditions import EF
-from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
-from echosyn.diffusion.solvers import checked_steps
+from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.executing import Executor, InProcess, Lost, one_by_one
+from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, beat, motion_for, record_of
 from echosyn.pipeline.phantom import split_by_order
 from echosyn.pipeline.progress import Progress, silent
-
-EF_RANGE = (10.0, 90.0)
-"""Requested EFs are drawn uniformly from it, as published."""
+from echosyn.pipeline.sharding import WHOLE, Shard
 
 
-@dataclass(frozen=True)
-class Motion:
-    """How stills are animated; everything that the videos depend on besides models and seed."""
+@dataclass(frozen=True, order=True)
+class Heart:
+    """A still among others."""
 
-    num_frames: int = 192
-    steps: int = 64
-    guidance_scale: float = 1.0
-    batch_size: int = 8
-    scheduler: str | None = None
-    """Solver, one of `echosyn.diffusion.solvers.SOLVERS`; ``None`` for the model's own."""
-    hop: int | None = None
-    """Frames between windows; ``None`` for half a window, as published."""
-    blend: Blend = "cut"
-    """How windows become one video."""
-    conditions: Mapping[str, str] = field(default_factory=dict)
-    """What the model is told besides still and EF, by name; alike for all videos."""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Further columns of FileList.csv, alike for all videos: what the stills are known to be."""
-
-    def __post_init__(self) -> None:
-        if min(self.num_frames, self.steps, self.batch_size) < 1:
-            raise ConfigError(
-                f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1"
-            )
-
-    def check(self, pipeline: LatentVideoPipeline) -> None:
-        """Raise `ConfigError` unless the pipeline can take so many steps and has such windows."""
-        checked_steps(self.steps, pipeline.scheduler)
-        checked_hop(int(pipeline.unet.config.num_frames), self.hop, self.blend)
-
-    def described(self) -> dict[str, Any]:
-        """What provenance says; the batch size changes nothing."""
-        return {
-            "frames": self.num_frames,
-            "steps": self.steps,
-            "guidance": self.guidance_scale,
-            "conditions": dict(self.conditions),
-            "scheduler": self.scheduler,
-            "hop": self.hop,
-            "blend": self.blend,
-        }
+    number: int
+    file: Path
+    """Of the stills that it is among."""
 
 
 @dataclass(frozen=True)
-class EFDistribution:
-    """Where requested EFs come from: uniform in a range, or smoothed draws of real labels."""
+class Beat:
+    """Work: animates a few hearts and writes their videos; returns their numbers."""
 
-    low: float = EF_RANGE[0]
-    high: float = EF_RANGE[1]
-    real: tuple[float, ...] = ()
-    jitter: float = 2.0
-    """Standard deviation in points added to a real label, so that no label is a patient's own."""
+    lvdm: Path
+    vae: Path
+    motion: Motion
+    ef: EFDistribution
+    seed: int
+    videos: Path
+    device: str = "auto"
 
-    def described(self) -> dict[str, Any]:
-        """What provenance may say: of real labels only how many and a hash, since it lies beside the released videos."""
-        labels = hashlib.sha256(repr(self.real).encode()).hexdigest() if self.real else None
-        return {"low": self.low, "high": self.high, "num_real_labels": len(self.real), "real_labels": labels}
+    def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
+        """Load the models."""
+        pipeline = video_pipeline(self.lvdm, self.vae, devices.resolve(self.device), self.motion.scheduler)
 
-    def draw(self, seed: int, index: int) -> float:
-        """The EF of item ``index`` in percent, one decimal: what is asked for is exactly what the label says."""
-        draws = rng.numpy_generator(seed, "ef", index)
-        if self.real:
-            ef = float(draws.choice(np.array(self.real)) + self.jitter * draws.standard_normal())
-        else:
-            ef = float(draws.uniform(self.low, self.high))
-        return round(min(max(ef, self.low), self.high), 1)
+        def run(hearts: tuple[Heart, ...]) -> list[int]:
+            numbers = [heart.number for heart in hearts]
+            paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
+            if not all(path.exists() for path in paths):
+                latents = stills.pick(hearts[0].file, numbers)
+                _write(pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
+            return numbers
 
-
-def ef_range(text: str) -> EFDistribution:
-    """``10..90`` -> uniform in that range; ``55`` -> always 55."""
-    try:
-        low, dots, high = text.partition("..")
-        bounds = float(low), float(high if dots else low)
-    except ValueError as error:
-        raise ConfigError(f"--ef {text}: expected a range such as 10..90, in percent") from error
-    if not 0 <= bounds[0] <= bounds[1] <= 100:
-        raise ConfigError(f"--ef {text}: expected percentages in 0..100, the smaller first")
-    return EFDistribution(*bounds)
-
-
-def conditions_of(texts: Sequence[str]) -> dict[str, str]:
-    """``["heart_rate=70", "view=PSAX"]`` by name."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value) or name == EF.name:
-            raise ConfigError(
-                f"--condition {text}: expected NAME=VALUE, such as heart_rate=70; the EF has an option --ef"
-            )
-        found[name] = value
-    return found
-
-
-def ef_from(dataset: Path) -> EFDistribution:
-    """The EF distribution of a dataset's TRAIN videos."""
-    efs = tuple(r.ef for r in filelist.read(dataset) if r.split == "TRAIN" and r.ef is not None)
-    if not efs:
-        raise DataError(f"{dataset}: no TRAIN video has an EF; give --ef 10..90 instead")
-    return EFDistribution(5.0, 90.0, efs)
+        return run
 
 
 def animate(
@@ -148,6 +77,8 @@ def animate(
     conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Animate every still of a folder into a new dataset folder.
@@ -167,21 +98,60 @@ def animate(
         hop: frames between windows of a long video; default half a window.
         blend: how windows become one video.
         conditions: further conditions of the model by name, alike for all videos.
-        batch_size: videos at a time; does not change them.
+        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; a CPU makes one after the other.
         device: where to compute.
+        executor: who does the work; default this process.
+        shard: write only this part of the videos; `echosyn.pipeline.merging` joins all parts.
         progress: told how many videos are written.
     """
-    indices, hearts = first_stills(kept, num)
-    pipeline = video_pipeline(lvdm, vae, devices.resolve(device), scheduler)
+    files = stills.located(kept)
+    everything = list(files)
+    if num is not None and not 1 <= num <= len(everything):
+        raise ConfigError(f"--num {num}: expected 1 to {len(everything)}, as many as there are stills in {kept}")
+    numbers = shard.of(everything[:num])
+    if not numbers:
+        raise ConfigError(
+            f"--shard {shard.number}/{shard.count}: none of {len(everything[:num])} stills is left for it"
+        )
+    pipeline = video_pipeline(lvdm, vae, devices.resolve("cpu"), scheduler)
     windows: dict[str, Any] = {"hop": hop, "blend": blend}
     motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions, scheduler, **windows)
     motion.check(pipeline)
     ef = ef or EFDistribution()
-    settings = {"num": len(indices), "seed": seed, "ef": ef.described()} | motion.described()
+    settings = {"num": len(everything[:num]), "seed": seed, "ef": ef.described()} | motion.described()
     inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
-    with new_folder(out, "animate", settings, inputs) as folder:
-        write_videos(pipeline, indices, hearts, seed, ef, motion, folder, progress)
-    return {"dataset": str(out), "videos": len(indices)}
+    executor = executor or InProcess.of(device)
+    with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, seed, folder / filelist.VIDEOS, device)
+        hearts = [Heart(number, files[number]) for number in numbers]
+        lost: list[int] = []
+        for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, batch_of(executor, work))), 1):
+            lost += [heart.number for heart in unit] if isinstance(result, Lost) else []
+            progress("animate", min(len(hearts), done * batch_of(executor, work)), len(hearts))
+        made = [number for number in numbers if number not in set(lost)]
+        if not made:
+            raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
+        shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
+        records = [record_of(number, ef.draw(seed, number), shape, pipeline, motion) for number in made]
+        splits = split_by_order(len(made))
+        filelist.write(folder, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
+        if lost:
+            note(folder, lost=sorted(lost))
+    return {"dataset": str(out), "videos": len(made)} | ({"lost": len(lost)} if lost else {})
+
+
+def batch_of(executor: Executor, work: Beat) -> int:
+    """How many videos a worker makes at a time; on a CPU one, which is as fast, and every video is then equal to the bit."""
+    return work.motion.batch_size if executor.on_gpu(work.device) else 1
+
+
+def units(hearts: Iterable[Heart], size: int) -> list[tuple[Heart, ...]]:
+    """Hearts of one file that are animated together: ``size`` neighbours at most, the same ones in every order of work."""
+    found: dict[tuple[Path, int], list[Heart]] = {}
+    for heart in hearts:
+        found.setdefault((heart.file, heart.number // size), []).append(heart)
+    return [tuple(unit) for unit in found.values()]
 
 
 def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
@@ -196,25 +166,6 @@ def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
     return indices[:num], hearts[:num]
 
 
-def motion_for(
-    lvdm: Path,
-    num_frames: int,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    batch_size: int = 8,
-    conditions: Mapping[str, str] | None = None,
-    scheduler: str | None = None,
-    *,
-    hop: int | None = None,
-    blend: Blend = "cut",
-) -> Motion:
-    """Settings of the animation, from the model folder where they are not given."""
-    facts = weights.load_facts(weights.resolve(lvdm))
-    guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
-    steps = facts.num_inference_steps if steps is None else steps
-    return Motion(num_frames, steps, guidance, batch_size, scheduler, hop, blend, conditions or {})
-
-
 def write_videos(
     pipeline: LatentVideoPipeline,
     indices: Sequence[int],
@@ -227,62 +178,30 @@ def write_videos(
 ) -> list[Record]:
     """Animate, decode and write ``Videos/*.avi`` and ``FileList.csv``; batches that are complete on disk are skipped."""
     (folder / "Videos").mkdir(exist_ok=True)
-    efs = [ef.draw(seed, i) for i in indices]
-    records = [_record(i, wanted, hearts, pipeline, motion) for i, wanted in zip(indices, efs, strict=True)]
+    records = [record_of(i, ef.draw(seed, i), tuple(hearts.shape), pipeline, motion) for i in indices]
     splits = split_by_order(len(indices))
     for first in range(0, len(indices), motion.batch_size):
         batch = records[first : first + motion.batch_size]
         paths = [folder / "Videos" / f"{r.name}.avi" for r in batch]
         if not all(path.exists() for path in paths):
             part = slice(first, first + motion.batch_size)
-            made = beat(pipeline, hearts[part], efs[part], rng.generators(seed, "motion", indices[part]), motion)
-            for path, frames in zip(paths, made, strict=True):
-                video.write_avi(path, frames, pipeline.config.fps)
+            _write(pipeline, indices[part], hearts[part], seed, ef, motion, paths)
         progress("animate", first + len(batch), len(indices))
     records = [replace(r, split=split) for r, split in zip(records, splits, strict=True)]
     filelist.write(folder, records)
     return records
 
 
-def beat(
+def _write(
     pipeline: LatentVideoPipeline,
+    numbers: Sequence[int],
     hearts: Tensor,
-    efs: Sequence[float],
-    generators: list[Generator],
+    seed: int,
+    ef: EFDistribution,
     motion: Motion,
-    on_step: Callable[[int, int], None] | None = None,
-) -> NDArray[np.uint8]:
-    """Grey frames ``(n, T, H, W)`` of some hearts ``(n, C, h, w)``, each with its EF in percent and its noise.
-
-    ``on_step`` is told ``(done, total)`` after each sampling step, and may raise to stop.
-    """
-    output = pipeline(
-        hearts,
-        list(efs),
-        num_frames=motion.num_frames,
-        num_inference_steps=motion.steps,
-        guidance_scale=motion.guidance_scale,
-        generator=generators,
-        output_type="pixel",
-        conditions=motion.conditions,
-        hop=motion.hop,
-        blend=motion.blend,
-        on_step=on_step,
-    )
-    assert output.videos is not None
-    frames: NDArray[np.uint8] = grey(output.videos).numpy()
-    return frames
-
-
-def _record(index: int, ef: float, hearts: Tensor, pipeline: LatentVideoPipeline, motion: Motion) -> Record:
-    height, width = (8 * s for s in hearts.shape[-2:])
-    columns = {c["name"]: c.get("column") or c["name"] for c in pipeline.config.conditions}
-    return Record(
-        stills.name(index),
-        ef=ef,
-        height=height,
-        width=width,
-        fps=float(pipeline.config.fps),
-        num_frames=motion.num_frames,
-        extra=dict(motion.columns) | {columns.get(name, name): value for name, value in motion.conditions.items()},
-    )
+    paths: Sequence[Path],
+) -> None:
+    efs = [ef.draw(seed, number) for number in numbers]
+    made = beat(pipeline, hearts, efs, rng.generators(seed, "motion", numbers), motion)
+    for path, frames in zip(paths, made, strict=True):
+        video.write_avi(path, frames, pipeline.config.fps)

@@ -7,10 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from echosyn import device as devices
 from echosyn.data import clips, filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
+from echosyn.pipeline.executing import Executor, Lost
+from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, Look, VideoPrints, Views, evenly, thumbnails
 from echosyn.privacy.screening import Gallery, Judgement, Screen, screen
@@ -63,6 +66,44 @@ def load(records: Sequence[Record], read: Read, progress: Progress = silent) -> 
         looks.append(read(record))
         progress("read real videos", i + 1, len(records))
     return Archive(records, looks)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Work: reads real recordings, given as ``(position, record)``, from videos or else from latents."""
+
+    vae: Path
+    dataset: Path | None
+    latents: Path | None = None
+    device: str = "auto"
+
+    def start(self) -> Callable[[tuple[int, Record]], Look]:
+        """Load the VAE."""
+        encoder = codec(self.vae, devices.resolve(self.device))
+        read = from_videos(self.dataset, encoder) if self.dataset else from_latents(_given(self.latents), encoder)
+        return lambda item: read(item[1])
+
+
+def gathered(records: Sequence[Record], reading: Reading, executor: Executor, progress: Progress = silent) -> Archive:
+    """As `load`, by workers.
+
+    Raises:
+        DataError: workers died at a recording.
+    """
+    looks: dict[int, Look] = {}
+    for (i, record), look in executor.map([reading], enumerate(records)):
+        if isinstance(look, Lost):
+            raise DataError(
+                f"{reading.dataset or reading.latents}: workers died at {record.name}: remove or replace it"
+            )
+        looks[i] = look
+        progress("read real videos", len(looks), len(records))
+    return Archive(records, [looks[i] for i in range(len(records))])
+
+
+def _given(path: Path | None) -> Path:
+    assert path is not None
+    return path
 
 
 def look_at(frames: Tensor, codec: LatentCodec) -> Look:

@@ -1,6 +1,6 @@
 """``echosyn audit``: is any of these videos a real patient's, and what do attacks learn from them?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import DataError
-from echosyn.pipeline.archive import Archive, VideoScreen, frames_of, from_videos, load, look_at, video_screen
+from echosyn.pipeline.archive import Archive, Reading, VideoScreen, frames_of, gathered, look_at, video_screen
 from echosyn.pipeline.auditing import membership, pages, power, verdict
 from echosyn.pipeline.auditing.verdict import Findings
+from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.filtering import embed
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import check_same_vae, codec
@@ -42,6 +43,7 @@ def audit(
     num_canaries: int = NUM_CANARIES,
     seed: int = 0,
     device: str = "auto",
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write a folder with what was found: ``audit.json``, pages, and tables for the custodian alone.
@@ -57,6 +59,7 @@ def audit(
         num_canaries: training videos that are disguised.
         seed: of disguises, attacks and intervals.
         device: where to compute.
+        executor: who reads the videos and compares them; default this process. Nothing that is found depends on it.
         progress: told what is done.
 
     Returns:
@@ -73,9 +76,15 @@ def audit(
     settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         desk = prepare(
-            real, folders, false_rejection_rate=false_rejection_rate, seed=seed, device=device, progress=progress
+            real,
+            folders,
+            false_rejection_rate=false_rejection_rate,
+            seed=seed,
+            device=device,
+            executor=executor,
+            progress=progress,
         )
-        looks = look(files, desk, progress)
+        looks = look(files, desk, executor, progress)
         scores = desk.screen.screen.by_patient([desk.screen.prints.of_query(x) for x in looks])[1].numpy()
         judged = desk.screen.judge(looks)
         found = _findings(desk, looks, judged, scores, folders, num_canaries, seed, len(quiet), progress)
@@ -106,6 +115,7 @@ class Desk:
     codec: Any
     embed: Any
     device: torch.device
+    vae: Path
 
 
 def prepare(
@@ -115,6 +125,7 @@ def prepare(
     false_rejection_rate: float = 0.05,
     seed: int = 0,
     device: str = "auto",
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Desk:
     """Read the real videos and calibrate the check of finished videos.
@@ -125,19 +136,22 @@ def prepare(
         false_rejection_rate: of innocents.
         seed: of the interval's bootstrap.
         device: where to compute.
+        executor: who reads the videos; default this process.
         progress: told what is done.
     """
     where = devices.resolve(device)
     vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
     check_same_vae(reid, weights.load_facts(reid).vae, vae)
     encoder, model = codec(vae, where), weights.load(reid, "reid").to(where)
-    archive = load(filelist.read(real), from_videos(real, encoder), progress)
+    archive = gathered(
+        filelist.read(real), Reading(vae, real, None, device), executor or InProcess.of(device), progress
+    )
 
     def embedding(frames: torch.Tensor) -> torch.Tensor:
         return embed(model, frames)
 
     screen = video_screen(archive, embedding, false_rejection_rate=false_rejection_rate, seed=seed, progress=progress)
-    return Desk(real, archive, screen, encoder, embedding, where)
+    return Desk(real, archive, screen, encoder, embedding, where, vae)
 
 
 def files_of(synthetic: Path) -> list[Path]:
@@ -152,13 +166,35 @@ def files_of(synthetic: Path) -> list[Path]:
     return files
 
 
-def look(files: Sequence[Path], desk: Desk, progress: Progress = silent) -> list[Look]:
-    """Read finished videos back from their files."""
-    found = []
-    for done, path in enumerate(files, start=1):
-        found.append(look_at(frames_of(path), desk.codec))
-        progress("read synthetic videos", done, len(files))
-    return found
+def look(
+    files: Sequence[Path], desk: Desk, executor: Executor | None = None, progress: Progress = silent
+) -> list[Look]:
+    """Read finished videos back from their files.
+
+    Raises:
+        DataError: workers died at one.
+    """
+    found: dict[Path, Look] = {}
+    work = LookAt(desk.vae, str(desk.device))
+    for path, seen in (executor or InProcess.of(str(desk.device))).map([work], files):
+        if isinstance(seen, Lost):
+            raise DataError(f"{path}: workers died at this video each time; remove or replace it")
+        found[path] = seen
+        progress("read synthetic videos", len(found), len(files))
+    return [found[path] for path in files]
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """Work: reads a finished video."""
+
+    vae: Path
+    device: str = "auto"
+
+    def start(self) -> Callable[[Path], Look]:
+        """Load the VAE."""
+        encoder = codec(self.vae, devices.resolve(self.device))
+        return lambda path: look_at(frames_of(path), encoder)
 
 
 def _findings(

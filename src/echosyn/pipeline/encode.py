@@ -1,6 +1,7 @@
 """``echosyn encode``: videos to latents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -10,21 +11,78 @@ from numpy.typing import NDArray
 
 from echosyn import device as devices
 from echosyn import rng, weights
-from echosyn.data import filelist, latents, video
+from echosyn.data import filelist, latents, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, check_frames
-from echosyn.errors import ModelError
+from echosyn.errors import DataError, ModelError, StoppedError
 from echosyn.metrics.area import SIZE, ejected_part, track_lv
 from echosyn.metrics.cavity import View
 from echosyn.pipeline import review
+from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.sharding import WHOLE, Shard
 
+Posterior = Literal["sample", "mean"]
 USUAL_SPREAD = (0.8, 1.25)
 LARGEST_SPREAD = (0.5, 2.0)
 SCALE_VIDEOS, SCALE_FRAMES = 16, 8
 """Videos, and frames of each, on which the scale is checked."""
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Work: encodes a video, given as ``(position, record)``, into a latents folder; says whether its course was found."""
+
+    dataset: Path
+    folder: Path
+    vae: Path
+    posterior: Posterior
+    seed: int
+    courses: bool
+    device: str = "auto"
+
+    def start(self) -> Callable[[tuple[int, Record]], bool]:
+        """Load the VAE."""
+        encoder, index = codec(self.vae, devices.resolve(self.device)), filelist.VideoIndex(self.dataset)
+
+        def run(item: tuple[int, Record]) -> bool:
+            i, record = item
+            if not latents.path(self.folder, record).exists():
+                pixels = video.read(index.path(record)).grey()
+                frames = torch.from_numpy(pixels)
+                check_frames(frames.shape[1:])
+                noise = None
+                if self.posterior == "sample":
+                    shape = (len(frames), encoder.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
+                    noise = rng.normal(shape, self.seed, "encode", [i])[0]
+                course = course_of(pixels, record) if self.courses else None
+                latents.write(self.folder, record, encoder.encode(frames, noise), course)
+            return self.courses and latents.read_course(self.folder, record) is not None
+
+        return run
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Work: decodes a video, given as ``(position, record)``; says what is wrong with it, or nothing."""
+
+    dataset: Path
+    device: str = "cpu"
+
+    def start(self) -> Callable[[tuple[int, Record]], str]:
+        """Nothing to load."""
+        index = filelist.VideoIndex(self.dataset)
+
+        def run(item: tuple[int, Record]) -> str:
+            try:
+                check_frames(video.read(index.path(item[1])).frames.shape[1:3])
+            except DataError as error:
+                return str(error)
+            return ""
+
+        return run
 
 
 def encode(
@@ -32,11 +90,13 @@ def encode(
     out: Path,
     *,
     vae: Path,
-    posterior: Literal["sample", "mean"] = "sample",
+    posterior: Posterior = "sample",
     seed: int = 0,
     any_scale: bool = False,
     courses: bool = False,
     device: str = "auto",
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Encode every video of a dataset into a latents folder.
@@ -51,6 +111,8 @@ def encode(
         courses: also track the left ventricle of every video and keep when it contracts, for models that learn from it
             (`echosyn.nn.mode_unet.ModeUNet`); the view is that of column ``View``, A4C without one.
         device: where to compute.
+        executor: who does the work; default this process. It changes no byte on CPUs.
+        shard: encode only this part of the videos; `echosyn.pipeline.merging` joins all parts.
         progress: told how many videos are done.
 
     Returns:
@@ -63,11 +125,14 @@ def encode(
     """
     records = filelist.read(dataset)
     index = filelist.VideoIndex(dataset)
-    encoder = codec(vae, devices.resolve(device))
+    encoder = codec(vae, devices.resolve("cpu"))
     settings = {"posterior": posterior, "seed": seed, "courses": courses}
     folder_of_vae = weights.resolve(vae)
-    result: dict[str, Any] = {"latents": str(out), "videos": len(records)}
-    with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}) as folder:
+    executor = executor or InProcess.of(device)
+    own = shard.of(list(enumerate(records)))
+    result: dict[str, Any] = {"latents": str(out), "videos": len(own)}
+    with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}, shard=shard) as folder:
+        _refuse_bad(dataset, own, executor, progress)
         measured = weights.load_facts(folder_of_vae).stage is not None
         if warning := check_scale(_spread(encoder, index, records), vae, must_fit=measured and not any_scale):
             result["warning"] = warning
@@ -75,24 +140,34 @@ def encode(
         latents.write_info(
             folder, vae=weights.weights_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
         )
-        for i, record in enumerate(records):
-            if not latents.path(folder, record).exists():
-                pixels = video.read(index.path(record)).grey()
-                frames = torch.from_numpy(pixels)
-                check_frames(frames.shape[1:])
-                noise = None
-                if posterior == "sample":
-                    shape = (len(frames), encoder.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
-                    noise = rng.normal(shape, seed, "encode", [i])[0]
-                course = course_of(pixels, record) if courses else None
-                latents.write(folder, record, encoder.encode(frames, noise), course)
-            progress("encode", i + 1, len(records))
+        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, device)
+        found: list[bool] = []
+        for (_, record), tracked in executor.map([work], own):
+            if isinstance(tracked, Lost):
+                raise StoppedError(
+                    f"{index.path(record)}: workers died at this video each time; replace it or remove it from the dataset, and "
+                    "encode again"
+                )
+            found.append(tracked)
+            progress("encode", len(found), len(own))
         if courses:
-            result["tracked"] = sum(latents.read_course(folder, record) is not None for record in records)
-        filelist.write(folder, records)
+            result["tracked"] = sum(found)
+        filelist.write(folder, [record for _, record in own])
         if review.is_open(dataset):
             note(folder, needs_review=True)
     return result
+
+
+def _refuse_bad(dataset: Path, own: Sequence[tuple[int, Record]], executor: Executor, progress: Progress) -> None:
+    """Decode all videos before hours of encoding end at a damaged one; all bad ones in one message."""
+    bad: dict[int, str] = {}
+    for done, ((i, record), problem) in enumerate(executor.map([Decode(dataset)], own), 1):
+        if problem:
+            bad[i] = f"{record.name}: workers died of it" if isinstance(problem, Lost) else problem
+        progress("check videos", done, len(own))
+    if bad:
+        rows = [f"  {bad[i]}" for i in sorted(bad)]
+        raise DataError(table.listing(f"{dataset}: {len(bad)} bad video(s)", rows))
 
 
 def course_of(pixels: NDArray[np.uint8], record: Record) -> NDArray[np.float64] | None:

@@ -22,6 +22,7 @@ from echosyn.pipeline.evaluating import adherence, fidelity, physiology, protoco
 from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.evaluating.features import Places
 from echosyn.pipeline.evaluating.grid import Grid
+from echosyn.pipeline.executing import Executor
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
@@ -69,6 +70,7 @@ def evaluate(
     public: bool = False,
     seed: int = 0,
     device: str = "auto",
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
@@ -91,6 +93,7 @@ def evaluate(
         public: the page shows no real video.
         seed: of bootstrap and subsampling.
         device: where to compute.
+        executor: who extracts features; default this process.
         progress: told what is done.
     """
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
@@ -142,7 +145,7 @@ def evaluate(
             )
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         numbers["fidelity"] = fidelity.in_folder(
-            real, synthetic, folder, fidelity_protocol, places=places, seed=seed, progress=progress
+            real, synthetic, folder, fidelity_protocol, places=places, seed=seed, executor=executor, progress=progress
         )
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)

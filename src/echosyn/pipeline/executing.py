@@ -3,7 +3,6 @@
 import itertools
 import os
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ import torch
 
 from echosyn import device as devices
 from echosyn.errors import ConfigError
-from echosyn.pipeline.processes import each
+from echosyn.pipeline.processes import Pool
 
 T = TypeVar("T")
 
 MOST_THREADS = 8
 """Workers of `InProcess` at most: each has models of its own in memory."""
+KEPT = 3
+"""Works whose models a worker keeps from call to call."""
 TRIES = 2
 """How often an item is given to a worker that then dies."""
 
@@ -48,6 +49,9 @@ class Lost:
 class Executor(Protocol):
     """Does work. How it is shared out changes no result."""
 
+    def on_gpu(self, device: str) -> bool:
+        """Whether work for that device runs on GPUs (or their like), which want several items at a time."""
+
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
         """Yield ``(item, result)`` as they become ready, each item once; the result is that of one work after the other.
 
@@ -60,7 +64,6 @@ class Executor(Protocol):
         """
 
 
-@dataclass(frozen=True)
 class InProcess:
     """Threads of this process, with one thread of torch each on a CPU: equal results on any number of cores.
 
@@ -70,22 +73,30 @@ class InProcess:
         threads: Workers; a GPU has one.
     """
 
-    threads: int
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._idle: list[tuple[list[Work], Callable[[Any], Any]]] = []
+        self._lock = threading.Lock()
 
     @classmethod
     def of(cls, device: str) -> "InProcess":
         """As many workers as this machine has cores, at most `MOST_THREADS`; one with a GPU."""
-        on_cpu = devices.resolve(device).type == "cpu"
-        return cls(min(cores(), MOST_THREADS) if on_cpu else 1)
+        return cls(1 if _has_gpu(device) else min(cores(), MOST_THREADS))
+
+    def on_gpu(self, device: str) -> bool:
+        """See `Executor`."""
+        return _has_gpu(device)
 
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
         """See `Executor`."""
         own = threading.local()
+        begun: list[Callable[[Any], Any]] = []
 
         def run(item: T) -> Any:
             if not hasattr(own, "function"):
                 torch.set_num_threads(1)  # of this thread
-                own.function = started(works)
+                own.function = self._begin(list(works))
+                begun.append(own.function)
             return own.function(item)
 
         rest = iter(items)
@@ -100,40 +111,65 @@ class InProcess:
                     yield item, future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+            with self._lock:
+                self._idle += [(list(works), function) for function in begun]
+                del self._idle[: -KEPT * self.threads]
+
+    def _begin(self, works: list[Work]) -> Callable[[Any], Any]:
+        """A worker of an earlier call, with its models, or a new one."""
+        with self._lock:
+            for i, (known, function) in enumerate(self._idle):
+                if known == works:
+                    del self._idle[i]
+                    return function
+        return started(works)
 
 
-@dataclass(frozen=True)
 class Processes:
-    """Processes of this machine; one that dies costs only the item it died of."""
+    """Processes of this machine, as long as it is entered; one that dies costs only the item it died of.
 
-    workers: int
+    Args:
+        workers: How many.
+    """
 
-    def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ConfigError(f"--workers {self.workers}: expected at least 1")
+    def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise ConfigError(f"--workers {workers}: expected at least 1")
+        self._pool = Pool(workers)
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.__exit__(*error)
+
+    def on_gpu(self, device: str) -> bool:
+        """See `Executor`."""
+        return _has_gpu(device)
 
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
         """See `Executor`."""
-        for item, result in each(_Remote(list(works), uuid.uuid4().hex), items, self.workers):
+        for item, result in self._pool.each(_Remote(list(works)), items):
             yield item, Lost(TRIES) if result is None else result[0]
 
 
 @dataclass(frozen=True)
 class _Remote:
-    """Works as one function that is started when a process first calls it."""
+    """Works as one function that is started when a process first calls it; a process keeps the last few."""
 
     works: list[Work]
-    name: str
 
     def __call__(self, item: Any) -> tuple[Any]:
-        if self.name not in _running:
+        function = next((function for known, function in _begun if known == self.works), None)
+        if function is None:
             torch.set_num_threads(1)
-            _running.clear()
-            _running[self.name] = started(self.works)
-        return (_running[self.name](item),)
+            function = started(self.works)
+            _begun.append((self.works, function))
+            del _begun[:-KEPT]
+        return (function(item),)
 
 
-_running: dict[str, Callable[[Any], Any]] = {}
+_begun: list[tuple[list[Work], Callable[[Any], Any]]] = []
 
 
 def started(works: Sequence[Work]) -> Callable[[Any], Any]:
@@ -148,6 +184,24 @@ def started(works: Sequence[Work]) -> Callable[[Any], Any]:
     return run
 
 
+def one_by_one(
+    executor: Executor, works: Sequence[Work], units: Iterable[tuple[T, ...]]
+) -> Iterator[tuple[tuple[T, ...], Any]]:
+    """As `Executor.map` for items that are several things: what is lost with others is tried alone, once more."""
+    alone: list[tuple[T, ...]] = []
+    for unit, result in executor.map(works, units):
+        if isinstance(result, Lost) and len(unit) > 1:
+            alone += [(thing,) for thing in unit]
+        else:
+            yield unit, result
+    if alone:
+        yield from executor.map(works, alone)
+
+
 def cores() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _has_gpu(device: str) -> bool:
+    return devices.resolve(device).type != "cpu"

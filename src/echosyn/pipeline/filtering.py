@@ -1,7 +1,7 @@
 """``echosyn filter``: throw away the hearts that are a real patient's."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +12,13 @@ from torch import Tensor
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import latents, stills
-from echosyn.errors import DataError
+from echosyn.errors import ConfigError, DataError, StoppedError
+from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.references import REFERENCE_STRIDE, References, of_latents
+from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.filtering import Verdict
 from echosyn.privacy.fingerprints import StillPrints, evenly
@@ -44,6 +47,18 @@ class Filter:
         found = self.screen.judge(self.fingerprints.of_stills(candidates))
         whose = torch.tensor([self.patients.index(str(name)) for name in found.nearest], dtype=torch.int64)
         return Verdict(found.kept, found.score.float(), whose, self.threshold.value)
+
+    def write(self, path: Path) -> None:
+        """For workers, see `read`."""
+        stored.write(path, self.screen, self.fingerprints.centre)
+
+
+def read(path: Path, reid: Path, device: str = "auto") -> Filter:
+    """The filter that `Filter.write` wrote."""
+    found, centre = stored.read(path)
+    model = weights.load(reid, "reid").to(devices.resolve(device))
+    owners = {owner for names in found.gallery.owners.values() for owner in names}
+    return Filter(StillPrints(lambda x: embed(model, x), centre), found, sorted(owners))
 
 
 def calibrated(
@@ -120,6 +135,8 @@ def filter_stills(
     rule: Literal["calibrated", "published"] = "calibrated",
     false_rejection_rate: float = 0.05,
     device: str = "auto",
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the stills that are nobody's into a new folder.
@@ -128,24 +145,69 @@ def filter_stills(
     real patients and must stay in the house. ``rule="published"`` is there for comparison; see
     `echosyn.pipeline.published_filter`.
     """
-    indices, latent_stills = stills.read(candidates)
+    files = shard.of(stills.shards(candidates))
+    if not files:
+        raise ConfigError(f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards")
     heart_filter, facts = _chosen(rule, reid, reference, false_rejection_rate, device, progress)
     settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
     settings |= {} if rule == "calibrated" else {"rule": rule}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
-    with new_folder(out, "filter", settings, inputs) as folder:
-        verdict = heart_filter.judge(latent_stills)
-        kept = [i for i, k in zip(indices, verdict.kept.tolist(), strict=True) if k]
-        if not kept:
+    with new_folder(out, "filter", settings, inputs, shard=shard) as folder:
+        private = folder / "private"
+        private.mkdir(exist_ok=True)
+        screen = private / "screen"
+        if isinstance(heart_filter, Filter):
+            heart_filter.write(screen)
+            judging = (executor or InProcess.of(device)).map([Judge(screen, inputs["reid"], folder, device)], files)
+        else:
+            judging = ((path, _judged(path, heart_filter, folder)) for path in files)
+        verdicts: dict[Path, tuple[list[int], Verdict]] = {}
+        for path, verdict in judging:
+            if isinstance(verdict, Lost):
+                raise StoppedError(f"workers died at {path} each time; too little memory for so many?")
+            verdicts[path] = verdict
+            progress("filter", len(verdicts), len(files))
+        indices = [i for path in files for i in verdicts[path][0]]
+        verdict = _joined([verdicts[path][1] for path in files])
+        if not verdict.kept.any() and shard == WHOLE:
             raise DataError(
                 f"{candidates}: all {len(indices)} candidates are too similar to a real patient (threshold "
                 f"{verdict.threshold:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
             )
-        stills.write(folder, kept, latent_stills[verdict.kept])
-        write_similarity(folder / "private", indices, verdict, heart_filter.patients)
+        write_similarity(private, indices, verdict, heart_filter.patients)
+        screen.unlink(missing_ok=True)
         facts = counts(verdict) | facts
         note(folder, privacy=facts)
     return {"kept": str(out), **facts}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Work: judges the stills of a file and writes those that are nobody's."""
+
+    screen: Path
+    reid: Path
+    folder: Path
+    device: str = "auto"
+
+    def start(self) -> Callable[[Path], tuple[list[int], Verdict]]:
+        """Load filter and model."""
+        found = read(self.screen, self.reid, self.device)
+        return lambda path: _judged(path, found, self.folder)
+
+
+def _judged(path: Path, heart_filter: Any, folder: Path) -> tuple[list[int], Verdict]:
+    content = stills.read_shard(path)
+    numbers, verdict = content["index"].tolist(), heart_filter.judge(content["latents"])
+    kept = [n for n, keep in zip(numbers, verdict.kept.tolist(), strict=True) if keep]
+    if kept:
+        stills.write(folder, kept, content["latents"][verdict.kept])
+    return numbers, verdict
+
+
+def _joined(parts: Sequence[Verdict]) -> Verdict:
+    kept, similarity, nearest = (torch.cat([getattr(p, n) for p in parts]) for n in ("kept", "similarity", "nearest"))
+    return Verdict(kept, similarity, nearest, parts[0].threshold)
 
 
 def _chosen(

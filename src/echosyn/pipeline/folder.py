@@ -13,8 +13,9 @@ from typing import Any
 from safetensors import SafetensorError
 
 from echosyn import __version__
-from echosyn.errors import DataError, EchosynError
+from echosyn.errors import DataError, EchosynError, StoppedError
 from echosyn.hashing import PROVENANCE, content_hash
+from echosyn.pipeline.sharding import WHOLE, Shard
 
 PARTIAL = ".partial"
 
@@ -38,19 +39,30 @@ def new_folder(
     inputs: Mapping[str, Path] | None = None,
     *,
     keep: bool = False,
+    shard: Shard = WHOLE,
 ) -> Iterator[Path]:
     """Yield ``OUT.partial`` to write into and rename it to ``OUT`` when the block ends well.
 
     A leftover ``.partial`` of the very same call (equal provenance) is handed back with what it holds, so the step can
     skip finished items; a leftover of another call is thrown away. A user's mistake removes the partial folder (unless
     ``keep``, for steps of many minutes whose inputs were checked before); a crash, a kill or a full disk leaves it for the
-    next try. The provenance record can be extended in the block with `note`.
+    next try. The provenance record can be extended in the block with `note`; it tells a ``shard`` from the whole.
 
     Raises:
         DataError: ``out`` exists already, or the disk is full.
     """
     refuse_existing(out)
     record = provenance(command, settings or {}, inputs or {})
+    if shard != WHOLE:
+        record["shard"] = shard.described()
+    with new_folder_of(out, record, keep=keep) as folder:
+        yield folder
+
+
+@contextmanager
+def new_folder_of(out: Path, record: Mapping[str, Any], *, keep: bool = False) -> Iterator[Path]:
+    """As `new_folder`, of a call whose provenance is known."""
+    refuse_existing(out)
     partial = out.with_name(out.name + PARTIAL)
     if partial.exists() and _read(partial / PROVENANCE).get("call") != record:
         shutil.rmtree(partial)
@@ -60,8 +72,8 @@ def new_folder(
             write_json(partial / PROVENANCE, {"call": record})
         yield partial
         partial.rename(out)
-    except EchosynError:
-        if not keep:
+    except EchosynError as error:
+        if not keep and not isinstance(error, StoppedError):
             shutil.rmtree(partial, ignore_errors=True)
         raise
     except (OSError, SafetensorError) as error:

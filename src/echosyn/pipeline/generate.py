@@ -1,44 +1,34 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from echosyn import device as devices
 from echosyn import weights
+from echosyn.data import stills
+from echosyn.data.records import Record
+from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.windows import Blend
-from echosyn.errors import ConfigError, DataError
+from echosyn.errors import ConfigError
 from echosyn.pipeline import filtering, final_check
-from echosyn.pipeline.animate import EFDistribution, motion_for, write_videos
-from echosyn.pipeline.evaluating import physiology
-from echosyn.pipeline.filtering import Filter
-from echosyn.pipeline.folder import new_folder, note
-from echosyn.pipeline.models import image_pipeline, video_pipeline
+from echosyn.pipeline.animate import Beat
+from echosyn.pipeline.executing import Executor, InProcess
+from echosyn.pipeline.folder import new_folder, note, write_json
+from echosyn.pipeline.generating import works
+from echosyn.pipeline.generating.outcome import Rules, finish
+from echosyn.pipeline.generating.search import Found, Search, share, whole
+from echosyn.pipeline.generating.works import Screens
+from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for, record_of
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.requirement import Requirement
-from echosyn.pipeline.sample import invent
+from echosyn.pipeline.sharding import WHOLE, Shard
 
-MAX_CANDIDATES_PER_VIDEO = 20
-"""Give up when that many candidates a video did not yield enough."""
-
-
-@dataclass(frozen=True, eq=False)
-class Hearts:
-    """The hearts that will beat, and how they were found."""
-
-    indices: list[int]
-    latents: Tensor
-    facts: dict[str, Any]
-    """What the provenance says about privacy; no name in it."""
-    similarity: Tensor
-    """Of every candidate to its nearest real frame; empty without a filter."""
-    candidates: Tensor | None = None
-    """All that were invented, to continue with."""
+JOURNAL = "made.jsonl"
+"""In the folder of a shard: what was found on its videos."""
 
 
 def generate(
@@ -62,6 +52,8 @@ def generate(
     complete_with_rejected: bool = False,
     require: Sequence[str] = (),
     device: str = "auto",
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write a synthetic dataset folder of ``num`` videos.
@@ -82,24 +74,34 @@ def generate(
         hop: frames between windows of a long video; default half a window.
         blend: how windows become one video.
         conditions: further conditions of the video model by name, alike for all videos.
-        batch_size: videos at a time; does not change them.
+        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; a CPU makes one after the other.
         false_rejection_rate: of the filter.
         complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
             the set must not be shared.
         require: checks that every video must pass, see `echosyn.pipeline.evaluating.physiology.CHECKS`; those that fail are
             replaced, and what was measured of the others goes into the file list. 0.6 s a video.
         device: where to compute.
+        executor: who does the work; default this process. It changes no byte of the result on CPUs.
+        shard: make only this part; `echosyn.pipeline.merging` joins all parts to what one job makes.
         progress: told what is done.
+
+    Returns:
+        ``dataset``, ``videos``, ``privacy`` (what the provenance says) and, if workers died of some hearts, ``lost``: their
+        numbers; others were taken instead.
 
     Raises:
         DataError: too few hearts passed the filter.
+        StoppedError: workers died too often; the same command continues.
     """
     if num < 1:
         raise ConfigError(f"--num {num}: expected at least 1 video")
-    where = devices.resolve(device)
+    if complete_with_rejected and shard != WHOLE:
+        raise ConfigError(
+            "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
+        )
     needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
     folders = {stage: weights.resolve(models[stage]) for stage in needed}
-    animator = video_pipeline(folders["lvdm"], folders["vae"], where, scheduler)
+    animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), scheduler)
     windows: dict[str, Any] = {"hop": hop, "blend": blend}
     asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
     known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
@@ -108,95 +110,98 @@ def generate(
     ef = ef or EFDistribution()
     settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()
     settings |= {"rate": false_rejection_rate, "complete": complete_with_rejected}
+    rules = Rules(require=list(require))
+    refused = rules.refused
     if require:
-        physiology.required(require)
         settings["require"] = list(require)
     inputs = folders | ({"reference": reference} if reference is not None else {}) | ({"real": real} if real else {})
-    with new_folder(out, "generate", settings, inputs) as folder:
-        screen = None
+    executor = executor or InProcess.of(device)
+    with new_folder(out, "generate", settings, inputs, shard=shard) as folder:
+        videos, working = works.prepare(folder)
+        screens = None
         if reference is not None:
-            screen = filtering.calibrated(
-                folders["reid"], reference, false_rejection_rate=false_rejection_rate, device=device, progress=progress
+            screens = Screens(working / "stills.screen", working / "videos.screen", folders["vae"], folders["reid"])
+            rules = _calibrated(
+                working, screens, reference, real, false_rejection_rate, rules, device, executor, progress
             )
-        hearts = find_hearts(folders["lidm"], screen, num, seed, complete_with_rejected, where, progress)
-
-        def write(some: Hearts) -> None:
-            write_videos(animator, some.indices, some.latents, seed, ef, motion, folder, progress)
-
-        requirement = Requirement(folder, require, progress) if require else None
-        find = partial(
-            find_hearts,
-            folders["lidm"],
-            screen,
-            seed=seed,
-            complete_with_rejected=complete_with_rejected,
-            device=where,
+        search = Search(
+            executor,
+            works.Invent(folders["lidm"], seed, working / "stills", screens, device),
+            Beat(folders["lvdm"], folders["vae"], motion, ef, seed, videos, device),
+            works.Look(videos, screens, device),
+            works.Measure(videos, ef, seed, known.get("View")) if require else None,
+            set(refused),
+            working / JOURNAL,
+            shard,
+            progress,
         )
-        check = None
-        if reference is not None:
-            check = final_check.calibrated(
-                folders["vae"], folders["reid"], reference, real, false_rejection_rate, device, progress
-            )
-        facts = final_check.replaced(
-            folder,
-            hearts,
-            num,
-            check,
-            find,
-            write,
-            complete=complete_with_rejected,
-            fits=requirement.fits if requirement else None,
+        if shard == WHOLE:
+            limit = rules.still_threshold["value"] if rules.still_threshold else None
+            found = whole(search, num, complete=complete_with_rejected, threshold=limit)
+        else:
+            found = share(search, num, screened=screens is not None or bool(require))
+        privacy = _finished(folder, search, found, rules, animator, motion, ef, seed)
+        if shard != WHOLE:
+            note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
+            (working / JOURNAL).rename(folder / JOURNAL)
+        shutil.rmtree(working)
+    lost = {"lost": sorted(search.lost)} if search.lost else {}
+    return {"dataset": str(out), "videos": len(found.stay), "privacy": privacy} | lost
+
+
+def _calibrated(
+    working: Path,
+    screens: Screens,
+    reference: Path,
+    real: Path | None,
+    rate: float,
+    rules: Rules,
+    device: str,
+    executor: Executor,
+    progress: Progress,
+) -> Rules:
+    """Calibrate the two screens, unless an earlier try has, and write them for the workers; what they ask for."""
+    decided = working / "rules.json"
+    if decided.exists():
+        said = json.loads(decided.read_text())
+    else:
+        screen = filtering.calibrated(
+            screens.reid, reference, false_rejection_rate=rate, device=device, progress=progress
         )
-        if requirement is not None:
-            note(folder, required=requirement.finish())
-        note(folder, privacy=facts)
-    return {"dataset": str(out), "videos": num, "privacy": facts}
+        screen.write(screens.stills)
+        check = final_check.calibrated(screens.vae, screens.reid, reference, real, rate, device, executor, progress)
+        check.write(screens.videos)
+        said = replace(
+            rules,
+            still_threshold=screen.threshold.to_json(),
+            video_threshold=check.screen.screen.threshold.to_json(),
+            compared_with="videos" if real else "decoded latents",
+        ).to_json()
+        write_json(decided, said)
+    return Rules(**said)
 
 
-def find_hearts(
-    lidm: Path,
-    screen: Filter | None,
-    num: int,
+def _finished(
+    folder: Path,
+    search: Search,
+    found: Found,
+    rules: Rules,
+    animator: LatentVideoPipeline,
+    motion: Motion,
+    ef: EFDistribution,
     seed: int,
-    complete_with_rejected: bool,
-    device: torch.device,
-    progress: Progress = silent,
-    known: Tensor | None = None,
-) -> Hearts:
-    """Invent and filter in rounds until ``num`` hearts passed; the first ``num`` that do are taken.
-
-    ``known`` are the first candidates, if some were invented already.
-    """
-    pipeline = image_pipeline(lidm, device)
-    steps = weights.load_facts(lidm).num_inference_steps
-    if screen is None:
-        facts = {"filter": "none", "releasable": False, "warning": "no privacy filter: no --reference was given"}
-        return Hearts(list(range(num)), invent(pipeline, range(num), seed, steps), facts, torch.empty(0))
-    candidates = torch.empty(0) if known is None else known
-    verdict = screen.judge(torch.empty(0, *_shape(pipeline)) if known is None else known)
-    while int(verdict.kept.sum()) < num and len(candidates) < num * MAX_CANDIDATES_PER_VIDEO:
-        missing = num - int(verdict.kept.sum())
-        more = range(len(candidates), len(candidates) + max(8, round(1.25 * missing)))
-        invented = invent(pipeline, more, seed, steps)
-        candidates = torch.cat([candidates, invented]) if len(candidates) else invented
-        verdict = screen.judge(candidates)
-        progress("hearts that are nobody's", min(num, int(verdict.kept.sum())), num)
-    facts = filtering.summary(screen.threshold, verdict) | {"filter": "calibrated"}
-    chosen = verdict.kept.nonzero()[:num, 0]
-    if len(chosen) < num:
-        if not complete_with_rejected:
-            raise DataError(
-                f"only {len(chosen)} of {len(candidates)} invented hearts are nobody's, {num} are needed (threshold "
-                f"{screen.threshold.value:.3f}); train the LIDM on more patients or for fewer steps, or ask for fewer videos"
-            )
-        rejected = (~verdict.kept).nonzero()[:, 0]
-        least = rejected[verdict.similarity[rejected].argsort(stable=True)][: num - len(chosen)]
-        facts["completed_with_rejected"] = len(least)
-        chosen = torch.cat([chosen, least]).sort().values
-    facts["releasable"] = screen.threshold.enough and "completed_with_rejected" not in facts
-    return Hearts(chosen.tolist(), candidates[chosen], facts, verdict.similarity, candidates)
-
-
-def _shape(pipeline: Any) -> tuple[int, int, int]:
-    config = pipeline.unet.config
-    return config.out_channels, config.sample_size, config.sample_size
+) -> dict[str, Any]:
+    """Remove what does not stay, and write what the dataset says of the rest."""
+    names = {f"{stills.name(number)}.avi" for number in found.stay}
+    for path in search.beat.videos.iterdir():
+        if path.name not in names:
+            path.unlink()
+    records: list[Record] = []
+    if found.stay:
+        first = search.stills[found.stay[0]]
+        shape = tuple(stills.pick(first.file, found.stay[:1]).shape)
+        records = [record_of(n, ef.draw(seed, n), shape, animator, motion) for n in found.stay]
+    made = [search.made[number] for number in found.stay]
+    measured = {one.measured.name: one.measured for one in made if one.measured is not None}
+    tracings = [row for one in made for row in one.tracings]
+    return finish(folder, records, measured, tracings, search.outcome, rules, found.stay, found.end)

@@ -14,6 +14,7 @@ from echosyn.data.records import SPLITS, Record, Tracing
 from echosyn.data.resizing import resized
 from echosyn.data.video import Frames, Video
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
 
 Source = Literal["folder", "dynamic", "pediatric"]
@@ -91,6 +92,7 @@ def ingest(
     size: int = 112,
     seed: int = 0,
     skip_bad: bool = False,
+    executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
@@ -105,6 +107,7 @@ def ingest(
         size: Height and width of the result in pixels.
         seed: Of the split, where the source has none.
         skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
+        executor: Who does the work; default this process. It changes nothing.
         progress: Called with (done, total) after each video.
 
     Returns:
@@ -121,7 +124,8 @@ def ingest(
     inputs = {"source": src} | ({"labels": labels} if labels else {})
     with new_folder(out, "import", settings, inputs) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
-        done, bad = _all(folder, layout, _Geometry(crop, size), fps, progress)
+        work = Ingest(folder, _Geometry(crop, size), fps)
+        done, bad = _all(layout, work, executor or InProcess.of("cpu"), progress)
         _refuse(src, bad, none_left=not done, skip_bad=skip_bad)
         filelist.write(folder, [entry.record for entry in done])
         _write_tracings(folder, layout, done, _Geometry(crop, size))
@@ -130,21 +134,41 @@ def ingest(
     return summary
 
 
+@dataclass(frozen=True)
+class Ingest:
+    """Work: imports a video, given as ``(position, (record, path))``."""
+
+    folder: Path
+    geometry: _Geometry
+    fps: float | None
+    device: str = "cpu"
+
+    def start(self) -> Callable[[tuple[int, tuple[Record, Path]]], _Done | _Bad]:
+        """Nothing to load."""
+
+        def run(item: tuple[int, tuple[Record, Path]]) -> _Done | _Bad:
+            record, path = item[1]
+            try:
+                return _one(self.folder, record, path, self.geometry, self.fps)
+            except video.BadVideoError as error:
+                return _Bad(error.fault, str(error))
+            except _OutsideError as error:
+                return _Bad("crop outside the picture", f"{path}: {error}")
+
+        return run
+
+
 def _all(
-    folder: Path, layout: Layout, geometry: _Geometry, fps: float | None, progress: Callable[[int, int], None] | None
+    layout: Layout, work: Ingest, executor: Executor, progress: Callable[[int, int], None] | None
 ) -> tuple[list[_Done], list[_Bad]]:
-    done: list[_Done] = []
-    bad: list[_Bad] = []
-    for number, (record, path) in enumerate(layout.items, start=1):
-        try:
-            done.append(_one(folder, record, path, geometry, fps))
-        except video.BadVideoError as error:
-            bad.append(_Bad(error.fault, str(error)))
-        except _OutsideError as error:
-            bad.append(_Bad("crop outside the picture", f"{path}: {error}"))
+    found: dict[int, _Done | _Bad] = {}
+    for (i, (_, path)), result in executor.map([work], enumerate(layout.items)):
+        died = isinstance(result, Lost)
+        found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
         if progress:
-            progress(number, len(layout.items))
-    return done, bad
+            progress(len(found), len(layout.items))
+    in_order = [found[i] for i in sorted(found)]
+    return [r for r in in_order if isinstance(r, _Done)], [r for r in in_order if isinstance(r, _Bad)]
 
 
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,9 @@ from echosyn.data.records import SPLITS, Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
 from echosyn.pipeline import review
+from echosyn.pipeline.executing import Executor, Lost, Processes
 from echosyn.pipeline.folder import new_folder, note, refuse_existing
-from echosyn.pipeline.processes import each
+from echosyn.pipeline.processes import Limited
 from echosyn.pipeline.progress import Progress, silent
 
 REPORT = "import.csv"
@@ -51,10 +53,10 @@ def ingest_dicom(
     size: int = 112,
     seed: int = 0,
     ocr: bool = False,
-    workers: int = 1,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on ``workers``.
+    """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
 
     Args:
         src: Folder or DICOMDIR; never changed.
@@ -67,7 +69,7 @@ def ingest_dicom(
         size: Height and width of the result in pixels.
         seed: Of the split, which is by patient.
         ocr: Leave out videos on which text is read inside the sector.
-        workers: Processes.
+        executor: Who does the work; default one other process, since a damaged file may end the process that decodes it.
         progress: Told how many files are done.
 
     Raises:
@@ -76,7 +78,7 @@ def ingest_dicom(
         MissingExtraError: pydicom (or rapidocr) is not installed.
     """
     private = private or out.with_name(f"{out.name}-private")
-    _check(src, out, private, fps, size, workers)
+    _check(src, out, private, fps, size)
     for module, extra in (("pydicom", "dicom"), *([("rapidocr", "deid")] if ocr else [])):
         require(module, extra=extra)
     refuse_existing(out)
@@ -84,9 +86,10 @@ def ingest_dicom(
     given = Labels.read(labels) if labels else Labels({}, {}, {})
     keyed = pseudonyms.open_key(private)
     settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
-    with new_folder(out, "import", settings) as folder:
-        candidates, outcomes = _plan(sources, keyed, workers, progress)
-        run = partial(_imported, folder, size=size, fps=fps, ocr=ocr, workers=workers, progress=progress)
+    who: AbstractContextManager[Executor] = nullcontext(executor) if executor else Processes(1)
+    with new_folder(out, "import", settings) as folder, who as executor:
+        candidates, outcomes = _plan(sources, keyed, executor, progress)
+        run = partial(_imported, folder, size=size, fps=fps, ocr=ocr, executor=executor, progress=progress)
         plan = _in_turn(candidates, outcomes, run)
         done = [planned for planned in plan if outcomes[planned.item].status == "imported"]
         names = {keyed.of("item", source.state): source.name for source in sources}
@@ -104,7 +107,7 @@ def ingest_dicom(
     return {"dataset": str(out), "private": str(private), **summary}
 
 
-def _check(src: Path, out: Path, private: Path, fps: float | None, size: int, workers: int) -> None:
+def _check(src: Path, out: Path, private: Path, fps: float | None, size: int) -> None:
     root = (src if src.is_dir() else src.parent).resolve()
     for folder in (out, private):
         if folder.resolve().is_relative_to(root):
@@ -113,17 +116,17 @@ def _check(src: Path, out: Path, private: Path, fps: float | None, size: int, wo
         raise ConfigError(f"--private {private}: lies in {out}, which others may see: choose a folder elsewhere")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
-    if min(size, workers) < 1:
-        raise ConfigError(f"size is {size} and workers are {workers}, expected at least 1 of each")
+    if size < 1:
+        raise ConfigError(f"size is {size}, expected at least 1 pixel")
 
 
 def _plan(
-    sources: Sequence[Source], keyed: Pseudonyms, workers: int, progress: Progress
+    sources: Sequence[Source], keyed: Pseudonyms, executor: Executor, progress: Progress
 ) -> tuple[dict[str, list[_Planned]], dict[str, Outcome]]:
     """The files of each instance by its pseudonym, in the order of their names, and what became of the other files."""
     identities: dict[Path, Identity | None] = {}
-    for path, identity in each(item.identify, [s.path for s in sources if not s.fault], workers, limit_s=_LIMIT_S):
-        identities[path] = identity
+    for path, identity in executor.map([Limited(item.identify, _LIMIT_S)], [s.path for s in sources if not s.fault]):
+        identities[path] = None if isinstance(identity, Lost) else identity
         progress("look", len(identities), len(sources))
     candidates: dict[str, list[_Planned]] = {}
     outcomes: dict[str, Outcome] = {}
@@ -168,7 +171,7 @@ def _imported(
     size: int,
     fps: float | None,
     ocr: bool,
-    workers: int,
+    executor: Executor,
     progress: Progress,
 ) -> dict[str, Outcome]:
     """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
@@ -181,9 +184,9 @@ def _imported(
     waiting = [task for key, task in tasks.items() if key not in outcomes]
     with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
         journal.write("\n")  # a line that a kill has torn ends here
-        for task, result in each(item.run, waiting, workers, limit_s=_LIMIT_S):
+        for task, result in executor.map([Limited(item.run, _LIMIT_S)], waiting):
             key = keys[task.path]
-            outcomes[key] = result or item.failure("decoder crashed", _CRASHED)
+            outcomes[key] = item.failure("decoder crashed", _CRASHED) if isinstance(result, Lost) else result
             journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
             journal.flush()
             progress("import", len(outcomes), len(plan))

@@ -8,12 +8,65 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait as wait_for
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Pool:
+    """Processes that stay between calls, as long as it is entered.
+
+    Args:
+        workers: Processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def each(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R | None]]:
+        """See `each`."""
+        rest = iter(items)
+        while True:
+            self._pool = pool = self._pool or _pool(self.workers)
+            running: dict[Future[R], T] = {}
+            taken: list[T] = []
+            whole = False
+            try:
+                for item in itertools.islice(rest, 2 * self.workers):
+                    taken.append(item)
+                    future = pool.submit(function, item)
+                    running[future] = taken.pop()
+                while running:
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield running[future], future.result()
+                        del running[future]
+                        for item in itertools.islice(rest, 1):
+                            taken.append(item)
+                            future = pool.submit(function, item)
+                            running[future] = taken.pop()
+                whole = True
+                return
+            except BrokenProcessPool:
+                suspects = [*running.values(), *taken]
+            finally:
+                if not whole:
+                    self.__exit__()
+            for item in suspects:
+                yield item, _alone(function, item)
 
 
 def each(
@@ -29,33 +82,8 @@ def each(
         workers: Processes.
         limit_s: Seconds after which a process counts as dead that is still at the same item.
     """
-    run = partial(_limited, function, limit_s) if limit_s else function
-    rest = iter(items)
-    while True:
-        pool = _pool(workers)
-        running: dict[Future[R], T] = {}
-        taken: list[T] = []
-        try:
-            for item in itertools.islice(rest, 2 * workers):
-                taken.append(item)
-                future = pool.submit(run, item)
-                running[future] = taken.pop()
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield running[future], future.result()
-                    del running[future]
-                    for item in itertools.islice(rest, 1):
-                        taken.append(item)
-                        future = pool.submit(run, item)
-                        running[future] = taken.pop()
-            return
-        except BrokenProcessPool:
-            suspects = [*running.values(), *taken]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for item in suspects:
-            yield item, _alone(run, item)
+    with Pool(workers) as pool:
+        yield from pool.each(partial(_limited, function, limit_s) if limit_s else function, items)
 
 
 def _alone(function: Callable[[T], R], item: T) -> R | None:
@@ -64,6 +92,19 @@ def _alone(function: Callable[[T], R], item: T) -> R | None:
             return pool.submit(function, item).result()
         except BrokenProcessPool:
             return None
+
+
+@dataclass(frozen=True)
+class Limited:
+    """Work: a function that is importable by name, whose worker counts as dead if it takes too long over an item."""
+
+    function: Callable[[Any], Any]
+    limit_s: float
+    device: str = "cpu"
+
+    def start(self) -> Callable[[Any], Any]:
+        """Nothing to load."""
+        return partial(_limited, self.function, self.limit_s)
 
 
 def _limited(function: Callable[[T], R], limit_s: float, item: T) -> R:

@@ -9,12 +9,12 @@ from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, ModelError
-from echosyn.pipeline.animate import ef_from
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.evaluate import evaluate
 from echosyn.pipeline.evaluating import fidelity, protocols
 from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate import generate
+from echosyn.pipeline.motion import ef_from
 from echosyn.pipeline.presentation import headline
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen

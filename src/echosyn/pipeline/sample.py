@@ -1,6 +1,7 @@
 """``echosyn sample``: the LIDM invents hearts."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,45 @@ from echosyn import rng, weights
 from echosyn.data import stills
 from echosyn.diffusion.pipelines import LatentImagePipeline
 from echosyn.diffusion.solvers import checked_steps
-from echosyn.errors import ConfigError
+from echosyn.errors import ConfigError, StoppedError
+from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import image_pipeline
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.sharding import WHOLE, Shard
 
-SHARD = 256
+PER_FILE = 256
 """Stills in one file."""
+BLOCK = 8
+"""Neighbouring stills that a CPU invents together, always the same ones: every still is then equal to the bit."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Work: invents the stills of one file, given by its first number."""
+
+    lidm: Path
+    folder: Path
+    num: int
+    seed: int
+    steps: int
+    scheduler: str | None
+    batch_size: int
+    device: str = "auto"
+
+    def start(self) -> Callable[[int], int]:
+        """Load the LIDM."""
+        pipeline = image_pipeline(self.lidm, devices.resolve(self.device), self.scheduler)
+
+        def run(first: int) -> int:
+            numbers = range(first, min(first + PER_FILE, self.num))
+            if not stills.shard(self.folder, first).exists():
+                whole = range(first, -(-numbers.stop // self.batch_size) * self.batch_size)
+                made = invent(pipeline, whole, self.seed, self.steps, self.batch_size)
+                stills.write(self.folder, numbers, made[: len(numbers)])
+            return len(numbers)
+
+        return run
 
 
 def sample(
@@ -31,6 +64,8 @@ def sample(
     scheduler: str | None = None,
     batch_size: int = 32,
     device: str = "auto",
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write ``num`` latent stills; still ``i`` depends on (seed, i) alone.
@@ -42,23 +77,40 @@ def sample(
         seed: of their noise.
         steps: sampling steps; default what suits the model.
         scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
-        batch_size: stills at a time; does not change them.
+        batch_size: stills at a time on a GPU, where it moves the last digits; a CPU takes `BLOCK`.
         device: where to compute.
+        executor: who does the work; default this process. It changes no byte on CPUs.
+        shard: only this part of the files, `PER_FILE` stills each; `echosyn.pipeline.merging` joins all parts.
         progress: told how many are done.
     """
     if num < 1 or batch_size < 1:
         raise ConfigError(f"--num {num} --batch-size {batch_size}: expected at least 1")
-    pipeline = image_pipeline(lidm, devices.resolve(device), scheduler)
-    facts = weights.load_facts(weights.resolve(lidm))
+    folder_of_lidm = weights.resolve(lidm)
+    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler)
+    facts = weights.load_facts(folder_of_lidm)
     steps = checked_steps(facts.num_inference_steps if steps is None else steps, pipeline.scheduler)
     settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
-    with new_folder(out, "sample", settings, {"lidm": weights.resolve(lidm)}) as folder:
-        for first in range(0, num, SHARD):
-            indices = range(first, min(first + SHARD, num))
-            if not stills.shard(folder, first).exists():
-                stills.write(folder, indices, invent(pipeline, indices, seed, steps, batch_size))
-            progress("sample", indices[-1] + 1, num)
-    return {"candidates": str(out), "stills": num}
+    executor = executor or InProcess.of(device)
+    firsts = shard.of(range(0, num, PER_FILE))
+    if not firsts:
+        raise ConfigError(
+            f"--shard {shard.number}/{shard.count}: {num} stills are {-(-num // PER_FILE)} file(s) of {PER_FILE}, too few for so "
+            "many shards"
+        )
+    total = sum(min(PER_FILE, num - first) for first in firsts)
+    with new_folder(out, "sample", settings, {"lidm": folder_of_lidm}, shard=shard) as folder:
+        size = batch_size if executor.on_gpu(device) else BLOCK
+        done = 0
+        for first, made in executor.map(
+            [Sample(folder_of_lidm, folder, num, seed, steps, scheduler, size, device)], firsts
+        ):
+            if isinstance(made, Lost):
+                raise StoppedError(
+                    f"workers died at the stills from {first} on each time; too little memory for so many?"
+                )
+            done += made
+            progress("sample", done, total)
+    return {"candidates": str(out), "stills": total}
 
 
 def invent(

@@ -20,12 +20,13 @@ from echosyn.diffusion.windows import borders
 from echosyn.errors import ConfigError, DataError
 from echosyn.metrics import plots
 from echosyn.metrics.physiology import seam_score
-from echosyn.pipeline.animate import EFDistribution, Motion, first_stills, motion_for, write_videos
+from echosyn.pipeline.animate import first_stills, write_videos
 from echosyn.pipeline.evaluate import frechet
 from echosyn.pipeline.evaluating.adherence import by_area
 from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
 from echosyn.pipeline.predict import Predictions, predict_ef
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen

@@ -60,7 +60,7 @@ def withdraw(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
         desk = prepare(real, models, false_rejection_rate=rate, device=device, progress=progress)
-        looks = look(files, desk, progress)
+        looks = look(files, desk, progress=progress)
         near = ~desk.screen.judge(looks).kept.numpy() if too_close else np.zeros(len(files), bool)
         for patient in patients:
             near |= _near(desk, patient, [desk.screen.prints.of_query(x) for x in looks], rate)

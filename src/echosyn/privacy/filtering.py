@@ -25,7 +25,7 @@ class Verdict:
     @property
     def rejection_rate(self) -> float:
         """Share of candidates rejected; 0 when there is none."""
-        return float((~self.kept).float().mean()) if len(self.kept) else 0.0
+        return int((~self.kept).sum()) / len(self.kept) if len(self.kept) else 0.0
 
 
 def judge(candidates: Tensor, references: Tensor, threshold: Threshold | float, *, block: int = 8192) -> Verdict:

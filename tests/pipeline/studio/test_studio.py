@@ -1,15 +1,16 @@
 """The models that ship, as the page uses them."""
 
+import numpy as np
 import pytest
 
 from echosyn import weights
-from echosyn.data import filelist, latents, stills
+from echosyn.data import filelist, latents, stills, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering, references
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.studio.limits import Limits
-from echosyn.pipeline.studio.shelf import Shelf, described
+from echosyn.pipeline.studio.shelf import described
 from echosyn.pipeline.studio.studio import Asked, Studio
 
 NUM_TRAIN, NUM_HELD_OUT = 750, 250
@@ -39,14 +40,12 @@ def test_a_verdict_has_numbers_and_no_names(studio):
     assert not any(isinstance(value, str) and value != "kept" for value in vars(verdict).values())
 
 
-def test_the_same_call_on_the_command_line_gives_the_same_bytes(studio, tmp_path):
+def test_a_dataset_with_the_same_heart_shows_the_same_but_for_a_grey_level(studio, tmp_path):
     made = studio.beat("a4c", 7, Asked(61.26, 64))
-    shelf = Shelf(10**8, 60.0)
-    item = shelf.put(made)
-    ours = item.file("avi").read_bytes()
-    shelf.remove()
+    video.write_avi(tmp_path / "ours.avi", made.frames, 32.0)
+    ours = video.read(tmp_path / "ours.avi").grey()
     models = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c")
-    from echosyn.pipeline.animate import ef_range
+    from echosyn.pipeline.motion import ef_range
 
     generate(
         tmp_path / "out",
@@ -57,7 +56,10 @@ def test_the_same_call_on_the_command_line_gives_the_same_bytes(studio, tmp_path
         ef=ef_range(f"{made.requested_ef:g}"),
         device="cpu",
     )
-    assert (tmp_path / "out" / "Videos" / f"{stills.name(0)}.avi").read_bytes() == ours
+    theirs = video.read(tmp_path / "out" / "Videos" / f"{stills.name(0)}.avi").grey()
+    # the page waits for one heart and computes with all threads; a dataset computes eight at a time with one thread each
+    assert np.abs(theirs.astype(int) - ours).max() <= 4, "a grey level before a lossy file"
+    assert filelist.read(tmp_path / "out")[0].ef == made.requested_ef
 
 
 def test_a_rejected_heart_does_not_beat(studio, monkeypatch):

@@ -11,6 +11,7 @@ import typer
 
 from echosyn import __version__
 from echosyn.apps.cli.console import Console, show
+from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
 from echosyn.errors import ConfigError
 
 app = typer.Typer(
@@ -163,7 +164,8 @@ def import_(
         typer.Option(help="DICOM: folder for the secret key and the report; default OUT-private.", show_default=False),
     ] = None,
     ocr: Annotated[bool, typer.Option("--ocr", help="DICOM: leave out videos with text over the tissue.")] = False,
-    workers: Annotated[int, typer.Option(help="DICOM: processes.")] = 1,
+    workers: Workers = None,
+    ray: RayAddress = None,
     seed: Annotated[int, typer.Option(help="Of the splits, where there are none.")] = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -179,8 +181,8 @@ def import_(
                 "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
                 "files: leave them out"
             )
-        show(
-            ingest_dicom(
+        with executor("cpu", workers or (None if ray else 1), ray) as who:
+            result = ingest_dicom(
                 src,
                 out,
                 private=private,
@@ -188,25 +190,26 @@ def import_(
                 fps=fps,
                 seed=seed,
                 ocr=ocr,
-                workers=workers,
+                executor=who,
                 progress=console,
-            ),
-            json,
-        )
+            )
+        show(result, json)
         return
-    if private or ocr or workers != 1:
-        raise ConfigError(f"--private, --ocr and --workers have no effect with --from {source.value}: leave them out")
-    result = ingest(
-        src,
-        out,
-        source=cast(Any, source.value),
-        crop=_box(crop),
-        labels=labels,
-        fps=fps,
-        seed=seed,
-        skip_bad=skip_bad,
-        progress=lambda done, total: console("import", done, total),
-    )
+    if private or ocr:
+        raise ConfigError(f"--private and --ocr have no effect with --from {source.value}: leave them out")
+    with executor("cpu", workers, ray) as who:
+        result = ingest(
+            src,
+            out,
+            source=cast(Any, source.value),
+            crop=_box(crop),
+            labels=labels,
+            fps=fps,
+            seed=seed,
+            skip_bad=skip_bad,
+            executor=who,
+            progress=lambda done, total: console("import", done, total),
+        )
     show(result, json)
 
 
@@ -323,15 +326,21 @@ def encode(
     courses: Annotated[bool, typer.Option("--courses", help="Also track when each heart contracts.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
+    shard: ShardOption = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Turn the videos of a dataset into latents."""
     from echosyn.pipeline.encode import encode as encode_dataset
+    from echosyn.pipeline.sharding import part
 
     posterior: Any = "mean" if mean else "sample"
     options: dict[str, Any] = {"posterior": posterior, "seed": seed, "any_scale": any_scale, "courses": courses}
-    show(encode_dataset(dataset, out, vae=vae, **options, device=device, progress=Console(quiet)), json)
+    with executor(device, workers, ray) as who:
+        options |= {"device": device, "executor": who, "shard": part(shard)}
+        show(encode_dataset(dataset, out, vae=vae, **options, progress=Console(quiet)), json)
 
 
 @app.command()
@@ -344,14 +353,20 @@ def sample(
     scheduler: Scheduler = None,
     batch_size: Batch = 32,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
+    shard: ShardOption = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Invent latent hearts: the candidates."""
     from echosyn.pipeline.sample import sample as sample_stills
+    from echosyn.pipeline.sharding import part
 
     how: dict[str, Any] = {"steps": steps, "scheduler": scheduler, "batch_size": batch_size, "device": device}
-    show(sample_stills(out, lidm=lidm, num=num, seed=seed, progress=Console(quiet), **how), json)
+    with executor(device, workers, ray) as who:
+        how |= {"executor": who, "shard": part(shard)}
+        show(sample_stills(out, lidm=lidm, num=num, seed=seed, progress=Console(quiet), **how), json)
 
 
 @app.command("filter")
@@ -365,22 +380,29 @@ def filter_(
     ] = Rule.calibrated,
     false_rejection_rate: Rate = 0.05,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
+    shard: ShardOption = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Keep the hearts that are nobody's."""
     from echosyn.pipeline.filtering import filter_stills
+    from echosyn.pipeline.sharding import part
 
-    result = filter_stills(
-        candidates,
-        out,
-        reid=reid,
-        reference=reference,
-        rule=cast(Any, rule.value),
-        false_rejection_rate=false_rejection_rate,
-        device=device,
-        progress=Console(quiet),
-    )
+    with executor(device, workers, ray) as who:
+        result = filter_stills(
+            candidates,
+            out,
+            reid=reid,
+            reference=reference,
+            rule=cast(Any, rule.value),
+            false_rejection_rate=false_rejection_rate,
+            device=device,
+            executor=who,
+            shard=part(shard),
+            progress=Console(quiet),
+        )
     show(result, json)
 
 
@@ -403,32 +425,39 @@ def animate(
     condition: Condition = None,
     batch_size: Batch = 8,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
+    shard: ShardOption = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Make stills beat with a requested EF: a dataset folder."""
     from echosyn.pipeline.animate import animate as animate_stills
-    from echosyn.pipeline.animate import conditions_of
+    from echosyn.pipeline.motion import conditions_of
+    from echosyn.pipeline.sharding import part
 
-    result = animate_stills(
-        kept,
-        out,
-        lvdm=lvdm,
-        vae=vae,
-        seed=seed,
-        num=num,
-        num_frames=frames,
-        ef=_ef(ef, ef_from),
-        steps=steps,
-        scheduler=scheduler,
-        hop=hop,
-        blend=cast(Any, blend),
-        guidance_scale=guidance,
-        conditions=conditions_of(condition or []),
-        batch_size=batch_size,
-        device=device,
-        progress=Console(quiet),
-    )
+    with executor(device, workers, ray) as who:
+        result = animate_stills(
+            kept,
+            out,
+            lvdm=lvdm,
+            vae=vae,
+            seed=seed,
+            num=num,
+            num_frames=frames,
+            ef=_ef(ef, ef_from),
+            steps=steps,
+            scheduler=scheduler,
+            hop=hop,
+            blend=cast(Any, blend),
+            guidance_scale=guidance,
+            conditions=conditions_of(condition or []),
+            batch_size=batch_size,
+            device=device,
+            executor=who,
+            shard=part(shard),
+            progress=Console(quiet),
+        )
     show(result, json)
 
 
@@ -481,13 +510,17 @@ def generate(
         ),
     ] = None,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
+    shard: ShardOption = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
     from echosyn import weights
-    from echosyn.pipeline.animate import conditions_of
     from echosyn.pipeline.generate import generate as generate_dataset
+    from echosyn.pipeline.motion import conditions_of
+    from echosyn.pipeline.sharding import part
 
     if replay is not None:
         from echosyn.apps.cli.page import make_again
@@ -497,29 +530,36 @@ def generate(
     if models is None:
         models, dataset = weights.shipped(), dataset or Variant.a4c
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
-    result = generate_dataset(
-        out,
-        models=weights.find_all(models, needed, dataset.value if dataset else None),
-        num=num,
-        seed=seed,
-        reference=reference,
-        real=real,
-        num_frames=frames,
-        ef=_ef(ef, ef_from),
-        steps=steps,
-        scheduler=scheduler,
-        hop=hop,
-        blend=cast(Any, blend),
-        guidance_scale=guidance,
-        conditions=conditions_of(condition or []),
-        batch_size=batch_size,
-        false_rejection_rate=false_rejection_rate,
-        require=require or [],
-        device=device,
-        progress=Console(quiet),
-    )
+    with executor(device, workers, ray) as who:
+        result = generate_dataset(
+            out,
+            models=weights.find_all(models, needed, dataset.value if dataset else None),
+            num=num,
+            seed=seed,
+            reference=reference,
+            real=real,
+            num_frames=frames,
+            ef=_ef(ef, ef_from),
+            steps=steps,
+            scheduler=scheduler,
+            hop=hop,
+            blend=cast(Any, blend),
+            guidance_scale=guidance,
+            conditions=conditions_of(condition or []),
+            batch_size=batch_size,
+            false_rejection_rate=false_rejection_rate,
+            require=require or [],
+            device=device,
+            executor=who,
+            shard=part(shard),
+            progress=Console(quiet),
+        )
     if reference is None:
         typer.echo("warning: no --reference: nothing was filtered, do not share this set", err=True)
+    if lost := result.pop("lost", None):
+        typer.echo(
+            f"warning: workers died at {len(lost)} hearts, others were taken: {', '.join(map(str, lost))}", err=True
+        )
     show(result, json)
 
 
@@ -587,6 +627,8 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of bootstrap and subsampling; with --steps also of the videos.")] = 0,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -615,7 +657,8 @@ def evaluate(
         from echosyn.pipeline.evaluating.fidelity import evaluate_fidelity
 
         options: dict[str, Any] = {"places": places, "seed": seed, "progress": Console(quiet)}
-        show(evaluate_fidelity(synthetic, real, out, protocol, **options), json)
+        with executor(device, workers, ray) as who:
+            show(evaluate_fidelity(synthetic, real, out, protocol, executor=who, **options), json)
         return
     from echosyn.pipeline.evaluate import NUM_TRACKED
     from echosyn.pipeline.evaluate import evaluate as evaluate_sets
@@ -626,22 +669,24 @@ def evaluate(
         raise ConfigError(f"{ignored} has no effect without --grid: give --grid or leave it out")
     settings = catalog.settings("ef", preset, config, set_ or [])
     progress = Console(quiet)
-    result = evaluate_sets(
-        synthetic,
-        real,
-        out,
-        ef_settings=settings,
-        vae=vae,
-        made_by=made_by or [],
-        protocol=protocol,
-        places=places,
-        grid=Grid(3 if seeds is None else seeds, relabel, _named(also or [])) if grid else None,
-        num_tracked=NUM_TRACKED if track is None else track,
-        public=public,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    with executor(device, workers, ray) as who:
+        result = evaluate_sets(
+            synthetic,
+            real,
+            out,
+            ef_settings=settings,
+            vae=vae,
+            made_by=made_by or [],
+            protocol=protocol,
+            places=places,
+            grid=Grid(3 if seeds is None else seeds, relabel, _named(also or [])) if grid else None,
+            num_tracked=NUM_TRACKED if track is None else track,
+            public=public,
+            seed=seed,
+            device=device,
+            executor=who,
+            progress=progress,
+        )
     show(result, json)
 
 
@@ -807,7 +852,7 @@ def _given(**options: object) -> str:
 
 def _ef(text: str | None, dataset: Path | None) -> Any:
     """What ``--ef`` and ``--ef-from`` ask for; None is the default."""
-    from echosyn.pipeline.animate import ef_from, ef_range
+    from echosyn.pipeline.motion import ef_from, ef_range
 
     if text is not None and dataset is not None:
         raise ConfigError("--ef and --ef-from exclude one another: give one of them")

@@ -9,6 +9,7 @@ import typer
 
 from echosyn.apps.cli.commands import Device, Json, Out, Quiet, Rate, app
 from echosyn.apps.cli.console import Console, show
+from echosyn.apps.cli.executors import RayAddress, Workers, executor
 from echosyn.errors import ConfigError, ModelError
 
 __all__ = ["app"]
@@ -34,6 +35,8 @@ def audit(
     canaries: Annotated[int, typer.Option(help="Training videos that are disguised to see what is caught.")] = 20,
     seed: Annotated[int, typer.Option(help="Of disguises, attacks and intervals.")] = 0,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: RayAddress = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -44,17 +47,19 @@ def audit(
     if canaries < 1:
         raise ConfigError(f"--canaries {canaries}: expected at least 1")
     found = _models(models, () if videos_only else ("lidm", "lvdm"))
-    result = audit_videos(
-        synthetic,
-        real,
-        out,
-        models=found,
-        false_rejection_rate=false_rejection_rate,
-        num_canaries=canaries,
-        seed=seed,
-        device=device,
-        progress=Console(quiet),
-    )
+    with executor(device, workers, ray) as who:
+        result = audit_videos(
+            synthetic,
+            real,
+            out,
+            models=found,
+            false_rejection_rate=false_rejection_rate,
+            num_canaries=canaries,
+            seed=seed,
+            device=device,
+            executor=who,
+            progress=Console(quiet),
+        )
     show(result, json)
     if result["verdict"] != "pass":
         sys.exit(CROSSED)

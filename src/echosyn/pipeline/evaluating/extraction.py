@@ -1,6 +1,6 @@
 """Features of a set, one video in memory at a time, in chunk files that a killed run finds again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from safetensors.numpy import save_file
 from echosyn import rng
 from echosyn.data.clips import resampled
 from echosyn.data.resizing import resized
-from echosyn.errors import DataError
+from echosyn.errors import DataError, StoppedError
 from echosyn.metrics.moments import Array, Moments
-from echosyn.pipeline.evaluating.features import Frames, Rows, Space
+from echosyn.pipeline.evaluating.features import Frames, Places, Rows, Space, spaces
 from echosyn.pipeline.evaluating.protocols import Protocol, Sampling, Side
 from echosyn.pipeline.evaluating.sets import Item, VideoSet
+from echosyn.pipeline.executing import Executor, Lost
 from echosyn.pipeline.progress import Progress, silent
 
 CHUNK = 16
@@ -126,7 +127,7 @@ def extract(
     counts: dict[str, list[int]] = {key(name, s.name): [] for name in plan for s in plan[name]}
     for start in range(0, len(videos.items), chunk):
         items = videos.items[start : start + chunk]
-        file = folder / f"{start:06d}-{start + len(items):06d}.safetensors"
+        file = chunk_file(folder, start, len(items))
         if not file.is_file():
             _write(file, [_features(item, side, protocol, plan, taken, seed) for item in items])
         else:
@@ -137,6 +138,69 @@ def extract(
         files.append(file)
         progress(f"features of {side} videos", start + len(items), len(videos.items))
     return Features(videos, folder, files, {name: np.array(c, dtype=np.int64) for name, c in counts.items()})
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Work: writes the chunk file of some videos, given as ``(start, items)``; see `beforehand`."""
+
+    side: Side
+    protocol: Protocol
+    names: Mapping[str, tuple[str, ...]]
+    """Of feature spaces, by sampling."""
+    places: Places
+    folder: Path
+    seed: int
+
+    @property
+    def device(self) -> str:
+        """Where the networks are."""
+        return self.places.device
+
+    def start(self) -> Callable[[tuple[int, Sequence[Item]]], int]:
+        """Load the networks."""
+        loaded = spaces({name for names in self.names.values() for name in names}, self.places)
+        plan = {sampling: [loaded[name] for name in names] for sampling, names in self.names.items()}
+
+        def run(chunk: tuple[int, Sequence[Item]]) -> int:
+            start, items = chunk
+            file = chunk_file(self.folder, start, len(items))
+            if not file.is_file():
+                taken = {name: _Taken(self.protocol.samplings[name], self.side) for name in plan}
+                rows = [_features(item, self.side, self.protocol, plan, taken, self.seed) for item in items]
+                _write(file, rows)
+            return len(items)
+
+        return run
+
+
+def beforehand(
+    videos: VideoSet, work: Extract, executor: Executor, *, chunk: int = CHUNK, progress: Progress = silent
+) -> None:
+    """Let workers write the chunk files that `extract` will find.
+
+    Where a protocol takes only the first so many videos or images, what a video gives depends on those before it; then
+    nothing is done, and `extract` goes through them in order.
+
+    Raises:
+        StoppedError: workers died at some videos.
+    """
+    samplings = [work.protocol.samplings[name] for name in work.names]
+    if not samplings or any(s.max_videos is not None or s.max_synthetic_images is not None for s in samplings):
+        return
+    work.folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(videos.items), chunk)
+    done = 0
+    for (_, items), count in executor.map([work], ((s, tuple(videos.items[s : s + chunk])) for s in starts)):
+        if isinstance(count, Lost):
+            raise StoppedError(f"workers died each time at the videos from {items[0].path} on; remove or replace them")
+        done += count
+        progress(f"features of {work.side} videos", done, len(videos.items))
+
+
+def chunk_file(folder: Path, start: int, count: int) -> Path:
+    """Where the features of ``count`` videos from number ``start`` on are."""
+    return folder / f"{start:06d}-{start + count:06d}.safetensors"
 
 
 def chosen_frames(
@@ -198,7 +262,7 @@ def _features(
     frames, fps = item.read()
     frames = _sized(frames, item, protocol)
     found: dict[str, Rows | None] = {}
-    for name, spaces in plan.items():
+    for name, wanted in plan.items():
         sampling = protocol.samplings[name]
         indices = chosen_frames(len(frames), fps, sampling, side, seed, item.digest)
         if indices is None and sampling.refuses_short(side):
@@ -207,7 +271,7 @@ def _features(
             )
         count = taken[name].allows(len(indices)) if indices is not None else 0
         clip = frames[indices[:count]] if indices is not None else frames[:0]
-        for space in spaces:
+        for space in wanted:
             rows = space.extract(clip, sampling.fps or fps) if count >= space.min_frames else None
             found[key(name, space.name)] = rows
     return found

@@ -12,13 +12,14 @@ from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, MissingExtraError
 from echosyn.pipeline.evaluating import extraction, sets, showing
-from echosyn.pipeline.evaluating.extraction import CHUNK, Features, extract
+from echosyn.pipeline.evaluating.extraction import CHUNK, Extract, Features, beforehand, extract
 from echosyn.pipeline.evaluating.features import Places, Space, spaces
 from echosyn.pipeline.evaluating.numbers import of_measure
 from echosyn.pipeline.evaluating.protocols import Number, Protocol, load
 from echosyn.pipeline.evaluating.protocols import Side as Name
 from echosyn.pipeline.evaluating.sets import VideoSet
 from echosyn.pipeline.evaluating.sides import Side, scale_of
+from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.report.page import render
@@ -37,6 +38,7 @@ def fidelity(
     given: Mapping[str, Space] | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Compare two sets by a protocol.
@@ -50,6 +52,7 @@ def fidelity(
         given: feature spaces to use instead of loading them, by name.
         seed: of subsets, splits and starts.
         chunk: videos in a file of features; changes no number.
+        executor: who extracts features; default this process.
         progress: told what is done.
 
     Returns:
@@ -62,6 +65,12 @@ def fidelity(
     sides: dict[Name, VideoSet] = {"real": _real(real, protocol), "synthetic": _all(synthetic, protocol)}
     if any("retrieval" in m.numbers for m in measures):
         sides["train"] = _train(real, protocol)
+    if given is None:
+        who = executor or InProcess.of((places or Places()).device)
+        for side, videos in sides.items():
+            plan = {name: tuple(s.name for s in found) for name, found in _plan(side, protocol, loaded).items()}
+            work = Extract(side, protocol, plan, places or Places(), folder / side, seed)
+            beforehand(videos, work, who, chunk=chunk, progress=progress)
     features = {
         side: extract(videos, side, protocol, _plan(side, protocol, loaded), folder / side,
                       seed=seed, chunk=chunk, progress=progress)
@@ -120,6 +129,7 @@ def evaluate_fidelity(
     places: Places | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """``echosyn evaluate --only fidelity``: `fidelity` alone, on sets that need no EF; nothing is trained.
@@ -132,13 +142,15 @@ def evaluate_fidelity(
         places: where weights are.
         seed: of subsets, splits and starts.
         chunk: videos in a file of features; changes no number.
+        executor: who extracts features; default this process.
         progress: told what is done.
     """
     loaded = load(protocol)
     check(loaded, real, synthetic, places)
     settings = {"only": "fidelity", "protocol": loaded.sha256, "seed": seed}
     with new_folder(out, "evaluate", settings, {"synthetic": synthetic, "real": real}, keep=True) as folder:
-        numbers = in_folder(real, synthetic, folder, loaded, progress=progress, places=places, seed=seed, chunk=chunk)
+        how: dict[str, Any] = {"places": places, "seed": seed, "chunk": chunk, "executor": executor}
+        numbers = in_folder(real, synthetic, folder, loaded, progress=progress, **how)
         record = read_provenance(folder)
         write_json(folder / "report.json", {"fidelity": numbers, "provenance": record})
         render(showing.report(numbers, record), [], folder / "index.html")

@@ -13,7 +13,7 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError
 from echosyn.metrics import physiology
-from echosyn.metrics.area import ef_from_area, track_lv
+from echosyn.metrics.area import LeftVentricle, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
 from echosyn.pipeline.progress import Progress, silent
 
@@ -77,8 +77,17 @@ def measure(frames: NDArray[np.uint8], fps: float, record: Record) -> Measured:
         fps: their rate.
         record: what is said about it.
     """
+    return tracked(frames, fps, record)[0]
+
+
+def tracked(frames: NDArray[np.uint8], fps: float, record: Record) -> tuple[Measured, LeftVentricle]:
+    """As `measure`, with the cavity that was found."""
     view = view_of(record)
-    tracked = track_lv(frames, view)
+    cavity = track_lv(frames, view)
+    return _measured(frames, fps, record, view, cavity), cavity
+
+
+def _measured(frames: NDArray[np.uint8], fps: float, record: Record, view: View, tracked: LeftVentricle) -> Measured:
     ef, beats = ef_from_area(tracked.areas, view), physiology.rhythm(tracked.areas, fps, view)
     diastole = int(beats.end_diastole[0]) if len(beats.end_diastole) else None
     after = [int(f) for f in beats.end_systole if diastole is None or f > diastole] or [

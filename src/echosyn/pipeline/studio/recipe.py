@@ -13,9 +13,10 @@ from echosyn import __version__, weights
 from echosyn import device as devices
 from echosyn.config import Settings, build
 from echosyn.errors import ConfigError, ModelError
-from echosyn.pipeline.animate import EFDistribution, Motion, motion_for, write_videos
+from echosyn.pipeline.animate import write_videos
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import image_pipeline, video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.sample import invent
 

@@ -22,9 +22,9 @@ from echosyn.errors import ConfigError, ModelError
 from echosyn.metrics.area import SIZE, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
 from echosyn.pipeline import filtering, references
-from echosyn.pipeline.animate import Motion, beat
 from echosyn.pipeline.filtering import Filter
 from echosyn.pipeline.models import image_pipeline, video_pipeline
+from echosyn.pipeline.motion import Motion, beat
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.studio.limits import Limits
 from echosyn.pipeline.studio.recipe import INDEX, STAGES, Recipe, motion_of

@@ -1,0 +1,45 @@
+"""Who does the work of a verb: options, and the executor that they ask for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from echosyn.errors import ConfigError
+from echosyn.pipeline.executing import Executor, InProcess, Processes
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that do the work; with --ray at most so many; default this process.", show_default=False
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray", help="Let a Ray cluster do the work: local, auto or HOST:PORT.", show_default=False),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", help="K/N: make only the K-th of N parts; `echosyn merge` joins them.", show_default=False),
+]
+
+
+@contextmanager
+def executor(device: str, workers: int | None, ray: str | None) -> Iterator[Executor]:
+    """The executor of ``--workers`` and ``--ray``; without them this process."""
+    if ray is not None:
+        from echosyn.apps.ray import Ray
+
+        with Ray(ray, workers, device=device) as cluster:
+            yield cluster
+    elif workers is None:
+        yield InProcess.of(device)
+    elif device.startswith("cuda") or device == "mps":
+        raise ConfigError(
+            f"--workers {workers} --device {device}: processes would share one GPU; leave --workers out, or give --ray local, "
+            "which gives each worker a GPU of its own"
+        )
+    else:
+        with Processes(workers) as processes:
+            yield processes

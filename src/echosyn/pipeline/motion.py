@@ -1,0 +1,189 @@
+"""How hearts beat: the requested EFs, the settings of the animation, and the animation itself."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from echosyn import rng, weights
+from echosyn.data import filelist, stills
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import grey
+from echosyn.diffusion.conditions import EF
+from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
+from echosyn.diffusion.solvers import checked_steps
+from echosyn.diffusion.windows import Blend
+from echosyn.errors import ConfigError, DataError
+
+EF_RANGE = (10.0, 90.0)
+"""Requested EFs are drawn uniformly from it, as published."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How stills are animated; everything that the videos depend on besides models and seed."""
+
+    num_frames: int = 192
+    steps: int = 64
+    guidance_scale: float = 1.0
+    batch_size: int = 8
+    scheduler: str | None = None
+    """Solver, one of `echosyn.diffusion.solvers.SOLVERS`; ``None`` for the model's own."""
+    hop: int | None = None
+    """Frames between windows; ``None`` for half a window, as published."""
+    blend: Blend = "cut"
+    """How windows become one video."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """What the model is told besides still and EF, by name; alike for all videos."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further columns of FileList.csv, alike for all videos: what the stills are known to be."""
+
+    def __post_init__(self) -> None:
+        if min(self.num_frames, self.steps, self.batch_size) < 1:
+            raise ConfigError(
+                f"frames {self.num_frames}, steps {self.steps}, batch {self.batch_size}: expected at least 1"
+            )
+
+    def check(self, pipeline: LatentVideoPipeline) -> None:
+        """Raise `ConfigError` unless the pipeline can take so many steps and has such windows."""
+        checked_steps(self.steps, pipeline.scheduler)
+        checked_hop(int(pipeline.unet.config.num_frames), self.hop, self.blend)
+
+    def described(self) -> dict[str, Any]:
+        """What provenance says; the batch size changes nothing."""
+        return {
+            "frames": self.num_frames,
+            "steps": self.steps,
+            "guidance": self.guidance_scale,
+            "conditions": dict(self.conditions),
+            "scheduler": self.scheduler,
+            "hop": self.hop,
+            "blend": self.blend,
+        }
+
+
+@dataclass(frozen=True)
+class EFDistribution:
+    """Where requested EFs come from: uniform in a range, or smoothed draws of real labels."""
+
+    low: float = EF_RANGE[0]
+    high: float = EF_RANGE[1]
+    real: tuple[float, ...] = ()
+    jitter: float = 2.0
+    """Standard deviation in points added to a real label, so that no label is a patient's own."""
+
+    def described(self) -> dict[str, Any]:
+        """What provenance may say: of real labels only how many and a hash, since it lies beside the released videos."""
+        labels = hashlib.sha256(repr(self.real).encode()).hexdigest() if self.real else None
+        return {"low": self.low, "high": self.high, "num_real_labels": len(self.real), "real_labels": labels}
+
+    def draw(self, seed: int, index: int) -> float:
+        """The EF of item ``index`` in percent, one decimal: what is asked for is exactly what the label says."""
+        draws = rng.numpy_generator(seed, "ef", index)
+        if self.real:
+            ef = float(draws.choice(np.array(self.real)) + self.jitter * draws.standard_normal())
+        else:
+            ef = float(draws.uniform(self.low, self.high))
+        return round(min(max(ef, self.low), self.high), 1)
+
+
+def ef_range(text: str) -> EFDistribution:
+    """``10..90`` -> uniform in that range; ``55`` -> always 55."""
+    try:
+        low, dots, high = text.partition("..")
+        bounds = float(low), float(high if dots else low)
+    except ValueError as error:
+        raise ConfigError(f"--ef {text}: expected a range such as 10..90, in percent") from error
+    if not 0 <= bounds[0] <= bounds[1] <= 100:
+        raise ConfigError(f"--ef {text}: expected percentages in 0..100, the smaller first")
+    return EFDistribution(*bounds)
+
+
+def conditions_of(texts: Sequence[str]) -> dict[str, str]:
+    """``["heart_rate=70", "view=PSAX"]`` by name."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value) or name == EF.name:
+            raise ConfigError(
+                f"--condition {text}: expected NAME=VALUE, such as heart_rate=70; the EF has an option --ef"
+            )
+        found[name] = value
+    return found
+
+
+def ef_from(dataset: Path) -> EFDistribution:
+    """The EF distribution of a dataset's TRAIN videos."""
+    efs = tuple(r.ef for r in filelist.read(dataset) if r.split == "TRAIN" and r.ef is not None)
+    if not efs:
+        raise DataError(f"{dataset}: no TRAIN video has an EF; give --ef 10..90 instead")
+    return EFDistribution(5.0, 90.0, efs)
+
+
+def motion_for(
+    lvdm: Path,
+    num_frames: int,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    batch_size: int = 8,
+    conditions: Mapping[str, str] | None = None,
+    scheduler: str | None = None,
+    *,
+    hop: int | None = None,
+    blend: Blend = "cut",
+) -> Motion:
+    """Settings of the animation, from the model folder where they are not given."""
+    facts = weights.load_facts(weights.resolve(lvdm))
+    guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
+    steps = facts.num_inference_steps if steps is None else steps
+    return Motion(num_frames, steps, guidance, batch_size, scheduler, hop, blend, conditions or {})
+
+
+def beat(
+    pipeline: LatentVideoPipeline,
+    hearts: Tensor,
+    efs: Sequence[float],
+    generators: list[Generator],
+    motion: Motion,
+    on_step: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8]:
+    """Grey frames ``(n, T, H, W)`` of some hearts ``(n, C, h, w)``, each with its EF in percent and its noise.
+
+    ``on_step`` is told ``(done, total)`` after each sampling step, and may raise to stop.
+    """
+    output = pipeline(
+        hearts,
+        list(efs),
+        num_frames=motion.num_frames,
+        num_inference_steps=motion.steps,
+        guidance_scale=motion.guidance_scale,
+        generator=generators,
+        output_type="pixel",
+        conditions=motion.conditions,
+        hop=motion.hop,
+        blend=motion.blend,
+        on_step=on_step,
+    )
+    assert output.videos is not None
+    frames: NDArray[np.uint8] = grey(output.videos).numpy()
+    return frames
+
+
+def record_of(number: int, ef: float, shape: tuple[int, ...], pipeline: LatentVideoPipeline, motion: Motion) -> Record:
+    """The row of the file list of the video of a heart whose latent has ``shape`` ``(..., h, w)``."""
+    height, width = (8 * s for s in shape[-2:])
+    columns = {c["name"]: c.get("column") or c["name"] for c in pipeline.config.conditions}
+    return Record(
+        stills.name(number),
+        ef=ef,
+        height=height,
+        width=width,
+        fps=float(pipeline.config.fps),
+        num_frames=motion.num_frames,
+        extra=dict(motion.columns) | {columns.get(name, name): value for name, value in motion.conditions.items()},
+    )
