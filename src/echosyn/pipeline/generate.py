@@ -7,23 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echosyn import device as devices
-from echosyn import weights
 from echosyn.data import stills
 from echosyn.data.records import Record
-from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError
 from echosyn.pipeline import filtering, final_check
-from echosyn.pipeline.animate import Beat
 from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.folder import new_folder, note, write_json
-from echosyn.pipeline.generating import works
+from echosyn.pipeline.generating.estimate import estimate
+from echosyn.pipeline.generating.order import Order
 from echosyn.pipeline.generating.outcome import Rules, finish
 from echosyn.pipeline.generating.search import Found, Search, share, whole
-from echosyn.pipeline.generating.works import Screens
-from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.motion import EFDistribution, Motion, motion_for, record_of
+from echosyn.pipeline.generating.works import prepare
+from echosyn.pipeline.motion import EFDistribution, record_of
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.sharding import WHOLE, Shard
 
@@ -93,54 +89,42 @@ def generate(
         DataError: too few hearts passed the filter.
         StoppedError: workers died too often; the same command continues.
     """
-    if num < 1:
-        raise ConfigError(f"--num {num}: expected at least 1 video")
-    if complete_with_rejected and shard != WHOLE:
+    order = Order.of(
+        models=models,
+        num=num,
+        seed=seed,
+        reference=reference,
+        real=real,
+        num_frames=num_frames,
+        ef=ef,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        scheduler=scheduler,
+        hop=hop,
+        blend=blend,
+        conditions=conditions,
+        batch_size=batch_size,
+        false_rejection_rate=false_rejection_rate,
+        complete_with_rejected=complete_with_rejected,
+        require=require,
+        device=device,
+    )
+    if order.complete and shard != WHOLE:
         raise ConfigError(
             "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
         )
-    needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
-    folders = {stage: weights.resolve(models[stage]) for stage in needed}
-    animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), scheduler)
-    windows: dict[str, Any] = {"hop": hop, "blend": blend}
-    asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
-    known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
-    motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
-    motion.check(animator)
-    ef = ef or EFDistribution()
-    settings = {"num": num, "seed": seed, "ef": ef.described()} | motion.described()
-    settings |= {"rate": false_rejection_rate, "complete": complete_with_rejected}
-    rules = Rules(require=list(require))
-    refused = rules.refused
-    if require:
-        settings["require"] = list(require)
-    inputs = folders | ({"reference": reference} if reference is not None else {}) | ({"real": real} if real else {})
     executor = executor or InProcess.of(device)
-    with new_folder(out, "generate", settings, inputs, shard=shard) as folder:
-        videos, working = works.prepare(folder)
-        screens = None
-        if reference is not None:
-            screens = Screens(working / "stills.screen", working / "videos.screen", folders["vae"], folders["reid"])
-            rules = _calibrated(
-                working, screens, reference, real, false_rejection_rate, rules, device, executor, progress
-            )
-        search = Search(
-            executor,
-            works.Invent(folders["lidm"], seed, working / "stills", screens, device),
-            Beat(folders["lvdm"], folders["vae"], motion, ef, seed, videos, device),
-            works.Look(videos, screens, device),
-            works.Measure(videos, ef, seed, known.get("View")) if require else None,
-            set(refused),
-            working / JOURNAL,
-            shard,
-            progress,
-        )
+    with new_folder(out, "generate", order.settings(), order.inputs(), shard=shard) as folder:
+        videos, working = prepare(folder)
+        rules = _calibrated(working, order, executor, progress)
+        works = order.works(videos, working)
+        search = Search(executor, *works, rules.refused, working / JOURNAL, shard, progress)
         if shard == WHOLE:
             limit = rules.still_threshold["value"] if rules.still_threshold else None
             found = whole(search, num, complete=complete_with_rejected, threshold=limit)
         else:
-            found = share(search, num, screened=screens is not None or bool(require))
-        privacy = _finished(folder, search, found, rules, animator, motion, ef, seed)
+            found = share(search, num, screened=reference is not None or bool(require))
+        privacy = _finished(folder, search, found, rules, order)
         if shard != WHOLE:
             note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
             (working / JOURNAL).rename(folder / JOURNAL)
@@ -149,48 +133,41 @@ def generate(
     return {"dataset": str(out), "videos": len(found.stay), "privacy": privacy} | lost
 
 
-def _calibrated(
-    working: Path,
-    screens: Screens,
-    reference: Path,
-    real: Path | None,
-    rate: float,
-    rules: Rules,
-    device: str,
-    executor: Executor,
-    progress: Progress,
-) -> Rules:
+def dry_run(workers: int, **asked: Any) -> dict[str, Any]:
+    """What `generate` would take with so many workers: hours, disk, memory; writes nothing that stays.
+
+    Args:
+        workers: as many machines' worth of this one's, a GPU or a CPU core each.
+        **asked: as of `generate`.
+    """
+    return estimate(Order.of(**asked), workers)
+
+
+def _calibrated(working: Path, order: Order, executor: Executor, progress: Progress) -> Rules:
     """Calibrate the two screens, unless an earlier try has, and write them for the workers; what they ask for."""
-    decided = working / "rules.json"
+    screens, rules, decided = order.screens(working), order.rules(), working / "rules.json"
+    if screens is None or order.reference is None:
+        return rules
     if decided.exists():
-        said = json.loads(decided.read_text())
-    else:
-        screen = filtering.calibrated(
-            screens.reid, reference, false_rejection_rate=rate, device=device, progress=progress
-        )
-        screen.write(screens.stills)
-        check = final_check.calibrated(screens.vae, screens.reid, reference, real, rate, device, executor, progress)
-        check.write(screens.videos)
-        said = replace(
-            rules,
-            still_threshold=screen.threshold.to_json(),
-            video_threshold=check.screen.screen.threshold.to_json(),
-            compared_with="videos" if real else "decoded latents",
-        ).to_json()
-        write_json(decided, said)
-    return Rules(**said)
+        return Rules(**json.loads(decided.read_text()))
+    screen = filtering.calibrated(
+        screens.reid, order.reference, false_rejection_rate=order.rate, device=order.device, progress=progress
+    )
+    screen.write(screens.stills)
+    sources = order.reference, order.real, order.rate
+    check = final_check.calibrated(screens.vae, screens.reid, *sources, order.device, executor, progress)
+    check.write(screens.videos)
+    rules = replace(
+        rules,
+        still_threshold=screen.threshold.to_json(),
+        video_threshold=check.screen.screen.threshold.to_json(),
+        compared_with="videos" if order.real else "decoded latents",
+    )
+    write_json(decided, rules.to_json())
+    return rules
 
 
-def _finished(
-    folder: Path,
-    search: Search,
-    found: Found,
-    rules: Rules,
-    animator: LatentVideoPipeline,
-    motion: Motion,
-    ef: EFDistribution,
-    seed: int,
-) -> dict[str, Any]:
+def _finished(folder: Path, search: Search, found: Found, rules: Rules, order: Order) -> dict[str, Any]:
     """Remove what does not stay, and write what the dataset says of the rest."""
     names = {f"{stills.name(number)}.avi" for number in found.stay}
     for path in search.beat.videos.iterdir():
@@ -198,9 +175,8 @@ def _finished(
             path.unlink()
     records: list[Record] = []
     if found.stay:
-        first = search.stills[found.stay[0]]
-        shape = tuple(stills.pick(first.file, found.stay[:1]).shape)
-        records = [record_of(n, ef.draw(seed, n), shape, animator, motion) for n in found.stay]
+        shape = tuple(stills.pick(search.stills[found.stay[0]].file, found.stay[:1]).shape)
+        records = [record_of(n, order.ef.draw(order.seed, n), shape, order.animator, order.motion) for n in found.stay]
     made = [search.made[number] for number in found.stay]
     measured = {one.measured.name: one.measured for one in made if one.measured is not None}
     tracings = [row for one in made for row in one.tracings]

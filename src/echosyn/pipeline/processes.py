@@ -32,8 +32,11 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end(wait=True)
+
+    def _end(self, *, wait: bool) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=wait, cancel_futures=True)
             self._pool = None
 
     def each(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R | None]]:
@@ -64,7 +67,7 @@ class Pool:
                 suspects = [*running.values(), *taken]
             finally:
                 if not whole:
-                    self.__exit__()
+                    self._end(wait=False)
             for item in suspects:
                 yield item, _alone(function, item)
 

@@ -509,6 +509,12 @@ def generate(
             help="JSON of one video of the page: make it again, and look at nothing else.", show_default=False
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what it would take with so many --workers: hours, disk, memory; no files."
+        ),
+    ] = False,
     device: Device = "auto",
     workers: Workers = None,
     ray: RayAddress = None,
@@ -518,7 +524,7 @@ def generate(
 ) -> None:
     """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
     from echosyn import weights
-    from echosyn.pipeline.generate import generate as generate_dataset
+    from echosyn.pipeline import generate as generating
     from echosyn.pipeline.motion import conditions_of
     from echosyn.pipeline.sharding import part
 
@@ -530,30 +536,30 @@ def generate(
     if models is None:
         models, dataset = weights.shipped(), dataset or Variant.a4c
     needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
+    asked: dict[str, Any] = {
+        "models": weights.find_all(models, needed, dataset.value if dataset else None),
+        "num": num,
+        "seed": seed,
+        "reference": reference,
+        "real": real,
+        "num_frames": frames,
+        "ef": _ef(ef, ef_from),
+        "steps": steps,
+        "scheduler": scheduler,
+        "hop": hop,
+        "blend": blend,
+        "guidance_scale": guidance,
+        "conditions": conditions_of(condition or []),
+        "batch_size": batch_size,
+        "false_rejection_rate": false_rejection_rate,
+        "require": require or [],
+        "device": device,
+    }
+    if dry_run:
+        show(generating.dry_run(workers or 1, **asked), json)
+        return
     with executor(device, workers, ray) as who:
-        result = generate_dataset(
-            out,
-            models=weights.find_all(models, needed, dataset.value if dataset else None),
-            num=num,
-            seed=seed,
-            reference=reference,
-            real=real,
-            num_frames=frames,
-            ef=_ef(ef, ef_from),
-            steps=steps,
-            scheduler=scheduler,
-            hop=hop,
-            blend=cast(Any, blend),
-            guidance_scale=guidance,
-            conditions=conditions_of(condition or []),
-            batch_size=batch_size,
-            false_rejection_rate=false_rejection_rate,
-            require=require or [],
-            device=device,
-            executor=who,
-            shard=part(shard),
-            progress=Console(quiet),
-        )
+        result = generating.generate(out, executor=who, shard=part(shard), progress=Console(quiet), **asked)
     if reference is None:
         typer.echo("warning: no --reference: nothing was filtered, do not share this set", err=True)
     if lost := result.pop("lost", None):

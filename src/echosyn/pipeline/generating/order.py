@@ -1,0 +1,126 @@
+"""What was asked of `generate`, with everything that follows from the models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.data.records import Record
+from echosyn.diffusion.pipelines import LatentVideoPipeline
+from echosyn.errors import ConfigError
+from echosyn.pipeline.animate import Beat
+from echosyn.pipeline.archive import Reading
+from echosyn.pipeline.generating.outcome import Rules
+from echosyn.pipeline.generating.works import Invent, Look, Measure, Screens
+from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """See `echosyn.pipeline.generate.generate` for what is asked."""
+
+    num: int
+    seed: int
+    folders: Mapping[str, Path]
+    """Of the models."""
+    reference: Path | None
+    real: Path | None
+    animator: LatentVideoPipeline
+    """On the CPU, for what it knows."""
+    motion: Motion
+    ef: EFDistribution
+    rate: float
+    complete: bool
+    require: tuple[str, ...]
+    device: str
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        models: Mapping[str, Path],
+        num: int,
+        seed: int,
+        reference: Path | None = None,
+        real: Path | None = None,
+        num_frames: int = 192,
+        ef: EFDistribution | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+        batch_size: int = 8,
+        conditions: Mapping[str, str] | None = None,
+        false_rejection_rate: float = 0.05,
+        complete_with_rejected: bool = False,
+        require: Sequence[str] = (),
+        device: str = "auto",
+        **windows: Any,
+    ) -> "Order":
+        """Check it, and complete it from the models.
+
+        Raises:
+            ConfigError: a setting makes no sense.
+            ModelError: a model is missing, or does not fit the others.
+        """
+        if num < 1:
+            raise ConfigError(f"--num {num}: expected at least 1 video")
+        needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
+        folders = {stage: weights.resolve(models[stage]) for stage in needed}
+        animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), scheduler)
+        asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
+        known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
+        motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
+        motion.check(animator)
+        order = cls(num, seed, folders, reference, real, animator, motion, ef or EFDistribution(), false_rejection_rate,
+                    complete_with_rejected, tuple(require), device)  # fmt: skip
+        order.rules()
+        return order
+
+    def settings(self) -> dict[str, Any]:
+        """What provenance says."""
+        said = {"num": self.num, "seed": self.seed, "ef": self.ef.described()} | self.motion.described()
+        said |= {"rate": self.rate, "complete": self.complete}
+        return said | ({"require": list(self.require)} if self.require else {})
+
+    def inputs(self) -> dict[str, Path]:
+        """All that the videos are made from."""
+        given = {"reference": self.reference, "real": self.real}
+        return dict(self.folders) | {name: path for name, path in given.items() if path is not None}
+
+    def rules(self) -> Rules:
+        """What videos must pass, as far as it is known before the screens are calibrated."""
+        rules = Rules(require=list(self.require))
+        assert isinstance(rules.refused, set)  # unknown checks are refused here
+        return rules
+
+    def screens(self, working: Path) -> Screens | None:
+        """Where the screens will be, if there is anybody to compare with."""
+        if self.reference is None:
+            return None
+        return Screens(working / "stills.screen", working / "videos.screen", self.folders["vae"], self.folders["reid"])
+
+    def works(self, videos: Path, working: Path) -> tuple[Invent, Beat, Look, Measure | None]:
+        """The works, writing into these folders."""
+        screens = self.screens(working)
+        view = self.motion.columns.get("View")
+        return (
+            Invent(self.folders["lidm"], self.seed, working / "stills", screens, self.device),
+            Beat(self.folders["lvdm"], self.folders["vae"], self.motion, self.ef, self.seed, videos, self.device),
+            Look(videos, screens, self.device),
+            Measure(videos, self.ef, self.seed, view) if self.require else None,
+        )
+
+    def reading(self) -> Reading | None:
+        """How the real recordings are read, if there are any."""
+        if self.reference is None:
+            return None
+        return Reading(self.folders["vae"], self.real, None if self.real else self.reference, self.device)
+
+    def recordings(self) -> list[Record]:
+        """The real recordings."""
+        archive = self.real or self.reference
+        return filelist.read(archive) if archive else []
