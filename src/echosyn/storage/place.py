@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -149,7 +150,11 @@ def locked(entry: Path, url: str, *, wait_for_it: bool) -> Iterator[None]:
         except BlockingIOError as error:
             raise DataError(f"{url}: another command on this computer is writing it; wait for its end") from error
         entry.mkdir(mode=0o700, exist_ok=True)
-        yield
+        try:
+            yield
+        finally:
+            if entry.exists() and not any(entry.iterdir()):
+                entry.rmdir()
 
 
 def together(do: Callable[[str], object], names: Iterable[str], done: Callable[[str, Any], None]) -> None:
@@ -193,5 +198,7 @@ def _meaning(error: Exception, url: str) -> EchosynError | None:
 
 
 def _stat(info: dict[str, Any]) -> Stat:
-    tag = next((str(info[name]) for name in _TAGS if info.get(name) is not None), None)
-    return Stat(int(info["size"]), tag)
+    tag = next((info[name] for name in _TAGS if info.get(name) is not None), None)
+    if isinstance(tag, datetime):  # some listings say it in seconds
+        tag = tag.timestamp()
+    return Stat(int(info["size"]), None if tag is None else str(tag))
