@@ -35,8 +35,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     log: list[tuple[str, str]] = []
     for kind in (LocalFileSystem, MemoryFileSystem):
         get, put = kind.get_file, kind.put_file
-        monkeypatch.setattr(kind, "get_file", lambda fs, a, b, get=get, **k: (log.append(("get", name(a))), get(fs, a, b, **k)))
-        monkeypatch.setattr(kind, "put_file", lambda fs, a, b, put=put, **k: (log.append(("put", name(b))), put(fs, a, b, **k)))
+        monkeypatch.setattr(
+            kind, "get_file", lambda fs, a, b, get=get, **k: (log.append(("get", name(a))), get(fs, a, b, **k))
+        )
+        monkeypatch.setattr(
+            kind, "put_file", lambda fs, a, b, put=put, **k: (log.append(("put", name(b))), put(fs, a, b, **k))
+        )
     return log
 
 
@@ -131,10 +135,11 @@ def test_a_stopped_download_continues_and_leaves_no_half_files(url, asked, monke
             raise KeyboardInterrupt
         return real(place, file, path)
 
-    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as broken:
         broken.setattr("echosyn.storage.place.THREADS", 1)
         broken.setattr(Place, "get", get)
-        storage.local(url)
+        with pytest.raises(KeyboardInterrupt):
+            storage.local(url)
     assert on_disk(storage.cached(url)).items() <= FILES.items()
     before = len(asked)
     assert on_disk(storage.local(url)) == FILES
@@ -219,11 +224,13 @@ def test_an_upload_that_broke_off_is_not_whole_and_continues(url, asked, monkeyp
 
 
 def test_a_stop_after_the_last_word_is_only_tidied(url, asked, monkeypatch):
-    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(
-            "echosyn.storage.upload.shutil.rmtree", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
-        send(url)
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("echosyn.storage.upload.shutil.rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            send(url)
     asked.clear()
     assert send(url, never).stdout == "made\n"
     assert asked == []
@@ -231,18 +238,20 @@ def test_a_stop_after_the_last_word_is_only_tidied(url, asked, monkeypatch):
 
 
 def test_a_finished_folder_of_another_call_is_not_thrown_away(url, monkeypatch):
-    with monkeypatch.context() as broken, pytest.raises(DataError):
+    with monkeypatch.context() as broken:
         break_off_at(0, broken)
-        send(url)
+        with pytest.raises(DataError):
+            send(url)
     with pytest.raises(DataError, match="of another command waits"):
         send(url, never, {"verb": "phantom", "values": {"seed": 1}})
     send(url, never)
 
 
 def test_the_upload_of_somebody_else_is_left_alone(url, monkeypatch, tmp_path):
-    with monkeypatch.context() as broken, pytest.raises(DataError):
+    with monkeypatch.context() as broken:
         break_off_at(2, broken)
-        send(url)
+        with pytest.raises(DataError):
+            send(url)
     before = there(url)
     monkeypatch.setenv("ECHOSYN_CACHE", str(tmp_path / "another computer"))
     with pytest.raises(DataError, match="another upload"):
@@ -259,9 +268,10 @@ def test_a_file_that_somebody_changed_meanwhile_is_noticed(url, monkeypatch):
             place.write(file, "by somebody else")
         return stat
 
-    with monkeypatch.context() as broken, pytest.raises(DataError, match="first Videos/a.avi"):
+    with monkeypatch.context() as broken:
         broken.setattr(Place, "put", put)
-        send(url)
+        with pytest.raises(DataError, match=r"first Videos/a\.avi"):
+            send(url)
     assert MARKER in there(url)
     send(url, never)
     assert there(url) == FILES
@@ -321,7 +331,7 @@ def test_two_commands_cannot_write_one_folder(url):
 def test_unknown_storage_and_missing_packages_name_the_cure(monkeypatch):
     with pytest.raises(ConfigError, match="expected s3://"):
         storage.local("nowhere://bucket/set")
-    with pytest.raises(ConfigError, match="lists no folders|expected s3://"):
+    with pytest.raises(ConfigError, match="lists no folders"):
         storage.local("https://hospital.example/set")
 
     def missing(scheme):

@@ -40,7 +40,7 @@ class Place:
     """A folder or file at a URL.
 
     Raises:
-        ConfigError: the scheme is unknown.
+        ConfigError: the scheme is unknown, or has no folders.
         MissingExtraError: its package is not installed.
     """
 
@@ -49,8 +49,10 @@ class Place:
 
         self.url = url.rstrip("/")
         scheme = url.partition("://")[0]
+        if scheme in ("http", "https"):
+            raise ConfigError(f"{url}: the web lists no folders; expected s3://, gs:// or file://")
         try:
-            known = fsspec.get_filesystem_class(scheme)
+            fsspec.get_filesystem_class(scheme)
             options = {"use_listings_cache": False, "skip_instance_cache": scheme != "memory"}
             self.fs, self.root = fsspec.url_to_fs(self.url, **options)
         except ImportError as error:
@@ -61,8 +63,6 @@ class Place:
             raise ConfigError(f"{url}: no such storage; expected s3://, gs://, file:// or a local folder") from error
         self.root = self.root.rstrip("/")
         self.is_flat = scheme in _NO_FOLDERS
-        if scheme in ("http", "https"):
-            raise ConfigError(f"{url}: {known.__name__} lists no folders; expected s3://, gs:// or file://")
 
     def listing(self) -> dict[str, Stat]:
         """Every file by its path below the folder; a file's own URL has the one name ``""``.
