@@ -224,17 +224,36 @@ def test_an_upload_that_broke_off_is_not_whole_and_continues(url, asked, monkeyp
 
 
 def test_a_stop_after_the_last_word_is_only_tidied(url, asked, monkeypatch):
-    def stopped(*arguments, **options):
+    real = Place.remove
+
+    def stopped(place, file):
+        real(place, file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Place, "remove", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            send(url)
+    asked.clear()
+    assert send(url, never).stdout == "made\n"
+    assert asked == []
+    assert there(url) == FILES
+    assert not storage.cached(url).parent.exists()
+
+
+def test_a_stop_while_the_local_copy_is_removed_harms_nothing(url, monkeypatch):
+    def stopped(folder):
+        (folder / "set/Videos/a.avi").unlink()
+        (folder / "set/FileList.csv").write_text("half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
         broken.setattr("echosyn.storage.upload.shutil.rmtree", stopped)
         with pytest.raises(KeyboardInterrupt):
             send(url)
-    asked.clear()
-    assert send(url, never).stdout == "made\n"
-    assert asked == []
-    assert not storage.cached(url).parent.exists()
+    with pytest.raises(DataError, match="exists already"):
+        send(url, never)
+    assert on_disk(storage.local(url)) == there(url) == FILES
 
 
 def test_a_finished_folder_of_another_call_is_not_thrown_away(url, monkeypatch):

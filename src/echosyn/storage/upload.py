@@ -72,6 +72,7 @@ def output(
                 work.finished = finished
                 _write(entry, work)
             _send(place, work, target, progress)
+            (entry / WORK).unlink()  # first: half a copy without it is only something to tidy
             shutil.rmtree(entry)
             return work.finished
 
@@ -93,6 +94,8 @@ def _claimed(place: Place, target: Path, call: Mapping[str, object]) -> Work:
             f"again, or remove {entry}"
         )
     work = left if left and is_old else new
+    if not is_old:
+        (entry / SENT).unlink(missing_ok=True)
     _refuse_others(place, work, place.listing(), Journal(entry / SENT))
     if work.finished is None and target.exists():
         _take_up(target, target.with_name(target.name + ".partial")) if is_old else _remove(target)
