@@ -12,9 +12,10 @@ import typer
 from echosyn import __version__
 from echosyn.apps.cli.console import Console, show
 from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
+from echosyn.apps.cli.remote import Program
 from echosyn.errors import ConfigError
 
-app = typer.Typer(
+app = Program(
     name="echosyn",
     help="A folder of echo videos in, a synthetic dataset out, with proof.",
     no_args_is_help=True,

@@ -8,10 +8,11 @@ import typer
 
 from echosyn.apps.cli.commands import Json, Quiet, app
 from echosyn.apps.cli.console import Console, show
+from echosyn.apps.cli.remote import Program
 
 __all__ = ["app"]
 
-weights_app = typer.Typer(
+weights_app = Program(
     help="Weights that others publish: list, fetch, verify, import.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(weights_app, name="weights")

@@ -180,7 +180,7 @@ def share(search: Search, num: int, *, screened: bool) -> Found:
         if further <= end:
             return Found([n for n in search.good() if n < end], end)
         failed = sum(n < end for n in search.made) - good
-        _give_up(search, max(BLOCK, num // search.shard.count), failed)
+        _give_up(search, max(BLOCK, good), failed)
         if end >= num * MAX_CANDIDATES_PER_VIDEO:
             raise DataError(_too_few(good, len(own), max(1, num // search.shard.count), None))
         end = further
