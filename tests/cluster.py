@@ -1,0 +1,133 @@
+"""A Ray cluster of several nodes on this machine, beside whatever else runs here: own ports, own folder, own processes."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src"
+
+
+@dataclass(eq=False)
+class Node:
+    """``ray start --block`` and all that it began."""
+
+    launcher: subprocess.Popen[bytes]
+    log: Path
+    known: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this node that runs now, workers too."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in [psutil.Process(self.launcher.pid), *psutil.Process(self.launcher.pid).children(recursive=True)]:
+                self.known[process.pid] = process
+        return [process for process in self.known.values() if process.is_running()]
+
+    @property
+    def joined(self) -> bool:
+        assert self.launcher.poll() is None, self.log.read_text()
+        return "Ray runtime started" in self.log.read_text()
+
+    def kill(self) -> None:
+        """As if its plug were pulled: nothing of it says goodbye."""
+        killed = self.processes()
+        for process in killed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(killed, timeout=10)
+        self.launcher.wait(10)
+
+    def actors(self) -> list[psutil.Process]:
+        """Its processes that are actors at work, or that wait for work."""
+        return [process for process in self.processes() if _name(process).startswith("ray::")]
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+@dataclass(eq=False)
+class Cluster:
+    """Nodes of this machine; the first is the head."""
+
+    folder: Path
+    port: int
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, cpus: int = 1) -> Node:
+        """Begin a node, and do not wait for it."""
+        if self.nodes:
+            role = [f"--address={self.address}"]
+        else:
+            role = ["--head", f"--port={self.port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
+            role += [f"--ray-client-server-port={free_port()}"]
+        role += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", "--include-log-monitor=false"]
+        role += ["--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+        name = f"node{len(self.nodes)}"
+        path = os.pathsep.join([str(SOURCE), str(TESTS)])
+        with (self.folder / f"{name}.log").open("wb") as log:
+            launcher = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *role],
+                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.nodes.append(Node(launcher, self.folder / f"{name}.log"))
+        return self.nodes[-1]
+
+    def join(self, cpus: int = 1) -> Node:
+        """Begin a node; it is in when this returns."""
+        node = self.start(cpus)
+        until(lambda: node.joined, node.log.read_text)
+        return node
+
+    def stop(self) -> None:
+        """End every process of every node."""
+        for node in reversed(self.nodes):
+            node.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def cluster(nodes: int = 2) -> Iterator[Cluster]:
+    """A cluster of nodes with a CPU each, as long as it is needed."""
+    made = Cluster(Path(tempfile.mkdtemp(prefix="r", dir="/tmp")), free_port())  # sockets have paths of at most 107 bytes
+    try:
+        for _ in range(nodes):
+            made.join()
+        yield made
+    finally:
+        made.stop()
+
+
+def until(is_so: Callable[[], bool], said: Callable[[], str] = str, patience_s: float = 60) -> None:
+    """Wait for something that happens by itself."""
+    end = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < end, f"nothing happened for {patience_s} s: {said()}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
