@@ -1,7 +1,10 @@
 """A Ray cluster of several nodes on this machine, beside whatever else runs here: own ports, own folder, own processes."""
 
+import atexit
 import contextlib
+import functools
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -84,7 +87,7 @@ class Cluster:
         with (self.folder / f"{name}.log").open("wb") as log:
             launcher = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *role],
-                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                env=os.environ | authenticated() | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -116,6 +119,20 @@ def cluster(nodes: int = 2) -> Iterator[Cluster]:
         yield made
     finally:
         made.stop()
+
+
+@functools.cache
+def authenticated() -> dict[str, str]:
+    """Let this process and the nodes that it starts have a token of their own, whatever the user has at home."""
+    folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "token").write_text(secrets.token_hex(32))
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    os.environ.update(own)
+    return own
+
+
+authenticated()  # before anything imports ray, which reads it once
 
 
 def until(is_so: Callable[[], bool], said: Callable[[], str] = str, patience_s: float = 60) -> None:

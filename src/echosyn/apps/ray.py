@@ -6,12 +6,16 @@ The only place, with `ray_train`, that knows Ray (``pip install 'echosyn[ray]'``
 import logging
 import math
 import os
+import secrets
 import socket
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from tempfile import TemporaryDirectory
+from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
 from echosyn import extras
@@ -24,6 +28,9 @@ OBJECT_STORE_BYTES = 200_000_000
 """Shared memory of a cluster of this machine alone. Items and results are small, large things are files."""
 ANSWER_S = 3.0
 """How long the head of a cluster may take to answer a call."""
+
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""Ray reports nothing to its makers and says nothing on the terminal."""
 
 
 class ClusterError(EchosynError):
@@ -51,6 +58,7 @@ class Ray:
     cpus: float = 1.0
     gpus: float = 0.0
     folder: Path | None = None
+    _leaving: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -59,29 +67,20 @@ class Ray:
             raise ConfigError(f"{self.cpus:g} CPUs and {self.gpus:g} GPUs a worker: expected more than 0, and at least 0")
 
     def __enter__(self) -> "Ray":
-        ray = extras.require("ray", extra="ray")
-        _quiet()
-        settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if self.address == "local":
-            settings |= {"num_cpus": max(cores(), math.ceil(self.cpus)), "include_dashboard": False}
-            settings |= {"object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": self.folder and str(self.folder.resolve())}
-        elif self.address != "auto":
-            self._reachable(self.address)
-        try:
-            ray.init(address=self.address, **settings)
-        except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
-            raise ClusterError(f"--ray {self.address}: no cluster there ({_first_line(error)}); start one: ray start --head") from error
-        try:
-            self._has_room()
-        except BaseException:
-            ray.shutdown()
-            raise
+        with ExitStack() as stack:
+            if self.address == "local":
+                stack.enter_context(_own_token())
+            for name, value in QUIET.items():
+                os.environ.setdefault(name, value)
+            ray = extras.require("ray", extra="ray")
+            stack.callback(ray.shutdown)
+            self._join(ray)
+            self._has_room(ray)
+            self._leaving.push(stack.pop_all())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        import ray
-
-        ray.shutdown()
+        self._leaving.close()
 
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
         """See `Executor`."""
@@ -105,20 +104,47 @@ class Ray:
         nodes = [node["Resources"].get(kind, 0) for node in ray.nodes() if node["Alive"]]
         return sum(int(has / need + 1e-6) for has in nodes)
 
-    def _has_room(self) -> None:
-        import ray
+    def _join(self, ray: ModuleType) -> None:
+        settings: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False}
+        if self.address == "local":
+            settings |= {"num_cpus": max(cores(), math.ceil(self.cpus)), "include_dashboard": False}
+            settings |= {"object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": self.folder and str(self.folder.resolve())}
+        elif self.address != "auto" and not answers(self.address):
+            raise ClusterError(f"--ray {self.address}: nobody answers; expected local, auto or host:port of a head node")
+        try:
+            ray.init(address=self.address, **settings)
+        except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
+            if "AuthToken" not in "".join(traceback.format_exception(error)):
+                reason = str(error).strip().partition("\n")[0]
+                raise ClusterError(f"--ray {self.address}: cannot join ({reason}); a cluster begins with ray start") from error
+            cure = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH as on its nodes"
+            raise ClusterError(f"--ray {self.address}: the cluster asks for a token: {cure}") from error
 
+    def _has_room(self, ray: ModuleType) -> None:
         for on_gpu in (False, True)[: 1 + (self.gpus > 0)]:
             (kind, need), *_ = self.needs(on_gpu).items()
             if not self.room(on_gpu):
-                has = ray.cluster_resources().get(kind, 0)
-                raise ClusterError(
-                    f"--ray {self.address}: the cluster has {has:g} {kind}s, {need:g} asked for per worker, on one node"
-                )
+                has = f"{ray.cluster_resources().get(kind, 0):g} {kind}s, {need:g} asked for per worker"
+                raise ClusterError(f"--ray {self.address}: the cluster has {has}; a worker needs them on one node")
 
-    def _reachable(self, address: str) -> None:
-        if not answers(address):
-            raise ClusterError(f"--ray {address}: nobody answers there; expected local, auto or host:port of a head node")
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """Only who has a token may use a cluster; without this Ray leaves one at home, and later clusters there ask for it."""
+    if any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "token"
+        path.touch(0o600)
+        path.write_text(secrets.token_hex(32))
+        own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name in own:
+                os.environ.pop(name, None)
 
 
 def answers(address: str) -> bool:
@@ -134,13 +160,3 @@ def answers(address: str) -> bool:
 def import_paths(address: str) -> list[str]:
     """Where workers of this machine find what this process finds; other machines have paths of their own."""
     return [path for path in sys.path if path] if address == "local" else []
-
-
-def _quiet() -> None:
-    """Ray reports nothing to its makers and says nothing on the terminal."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
