@@ -2,10 +2,12 @@
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +34,10 @@ class Node:
     def processes(self) -> list[psutil.Process]:
         """Every process of this node that runs now, workers too."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            for process in [psutil.Process(self.launcher.pid), *psutil.Process(self.launcher.pid).children(recursive=True)]:
+            for process in [
+                psutil.Process(self.launcher.pid),
+                *psutil.Process(self.launcher.pid).children(recursive=True),
+            ]:
                 self.known[process.pid] = process
         return [process for process in self.known.values() if process.is_running()]
 
@@ -50,15 +55,12 @@ class Node:
         psutil.wait_procs(killed, timeout=10)
         self.launcher.wait(10)
 
-    def actors(self) -> list[psutil.Process]:
-        """Its processes that are actors at work, or that wait for work."""
-        return [process for process in self.processes() if _name(process).startswith("ray::")]
 
-
-def _name(process: psutil.Process) -> str:
+def is_actor(process: psutil.Process) -> bool:
+    """Whether it is an actor of `echosyn.apps.ray`, at work or waiting for it."""
     with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
+        return bool(process.cmdline()) and process.cmdline()[0].startswith("ray::Worker")
+    return False
 
 
 @dataclass(eq=False)
@@ -92,6 +94,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self.nodes.append(Node(launcher, self.folder / f"{name}.log"))
         return self.nodes[-1]
@@ -102,17 +105,20 @@ class Cluster:
         until(lambda: node.joined, node.log.read_text)
         return node
 
+    def actors(self) -> list[psutil.Process]:
+        return [process for node in self.nodes for process in node.processes() if is_actor(process)]
+
     def stop(self) -> None:
         """End every process of every node."""
         for node in reversed(self.nodes):
             node.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 @contextlib.contextmanager
 def cluster(nodes: int = 2) -> Iterator[Cluster]:
     """A cluster of nodes with a CPU each, as long as it is needed."""
-    made = Cluster(Path(tempfile.mkdtemp(prefix="r", dir="/tmp")), free_port())  # sockets have paths of at most 107 bytes
+    made = Cluster(short_folder(), free_port())
     try:
         for _ in range(nodes):
             made.join()
@@ -121,18 +127,21 @@ def cluster(nodes: int = 2) -> Iterator[Cluster]:
         made.stop()
 
 
+def _end_with_parent() -> None:
+    """Linux sends SIGTERM when the parent ends in whatever way; ``ray start`` then ends all that it began."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 @functools.cache
 def authenticated() -> dict[str, str]:
     """Let this process and the nodes that it starts have a token of their own, whatever the user has at home."""
-    folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = short_folder()
+    atexit.register(remove, folder)
     (folder / "token").write_text(secrets.token_hex(32))
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     os.environ.update(own)
     return own
-
-
-authenticated()  # before anything imports ray, which reads it once
 
 
 def until(is_so: Callable[[], bool], said: Callable[[], str] = str, patience_s: float = 60) -> None:
@@ -143,8 +152,20 @@ def until(is_so: Callable[[], bool], said: Callable[[], str] = str, patience_s: 
         time.sleep(0.05)
 
 
+def short_folder() -> Path:
+    """For sockets, whose paths have at most 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+authenticated()  # before anything imports ray, which reads it once

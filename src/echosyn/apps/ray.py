@@ -29,8 +29,8 @@ OBJECT_STORE_BYTES = 200_000_000
 ANSWER_S = 3.0
 """How long the head of a cluster may take to answer a call."""
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Ray reports nothing to its makers and says nothing on the terminal."""
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+"""Ray reports nothing to its makers; an actor without GPUs sees none."""
 
 
 class ClusterError(EchosynError):
@@ -64,7 +64,9 @@ class Ray:
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: expected at least 1")
         if not self.cpus > 0 or self.gpus < 0:
-            raise ConfigError(f"{self.cpus:g} CPUs and {self.gpus:g} GPUs a worker: expected more than 0, and at least 0")
+            raise ConfigError(
+                f"{self.cpus:g} CPUs and {self.gpus:g} GPUs a worker: expected more than 0, and at least 0"
+            )
 
     def __enter__(self) -> "Ray":
         with ExitStack() as stack:
@@ -73,13 +75,16 @@ class Ray:
             for name, value in QUIET.items():
                 os.environ.setdefault(name, value)
             ray = extras.require("ray", extra="ray")
+            _silence()
             stack.callback(ray.shutdown)
             self._join(ray)
             self._has_room(ray)
             self._leaving.push(stack.pop_all())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._leaving.close()
 
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
@@ -108,15 +113,22 @@ class Ray:
         settings: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False}
         if self.address == "local":
             settings |= {"num_cpus": max(cores(), math.ceil(self.cpus)), "include_dashboard": False}
-            settings |= {"object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": self.folder and str(self.folder.resolve())}
+            settings |= {
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": self.folder and str(self.folder.resolve()),
+            }
         elif self.address != "auto" and not answers(self.address):
-            raise ClusterError(f"--ray {self.address}: nobody answers; expected local, auto or host:port of a head node")
+            raise ClusterError(
+                f"--ray {self.address}: nobody answers; expected local, auto or host:port of a head node"
+            )
         try:
             ray.init(address=self.address, **settings)
         except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
             if "AuthToken" not in "".join(traceback.format_exception(error)):
                 reason = str(error).strip().partition("\n")[0]
-                raise ClusterError(f"--ray {self.address}: cannot join ({reason}); a cluster begins with ray start") from error
+                raise ClusterError(
+                    f"--ray {self.address}: cannot join ({reason}); a cluster begins with ray start"
+                ) from error
             cure = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH as on its nodes"
             raise ClusterError(f"--ray {self.address}: the cluster asks for a token: {cure}") from error
 
@@ -145,6 +157,14 @@ def _own_token() -> Iterator[None]:
         finally:
             for name in own:
                 os.environ.pop(name, None)
+
+
+def _silence() -> None:
+    """Ray tells of workers and nodes that died on stdout, where the result belongs, and has no setting for it."""
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def answers(address: str) -> bool:

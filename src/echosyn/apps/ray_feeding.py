@@ -1,6 +1,7 @@
 """Give items to actors as they become free, and again to others if their actor dies."""
 
 import itertools
+import math
 import pickle
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from echosyn.pipeline.executing import Lost, Work
 
 TRIES = 3
 """How often an item is given to a worker that then dies while its node lives on."""
+OUTAGES = 10
+"""How often it is given to one whose node then dies or is not heard of, which may be the item's fault but rarely is."""
 TICK_S = 1.0
 """How often nodes are counted when nothing else happens."""
 PATIENCE_S = 15.0
@@ -33,6 +36,7 @@ class _Task:
     value: Any
     step: int = 0
     deaths: int = 0
+    outages: int = 0
 
 
 @dataclass(eq=False)
@@ -43,6 +47,34 @@ class _Actor:
     on_gpu: bool
     node: str = ""
     task: _Task | None = None
+
+
+@dataclass
+class _Patience:
+    """How long something may go wrong before it is an error."""
+
+    limit_s: float
+    problem: str
+    _since: float | None = None
+
+    def check(self, well: bool) -> None:
+        now = time.monotonic()
+        self._since = None if well else self._since or now
+        if self._since is not None and now - self._since > self.limit_s:
+            raise ClusterError(f"{self.problem}: run the same command again when the cluster is back, to continue")
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Ray waits a minute for a silent head and then ends this process: so nothing is asked of one that is silent."""
+
+    address: str
+    patience: _Patience
+
+    def reached(self) -> bool:
+        well = answers(self.address)
+        self.patience.check(well)
+        return well
 
 
 class Feeding:
@@ -67,18 +99,22 @@ class Feeding:
         self._stillborn = 0
         self._kinds = sorted({on_gpu for on_gpu, _ in self._steps})
         self._most = dict.fromkeys(self._kinds, 0)
-        self._head = ray.get_runtime_context().gcs_address
-        now = time.monotonic()
-        self._counted = self._heard = self._had_room = now - 2 * TICK_S
+        self._head = _Head(
+            ray.get_runtime_context().gcs_address, _Patience(PATIENCE_S, f"--ray {cluster.address}: the head is gone")
+        )
+        self._room = _Patience(ROOM_S, f"--ray {cluster.address}: no node is left that could do the work")
+        self._counted = -math.inf
         self._class = ray.remote(worker())
 
     def results(self) -> Iterator[tuple[Any, Any]]:
         """Every item with its result, or the first mistake."""
         done: list[tuple[Any, Any]] = []
         while True:
-            self._count_nodes()
+            reached = self._look_around()
             self._take()
-            self._grow()
+            if reached:
+                self._grow()
+                self._shrink()
             self._give()
             for item, result in done:
                 if isinstance(result, _Mistake):
@@ -90,27 +126,19 @@ class Feeding:
 
     def stop(self) -> None:
         """End the actors."""
-        for actor in self._actors:
-            ray.kill(actor.handle)
-        self._actors.clear()
+        for actor in list(self._actors):
+            self._end(actor)
 
-    def _count_nodes(self) -> None:
-        now = time.monotonic()
-        if now - self._counted < TICK_S:
-            return
-        self._counted = now
-        if not answers(self._head):
-            if now - self._heard > PATIENCE_S:
-                raise ClusterError(f"the cluster at {self._head} is gone: run the same command again to continue")
-            return
-        self._heard = now
-        self._most = {on_gpu: self._cluster.room(on_gpu) for on_gpu in self._kinds}
-        if all(self._most.values()):
-            self._had_room = now
-        elif now - self._had_room > ROOM_S:
-            raise ClusterError("the nodes of the cluster that could work are gone: run the same command again to continue")
-        if self._cluster.workers:
-            self._most = dict.fromkeys(self._kinds, self._cluster.workers)
+    def _look_around(self) -> bool:
+        """Whether the head can be asked for actors; how many there can be is counted now and then."""
+        reached = self._head.reached()
+        if reached and time.monotonic() - self._counted > TICK_S:
+            self._counted = time.monotonic()
+            self._most = {on_gpu: self._cluster.room(on_gpu) for on_gpu in self._kinds}
+            self._room.check(all(self._most.values()))
+            if self._cluster.workers:
+                self._most = dict.fromkeys(self._kinds, self._cluster.workers)
+        return reached
 
     def _take(self) -> None:
         """As many items as there can be workers, and one more of each kind."""
@@ -123,15 +151,20 @@ class Feeding:
                 self._no_more = True
 
     def _grow(self) -> None:
-        """One more actor of a kind for each item that waits for one; none stays for which there will be no item."""
+        """One more actor of a kind for each item that waits for one."""
         for on_gpu in self._kinds:
             own = [actor for actor in self._actors if actor.on_gpu == on_gpu]
             free = sum(actor.task is None for actor in own)
             wanted = sum(self._steps[task.step][0] == on_gpu for task in self._waiting)
             for _ in range(min(wanted - free, self._most[on_gpu] - len(own))):
                 self._begin(on_gpu)
-            spare = len(own) - max(self._tasks, 1)
-            for actor in [actor for actor in self._idle if actor.on_gpu == on_gpu][: max(spare, 0) if self._no_more else 0]:
+
+    def _shrink(self) -> None:
+        """No actor stays for which there will be no item."""
+        for on_gpu in self._kinds if self._no_more else []:
+            idle = [actor for actor in self._idle if actor.on_gpu == on_gpu]
+            busy = sum(actor.task is not None and actor.on_gpu == on_gpu for actor in self._actors)
+            for actor in idle[max(self._tasks - busy, 0) :]:
                 self._end(actor)
 
     def _begin(self, on_gpu: bool) -> None:
@@ -146,7 +179,8 @@ class Feeding:
         self._actors.remove(actor)
         if actor in self._idle:
             self._idle.remove(actor)
-        ray.kill(actor.handle)
+        if answers(self._head.address):
+            ray.kill(actor.handle)
 
     def _give(self) -> None:
         """To each idle actor the item that has come farthest."""
@@ -189,19 +223,20 @@ class Feeding:
     def _died(self, actor: _Actor, task: _Task | None, error: Exception) -> Iterator[tuple[Any, Any]]:
         """Another actor takes its place. A node that dies is not the item's fault."""
         self._end(actor)
-        innocent = _node_died(error)
+        outage = _is_outage(error)
         if task is None:
-            self._stillborn += not innocent
+            self._stillborn += not outage
             if self._stillborn >= TRIES:
                 reason = str(error).strip().splitlines()[-1].strip()
                 raise ClusterError(f"{self._stillborn} workers died as they began; the last: {reason}") from error
             return
-        task.deaths += not innocent
-        if task.deaths < TRIES:
+        task.deaths += not outage
+        task.outages += outage
+        if task.deaths < TRIES and task.outages < OUTAGES:
             self._waiting.appendleft(task)
             return
         self._tasks -= 1
-        yield task.item, Lost(task.deaths)
+        yield task.item, Lost(task.deaths + task.outages)
 
 
 @dataclass(frozen=True)
@@ -217,5 +252,6 @@ def _mistake(kind: str, content: Any) -> _Mistake:
     return _Mistake(ClusterError(content) if kind == "alien" else RuntimeError(f"in a worker:\n{content}"))
 
 
-def _node_died(error: Exception) -> bool:
-    return "node has died" in str(error) or "node was" in str(error)
+def _is_outage(error: Exception) -> bool:
+    """Whether more than a process died. Ray knows: a node that lives on reports what became of its processes."""
+    return isinstance(error, ray.exceptions.ActorUnavailableError) or "node has died" in str(error)

@@ -1,0 +1,240 @@
+"""A Ray cluster does the work: as any executor does, and with workers and nodes that die, join late or are all gone."""
+
+import errno
+import importlib.util
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("needs echosyn[ray]", allow_module_level=True)
+
+import cluster as clusters
+import working
+from cluster import Cluster, cluster, until
+from echosyn import __version__
+from echosyn.apps.ray import ClusterError, Ray
+from echosyn.apps.ray_worker import worker
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.executing import Executor, Lost
+from faults import Poisoned, kill_an_actor, kill_node
+from laws import LAWS
+
+SMOKE = """
+import json, sys
+from pathlib import Path
+import working
+from echosyn.apps.ray import Ray
+from faults import Poisoned
+with Ray("local", workers=2, folder=Path(sys.argv[1])) as executor:
+    poisoned = Poisoned(executor, [3], Path(sys.argv[2]), times=1)
+    print(json.dumps(dict(poisoned.map([working.Add(1), working.Add(10)], range(8)))))
+"""
+
+
+def alone(script: str, *arguments: object, home: Path) -> "subprocess.Popen[str]":
+    """A Python process that knows nothing of the tokens of this one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    path = os.pathsep.join([str(clusters.SOURCE), str(clusters.TESTS)])
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env=environment | {"HOME": str(home), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def named(text: str) -> list[psutil.Process]:
+    """Processes with this in their command."""
+    return [p for p in psutil.process_iter(["cmdline"]) if text in " ".join(p.info["cmdline"] or [])]
+
+
+def test_a_local_cluster_works_outlives_a_worker_says_nothing_and_leaves_nothing(
+    tmp_path: Path, short_folder: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "marks").mkdir()
+    process = alone(SMOKE, short_folder, tmp_path / "marks", home=tmp_path / "home")
+    said, complained = process.communicate(timeout=180)
+    assert process.returncode == 0, complained
+    assert sorted(json.loads(said).items()) == [(str(i), i + 11) for i in range(8)], "and nothing else on stdout"
+    assert complained == ""
+    assert len(list((tmp_path / "marks").iterdir())) == 1
+    assert list((tmp_path / "home").iterdir()) == []
+    assert named(str(short_folder)) == []
+
+
+@pytest.fixture
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = clusters.short_folder()
+    yield made
+    clusters.remove(made)
+
+
+def test_a_worker_of_another_version_is_named() -> None:
+    kind, message = worker()().begin("0.0.0", [], pickle.dumps({}), True)
+    assert kind == "alien"
+    assert f"has echosyn {__version__}, expected 0.0.0: install it there" in message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(DataError("odd"), "mistake"), (OSError(errno.ENOSPC, "full"), "mistake"), (ValueError("a bug"), "fault")],
+)
+def test_what_a_work_raises_travels_as_a_value(error: Exception, kind: str) -> None:
+    made = worker()()
+    assert made.begin(__version__, [], pickle.dumps({0: [working.Raising(error)]}), True)[0] == "result"
+    found, content = made.do(0, pickle.dumps(1))
+    assert found == kind
+    if kind == "mistake":
+        assert repr(pickle.loads(content)) == repr(error)
+    else:
+        assert "ValueError: a bug" in content
+
+
+def test_what_cannot_be_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="--workers 0: expected at least 1"):
+        Ray("local", workers=0)
+    with pytest.raises(ConfigError, match="expected more than 0"):
+        Ray("local", cpus=0)
+
+
+def test_nobody_there_is_said_at_once() -> None:
+    with pytest.raises(ClusterError, match=r"--ray 127\.0\.0\.1:1: nobody answers; expected local, auto or host:port"):
+        Ray("127.0.0.1:1").__enter__()
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Ray]:
+    with Ray("local", workers=2) as entered:
+        yield entered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_law(law: Callable[[Executor], None], local: Ray) -> None:
+    law(local)
+
+
+@pytest.mark.slow
+def test_an_item_at_which_workers_die_is_lost_and_no_other(local: Ray, tmp_path: Path) -> None:
+    found = dict(local.map([working.Dying(3, tmp_path)], range(7)))
+    assert found == {i: Lost(3) if i == 3 else i for i in range(7)}
+    assert len(list(tmp_path.iterdir())) == 3, "it was tried three times, and not for ever"
+
+
+@pytest.mark.slow
+def test_a_result_that_died_on_its_way_is_made_again(local: Ray, tmp_path: Path) -> None:
+    poisoned = Poisoned(local, [0, 4], tmp_path, times=2, late=True)
+    assert sorted(poisoned.map([working.Add(1)], range(6))) == [(i, i + 1) for i in range(6)]
+    assert poisoned.deaths == 4
+
+
+@pytest.mark.slow
+def test_an_actor_killed_from_outside_costs_a_retry(local: Ray) -> None:
+    done = local.map([working.Here(0.2)], range(12))
+    found = [next(done)[0]]
+    kill_an_actor()
+    assert sorted(found + [item for item, _ in done]) == list(range(12))
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_a_bug_come_through(local: Ray) -> None:
+    with pytest.raises(OSError, match="full") as full:
+        list(local.map([working.Raising(OSError(errno.ENOSPC, "full"))], [1]))
+    assert full.value.errno == errno.ENOSPC
+    with pytest.raises(RuntimeError, match=r"in a worker:\n(.*\n)*ValueError: a bug"):
+        list(local.map([working.Raising(ValueError("a bug"))], [1]))
+
+
+@pytest.mark.slow
+def test_workers_that_die_as_they_begin_are_not_begun_for_ever(local: Ray) -> None:
+    with pytest.raises(ClusterError, match="3 workers died as they began"):
+        list(local.map([working.Stillborn()], range(5)))
+
+
+@pytest.fixture
+def two() -> Iterator[Cluster]:
+    with cluster(2) as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_work_runs_on_both_nodes_and_goes_on_when_one_is_killed(two: Cluster) -> None:
+    with Ray(two.address) as executor:
+        done = executor.map([working.Here(0.3)], range(40))
+        found = []
+        while len({node for _, node in found}) < 2:
+            found.append(next(done))
+        kill_node(two)
+        found += done
+    assert sorted(item for item, _ in found) == list(range(40))
+    assert not any(isinstance(result, Lost) for _, result in found)
+
+
+@pytest.mark.slow
+def test_a_node_that_joins_late_is_used() -> None:
+    with cluster(1) as made, Ray(made.address) as executor:
+        nodes = set()
+        done = executor.map([working.Here(0.1)], range(100_000))
+        made.start()
+        while len(nodes) < 2:
+            item, node = next(done)
+            nodes.add(node)
+            assert item < 3000, "five minutes"
+        done.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_is_one_line(two: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from echosyn.apps import ray_feeding
+
+    monkeypatch.setattr(ray_feeding, "PATIENCE_S", 3.0)
+    with Ray(two.address) as executor:
+        done = executor.map([working.Here(0.2)], range(100_000))
+        next(done)
+        two.nodes[0].kill()
+        with pytest.raises(ClusterError, match="the head is gone: run the same command again") as gone:
+            list(done)
+    assert "\n" not in str(gone.value)
+
+
+DRIVER = """
+import sys
+import working
+from echosyn.apps.ray import Ray
+with Ray(sys.argv[1]) as executor:
+    for item, node in executor.map([working.Here(0.2)], range(100000)):
+        print(item, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_actors_end_when_who_ordered_the_work_is_killed(two: Cluster, tmp_path: Path) -> None:
+    path = os.pathsep.join([str(clusters.SOURCE), str(clusters.TESTS)])
+    command = [sys.executable, "-c", DRIVER, two.address]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout
+        assert driver.stdout.readline().strip() == b"0"
+        assert two.actors()
+        driver.send_signal(signal.SIGKILL)
+    until(lambda: not two.actors())
+
+
+@pytest.mark.slow
+def test_what_the_cluster_lacks_is_said_at_once(two: Cluster) -> None:
+    with pytest.raises(ClusterError, match=r"the cluster has 0 GPUs, 1 asked for per worker"):
+        Ray(two.address, gpus=1).__enter__()
+    with pytest.raises(
+        ClusterError, match=r"the cluster has 2 CPUs, 2 asked for per worker; a worker needs them on one node"
+    ):
+        Ray(two.address, cpus=2).__enter__()
