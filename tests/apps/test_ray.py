@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,13 +18,12 @@ if importlib.util.find_spec("ray") is None:
 
 import cluster as clusters
 import working
-from cluster import Cluster, cluster, until
 from echosyn import __version__
 from echosyn.apps.ray import ClusterError, Ray
 from echosyn.apps.ray_worker import worker
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.executing import Executor, Lost
-from faults import Poisoned, kill_an_actor, kill_node
+from faults import Poisoned, kill_an_actor
 from laws import LAWS
 
 SMOKE = """
@@ -160,81 +158,3 @@ def test_a_full_disk_and_a_bug_come_through(local: Ray) -> None:
 def test_workers_that_die_as_they_begin_are_not_begun_for_ever(local: Ray) -> None:
     with pytest.raises(ClusterError, match="3 workers died as they began"):
         list(local.map([working.Stillborn()], range(5)))
-
-
-@pytest.fixture
-def two() -> Iterator[Cluster]:
-    with cluster(2) as made:
-        yield made
-
-
-@pytest.mark.slow
-def test_work_runs_on_both_nodes_and_goes_on_when_one_is_killed(two: Cluster) -> None:
-    with Ray(two.address) as executor:
-        done = executor.map([working.Here(0.3)], range(40))
-        found = []
-        while len({node for _, node in found}) < 2:
-            found.append(next(done))
-        kill_node(two)
-        found += done
-    assert sorted(item for item, _ in found) == list(range(40))
-    assert not any(isinstance(result, Lost) for _, result in found)
-
-
-@pytest.mark.slow
-def test_a_node_that_joins_late_is_used() -> None:
-    with cluster(1) as made, Ray(made.address) as executor:
-        nodes = set()
-        done = executor.map([working.Here(0.1)], range(100_000))
-        made.start()
-        while len(nodes) < 2:
-            item, node = next(done)
-            nodes.add(node)
-            assert item < 3000, "five minutes"
-        done.close()  # type: ignore[attr-defined]
-
-
-@pytest.mark.slow
-def test_a_cluster_that_is_gone_is_one_line(two: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from echosyn.apps import ray_feeding
-
-    monkeypatch.setattr(ray_feeding, "PATIENCE_S", 3.0)
-    with Ray(two.address) as executor:
-        done = executor.map([working.Here(0.2)], range(100_000))
-        next(done)
-        two.nodes[0].kill()
-        with pytest.raises(ClusterError, match="the head is gone: run the same command again") as gone:
-            list(done)
-    assert "\n" not in str(gone.value)
-
-
-DRIVER = """
-import sys
-import working
-from echosyn.apps.ray import Ray
-with Ray(sys.argv[1]) as executor:
-    for item, node in executor.map([working.Here(0.2)], range(100000)):
-        print(item, flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_actors_end_when_who_ordered_the_work_is_killed(two: Cluster, tmp_path: Path) -> None:
-    path = os.pathsep.join([str(clusters.SOURCE), str(clusters.TESTS)])
-    command = [sys.executable, "-c", DRIVER, two.address]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE) as driver:
-        assert driver.stdout
-        assert driver.stdout.readline().strip() == b"0"
-        assert two.actors()
-        driver.send_signal(signal.SIGKILL)
-    until(lambda: not two.actors())
-
-
-@pytest.mark.slow
-def test_what_the_cluster_lacks_is_said_at_once(two: Cluster) -> None:
-    with pytest.raises(ClusterError, match=r"the cluster has 0 GPUs, 1 asked for per worker"):
-        Ray(two.address, gpus=1).__enter__()
-    with pytest.raises(
-        ClusterError, match=r"the cluster has 2 CPUs, 2 asked for per worker; a worker needs them on one node"
-    ):
-        Ray(two.address, cpus=2).__enter__()

@@ -75,6 +75,7 @@ class Ray:
             for name, value in QUIET.items():
                 os.environ.setdefault(name, value)
             ray = extras.require("ray", extra="ray")
+            assert not ray.is_initialized(), "one cluster at a time"
             _silence()
             stack.callback(ray.shutdown)
             self._join(ray)
