@@ -26,6 +26,7 @@ class Second:
     device: str = "cpu"
 
     def start(self) -> Callable[[int], bytes]:
+        """See `echosyn.pipeline.executing.Work`."""
         from echosyn import rng
 
         def run(item: int) -> bytes:

@@ -75,7 +75,7 @@ class Cluster:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def start(self, cpus: int = 1) -> Node:
+    def start(self, cpus: int = 1, gpus: int = 0) -> Node:
         """Begin a node, and do not wait for it."""
         if self.nodes:
             role = [f"--address={self.address}"]
@@ -83,7 +83,12 @@ class Cluster:
             role = ["--head", f"--port={self.port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
             role += [f"--ray-client-server-port={free_port()}"]
         role += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", "--include-log-monitor=false"]
-        role += ["--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+        role += [
+            "--node-ip-address=127.0.0.1",
+            f"--num-cpus={cpus}",
+            f"--num-gpus={gpus}",
+            "--object-store-memory=100000000",
+        ]
         name = f"node{len(self.nodes)}"
         path = os.pathsep.join([str(SOURCE), str(TESTS)])
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -99,9 +104,9 @@ class Cluster:
         self.nodes.append(Node(launcher, self.folder / f"{name}.log"))
         return self.nodes[-1]
 
-    def join(self, cpus: int = 1) -> Node:
+    def join(self, cpus: int = 1, gpus: int = 0) -> Node:
         """Begin a node; it is in when this returns."""
-        node = self.start(cpus)
+        node = self.start(cpus, gpus)
         until(lambda: node.joined, node.log.read_text)
         return node
 
@@ -116,12 +121,12 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(nodes: int = 2) -> Iterator[Cluster]:
-    """A cluster of nodes with a CPU each, as long as it is needed."""
+def cluster(nodes: int = 2, gpus: int = 0) -> Iterator[Cluster]:
+    """A cluster of nodes with a CPU each, and GPUs that they only pretend to have, as long as it is needed."""
     made = Cluster(short_folder(), free_port())
     try:
         for _ in range(nodes):
-            made.join()
+            made.join(gpus=gpus)
         yield made
     finally:
         made.stop()

@@ -72,6 +72,22 @@ class Here:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """Takes its time and adds to a list of ``(process, begun, done)``."""
+
+    seconds: float
+    device: str = "cpu"
+
+    def start(self) -> Callable[[list[tuple[int, float, float]]], list[tuple[int, float, float]]]:
+        def run(item: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+            begun = time.monotonic()
+            time.sleep(self.seconds)
+            return [*item, (os.getpid(), begun, time.monotonic())]
+
+        return run
+
+
+@dataclass(frozen=True)
 class Raising:
     """Raises what it was made with."""
 

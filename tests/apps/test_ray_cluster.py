@@ -96,3 +96,16 @@ def test_what_the_cluster_lacks_is_said_at_once(two: Cluster) -> None:
         ClusterError, match=r"the cluster has 2 CPUs, 2 asked for per worker; a worker needs them on one node"
     ):
         Ray(two.address, cpus=2).__enter__()
+
+
+@pytest.mark.slow
+def test_a_cpu_and_a_gpu_work_at_the_same_time_and_one_cpu_is_enough_for_both_ends() -> None:
+    works = [working.Timed(0.2), working.Timed(0.4, "cuda"), working.Timed(0.1)]
+    with cluster(1, gpus=1) as made, Ray(made.address, gpus=1) as executor:
+        found = [result for _, result in executor.map(works, [[] for _ in range(8)])]
+    assert {len(result) for result in found} == {3}
+    first, second, third = ({result[i][0] for result in found} for i in range(3))
+    assert len(first) == len(second) == 1, "an actor each"
+    assert first == third != second
+    on_gpu = [result[1] for result in found]
+    assert any(a < done and begun < b for _, begun, done in on_gpu for result in found for _, a, b in result[::2])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray import cloudpickle
 
 from echosyn import __version__
 from echosyn.apps.ray import ClusterError, Ray, answers, import_paths
@@ -173,7 +174,7 @@ class Feeding:
         self._actors.append(actor)
         steps = {number: works for number, (kind, works) in enumerate(self._steps) if kind == on_gpu}
         paths = import_paths(self._cluster.address)
-        self._calls[actor.handle.begin.remote(__version__, paths, pickle.dumps(steps), on_gpu)] = actor
+        self._calls[actor.handle.begin.remote(__version__, paths, cloudpickle.dumps(steps), on_gpu)] = actor
 
     def _end(self, actor: _Actor) -> None:
         self._actors.remove(actor)
@@ -190,7 +191,7 @@ class Feeding:
                 actor.task = max(fit, key=lambda task: task.step)
                 self._waiting.remove(actor.task)
                 self._idle.remove(actor)
-                self._calls[actor.handle.do.remote(actor.task.step, pickle.dumps(actor.task.value))] = actor
+                self._calls[actor.handle.do.remote(actor.task.step, cloudpickle.dumps(actor.task.value))] = actor
 
     def _settled(self) -> Iterator[tuple[Any, Any]]:
         """What became of the calls that are over."""
