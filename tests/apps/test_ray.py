@@ -32,9 +32,27 @@ from pathlib import Path
 import working
 from echosyn.apps.ray import Ray
 from faults import Poisoned
-with Ray("local", workers=2, folder=Path(sys.argv[1])) as executor:
+with Ray("local", workers=1, folder=Path(sys.argv[1])) as executor:
     poisoned = Poisoned(executor, [3], Path(sys.argv[2]), times=1)
     print(json.dumps(dict(poisoned.map([working.Add(1), working.Add(10)], range(8)))))
+"""
+
+
+LEFT = """
+import sys
+from pathlib import Path
+import working
+from echosyn.apps.ray import Ray
+with Ray("local", workers=1, folder=Path(sys.argv[1])) as executor:
+    unfinished = executor.map([working.Add(1)], range(1000))
+    next(unfinished)
+unfinished.close()
+import ray
+assert not ray.is_initialized()
+try:
+    ray.get(ray.put(1))
+except ray.exceptions.RaySystemError:
+    print("alone")
 """
 
 
@@ -69,6 +87,12 @@ def test_a_local_cluster_works_outlives_a_worker_says_nothing_and_leaves_nothing
     assert len(list((tmp_path / "marks").iterdir())) == 1
     assert list((tmp_path / "home").iterdir()) == []
     assert named(str(short_folder)) == []
+
+
+@pytest.mark.slow
+def test_work_that_is_given_up_after_the_cluster_was_left_joins_no_other(tmp_path: Path, short_folder: Path) -> None:
+    said, complained = alone(LEFT, short_folder, home=tmp_path).communicate(timeout=180)
+    assert said == "alone\n", complained
 
 
 @pytest.fixture

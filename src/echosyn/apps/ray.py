@@ -29,8 +29,8 @@ OBJECT_STORE_BYTES = 200_000_000
 ANSWER_S = 3.0
 """How long the head of a cluster may take to answer a call."""
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
-"""Ray reports nothing to its makers; an actor without GPUs sees none."""
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
+"""Ray reports nothing to its makers, and joins no cluster but the one it is told to: a call too late would join any it finds."""
 
 
 class ClusterError(EchosynError):
@@ -45,8 +45,8 @@ class Ray:
     `echosyn.apps.ray_feeding.TRIES` times and is then `Lost`. If this process dies its workers end.
 
     Args:
-        address: ``local`` starts a cluster on this machine that ends with it; ``auto`` or ``host:port`` joins one that this
-            machine is a node of, and whose nodes have this version of echosyn and see the same folders.
+        address: ``local`` starts a cluster on this machine that ends with it; ``host:port`` joins one that this machine is a
+            node of, ``auto`` the one that began last here; whose nodes have this version of echosyn and see the same folders.
         workers: Workers on CPUs, and on GPUs, at most; None means as many as there is room for.
         cpus: CPUs that a worker counts for; it computes with one thread, but may need a larger share of the memory.
         gpus: GPUs of a worker with work that is not for a CPU, at most 1 for each; 0 if all is done on CPUs.
@@ -72,7 +72,7 @@ class Ray:
         with ExitStack() as stack:
             if self.address == "local":
                 stack.enter_context(_own_token())
-            for name, value in QUIET.items():
+            for name, value in SETTINGS.items():
                 os.environ.setdefault(name, value)
             ray = extras.require("ray", extra="ray")
             assert not ray.is_initialized(), "one cluster at a time"

@@ -180,7 +180,7 @@ class Feeding:
         self._actors.remove(actor)
         if actor in self._idle:
             self._idle.remove(actor)
-        if answers(self._head.address):
+        if ray.is_initialized() and answers(self._head.address):
             ray.kill(actor.handle)
 
     def _give(self) -> None:
