@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,66 @@ def _even(item: int) -> int:
     if item % 2:
         raise DataError(f"{item} is odd, expected an even number")
     return item
+
+
+@dataclass(frozen=True)
+class Here:
+    """Takes its time and says on which node of a Ray cluster."""
+
+    seconds: float
+    device: str = "cpu"
+
+    def start(self) -> Callable[[object], str]:
+        import ray
+
+        node = str(ray.get_runtime_context().get_node_id())
+
+        def run(item: object) -> str:
+            time.sleep(self.seconds)
+            return node
+
+        return run
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Takes its time and adds to a list of ``(process, begun, done)``."""
+
+    seconds: float
+    device: str = "cpu"
+
+    def start(self) -> Callable[[list[tuple[int, float, float]]], list[tuple[int, float, float]]]:
+        def run(item: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+            begun = time.monotonic()
+            time.sleep(self.seconds)
+            return [*item, (os.getpid(), begun, time.monotonic())]
+
+        return run
+
+
+@dataclass(frozen=True)
+class Raising:
+    """Raises what it was made with."""
+
+    error: Exception
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], int]:
+        def run(item: int) -> int:
+            raise self.error
+
+        return run
+
+
+@dataclass(frozen=True)
+class Stillborn:
+    """Kills its process as it begins."""
+
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], int]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
 
 
 @dataclass(frozen=True)

@@ -93,10 +93,36 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
     """The largest score matrix ever made has ``QUERIES_AT_ONCE x block`` entries."""
     sizes = []
     first_best = matching._first_best
-    monkeypatch.setattr(matching, "_first_best", lambda scores: sizes.append(scores.numel()) or first_best(scores))
+
+    def counting(q, r, *others):
+        sizes.append(len(q) * len(r))
+        return first_best(q, r, *others)
+
+    monkeypatch.setattr(matching, "_first_best", counting)
     nearest(people(3000, 1, d=4), people(5000, 2, d=4), block=256)
     assert max(sizes) == 1024 * 256
     assert len(sizes) == 3 * 20
+
+
+@pytest.mark.parametrize("d", [3, 6, 128])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, grouped):
+    """Copies, scaled copies and coarse values tie in many places; the lowest row wins."""
+    draw = torch.Generator().manual_seed(d)
+    queries, references = (
+        torch.randn(n, d, generator=draw).mul(4).round() + 0.37 * torch.arange(d) for n in (300, 700)
+    )
+    references[400:500] = references[:100] * 3
+    references[500:520] = queries[:20]
+    own, theirs = ([f"p{i % 9}" for i in range(n)] for n in (300, 700))
+    groups = {"query_groups": own, "reference_groups": theirs} if grouped else {}
+    found = nearest(queries, references, block=64, **groups)
+    scores = (matching.standardized(queries) @ matching.standardized(references).T).float()
+    if grouped:
+        scores[torch.tensor([[a == b for b in theirs] for a in own])] = -torch.inf
+    best, where = scores.max(dim=1)
+    assert torch.equal(found.similarity, best.clamp(-1, 1))
+    assert torch.equal(found.index, where)
 
 
 def test_the_best_of_all_patients_is_the_nearest():

@@ -16,7 +16,8 @@ from echosyn.pipeline.executing import Executor, Lost
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, Look, VideoPrints, Views, evenly, thumbnails
-from echosyn.privacy.screening import Gallery, Judgement, Screen, screen
+from echosyn.privacy.matching import nearest
+from echosyn.privacy.screening import Gallery, Judgement, Match, Screen, screen
 
 SCALE_PATIENTS = 200
 """Training videos, evenly chosen, that set the scales of the spaces."""
@@ -145,9 +146,9 @@ class VideoScreen:
     screen: Screen
     prints: VideoPrints
 
-    def judge(self, looks: Sequence[Look], patients: Sequence[str] | None = None) -> Judgement:
-        """The verdict on videos; references of ``patients`` are skipped."""
-        return self.screen.judge([self.prints.of_query(look) for look in looks], patients)
+    def judge(self, looks: Sequence[Look], patients: Sequence[str] | None = None, match: Match = nearest) -> Judgement:
+        """The verdict on videos; references of ``patients`` are skipped, and ``match`` finds the best ones."""
+        return self.screen.judge([self.prints.of_query(look) for look in looks], patients, match)
 
 
 def video_screen(
@@ -156,6 +157,7 @@ def video_screen(
     *,
     false_rejection_rate: float = 0.05,
     seed: int = 0,
+    match: Match = nearest,
     progress: Progress = silent,
 ) -> VideoScreen:
     """The check of finished videos: every real patient of every split is a reference.
@@ -174,6 +176,11 @@ def video_screen(
         return [prints.of_query(archive.looks[i]) for i in positions], archive.patients(positions)
 
     found = screen(
-        gallery, queries(scale), queries(archive.held_out), false_rejection_rate=false_rejection_rate, seed=seed
+        gallery,
+        queries(scale),
+        queries(archive.held_out),
+        false_rejection_rate=false_rejection_rate,
+        seed=seed,
+        match=match,
     )
     return VideoScreen(found, prints)

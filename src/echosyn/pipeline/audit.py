@@ -18,6 +18,7 @@ from echosyn.pipeline.auditing.verdict import Findings
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.filtering import embed
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
+from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.models import check_same_vae, codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.release import seal
@@ -25,7 +26,8 @@ from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.privacy.attacks import linkability, singling_out
 from echosyn.privacy.canaries import DENSE
 from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
-from echosyn.privacy.screening import Judgement
+from echosyn.privacy.matching import nearest
+from echosyn.privacy.screening import Judgement, Match
 
 NUM_CANARIES = 20
 """Training videos that are disguised."""
@@ -75,18 +77,14 @@ def audit(
     files = files_of(synthetic)
     settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
-        desk = prepare(
-            real,
-            folders,
-            false_rejection_rate=false_rejection_rate,
-            seed=seed,
-            device=device,
-            executor=executor,
-            progress=progress,
-        )
+        (folder / "private").mkdir(exist_ok=True)
+        executor = executor or InProcess.of(device)
+        match = Matcher(executor, folder / "private", progress)
+        options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
+        desk = prepare(real, folders, false_rejection_rate=false_rejection_rate, progress=progress, **options)
         looks = look(files, desk, executor, progress)
         scores = desk.screen.screen.by_patient([desk.screen.prints.of_query(x) for x in looks])[1].numpy()
-        judged = desk.screen.judge(looks)
+        judged = desk.screen.judge(looks, match=match)
         found = _findings(desk, looks, judged, scores, folders, num_canaries, seed, len(quiet), progress)
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
@@ -126,6 +124,7 @@ def prepare(
     seed: int = 0,
     device: str = "auto",
     executor: Executor | None = None,
+    match: Match = nearest,
     progress: Progress = silent,
 ) -> Desk:
     """Read the real videos and calibrate the check of finished videos.
@@ -137,6 +136,7 @@ def prepare(
         seed: of the interval's bootstrap.
         device: where to compute.
         executor: who reads the videos; default this process.
+        match: finds the best matches.
         progress: told what is done.
     """
     where = devices.resolve(device)
@@ -150,7 +150,8 @@ def prepare(
     def embedding(frames: torch.Tensor) -> torch.Tensor:
         return embed(model, frames)
 
-    screen = video_screen(archive, embedding, false_rejection_rate=false_rejection_rate, seed=seed, progress=progress)
+    calibration: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "seed": seed, "match": match}
+    screen = video_screen(archive, embedding, progress=progress, **calibration)
     return Desk(real, archive, screen, encoder, embedding, where, vae)
 
 
@@ -265,7 +266,6 @@ def _write(
     private = {"too_close": [p.name for p, kept in zip(files, judged.kept.tolist(), strict=True) if not kept]}
     contract = {"videos": summary["videos"], "verdict": summary["verdict"]}
     write_json(folder / "audit.json", contract | {"public": summary, "private": private})
-    (folder / "private").mkdir(exist_ok=True)
     rows = zip(files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
     pages.write_table(
         folder / "private" / "matches.csv",

@@ -135,6 +135,7 @@ class Processes:
     def __init__(self, workers: int) -> None:
         if workers < 1:
             raise ConfigError(f"--workers {workers}: expected at least 1")
+        self.workers = workers
         self._pool = Pool(workers)
 
     def __enter__(self) -> "Processes":

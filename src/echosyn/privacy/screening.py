@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from echosyn.errors import DataError
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.matching import nearest, nearest_of_each
+from echosyn.privacy.matching import Matches, nearest, nearest_of_each
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -56,13 +57,30 @@ class Closeness:
     """Which of the space's references it is, int64 ``(n, spaces)``; -1 without a vector."""
 
 
-def closeness(items: Sequence[Views], gallery: Gallery, patients: Sequence[str] | None = None) -> Closeness:
+class Match(Protocol):
+    """`echosyn.privacy.matching.nearest`, or others that find the same."""
+
+    def __call__(
+        self,
+        queries: Tensor,
+        references: Tensor,
+        *,
+        query_groups: Sequence[str] | None = None,
+        reference_groups: Sequence[str] | None = None,
+    ) -> Matches:
+        """The best match of each query."""
+
+
+def closeness(
+    items: Sequence[Views], gallery: Gallery, patients: Sequence[str] | None = None, match: Match = nearest
+) -> Closeness:
     """The best match of each item's views in each space.
 
     Args:
         items: The views of each.
         gallery: What they are compared with.
         patients: The patient of each item; with it, references of the same patient are skipped.
+        match: Finds the best match.
 
     Raises:
         DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
@@ -73,7 +91,7 @@ def closeness(items: Sequence[Views], gallery: Gallery, patients: Sequence[str] 
         item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
         best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
         if len(item_of):
-            found = nearest(
+            found = match(
                 torch.cat(views),
                 references,
                 query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],
@@ -148,13 +166,13 @@ class Screen:
     """Scores of the held-out items, ``(n,)``."""
     held_out_patients: Sequence[str]
 
-    def judge(self, items: Sequence[Views], patients: Sequence[str] | None = None) -> Judgement:
+    def judge(self, items: Sequence[Views], patients: Sequence[str] | None = None, match: Match = nearest) -> Judgement:
         """Reject each item whose score is at least the threshold."""
         if not items:
             return Judgement(
                 torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
             )
-        found = closeness(items, self.gallery, patients)
+        found = closeness(items, self.gallery, patients, match)
         each = self.fusion.by_space(found.similarity)
         score, space = each.max(dim=1)
         chosen = space.tolist()
@@ -190,6 +208,7 @@ def screen(
     *,
     false_rejection_rate: float = 0.05,
     seed: int = 0,
+    match: Match = nearest,
 ) -> Screen:
     """Calibrate: scale by training patients, threshold by held-out patients, each compared with the others' references.
 
@@ -199,15 +218,16 @@ def screen(
         held_out: Items of held-out patients, and whose they are.
         false_rejection_rate: Of items of strangers, in 0..1.
         seed: Of the interval's bootstrap.
+        match: Finds best matches.
 
     Raises:
         DataError: No held-out item, or what `closeness` refuses.
     """
     owners = {owner for names in gallery.owners.values() for owner in names}
     scale = train if len(owners) > 1 else ([], [])
-    strangers = closeness(scale[0], gallery, scale[1]).similarity
+    strangers = closeness(scale[0], gallery, scale[1], match).similarity
     fusion = Fusion.of(strangers)
-    scores = fusion.score(closeness(held_out[0], gallery, held_out[1]).similarity)
+    scores = fusion.score(closeness(held_out[0], gallery, held_out[1], match).similarity)
     threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed)
     return Screen(gallery, fusion, threshold, scores, list(held_out[1]))
 

@@ -1,0 +1,118 @@
+"""The nearest real frame of very many queries, by workers: each compares all queries with a part of the references."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from echosyn.errors import DataError, StoppedError
+from echosyn.pipeline.executing import Executor, Lost
+from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy.matching import Matches, nearest
+
+ROWS = 32_768
+"""References of a part."""
+FEW = 2_000_000_000
+"""Pairs of fewer numbers than that (queries times references times dimensions) are compared here and now."""
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """`echosyn.privacy.matching.nearest` by workers, with equal results.
+
+    Args:
+        executor: who compares.
+        folder: that all workers see, for the vectors; they are private and are removed afterwards.
+        progress: told how many references are done.
+    """
+
+    executor: Executor
+    folder: Path
+    progress: Progress = silent
+
+    def __call__(
+        self,
+        queries: Tensor,
+        references: Tensor,
+        *,
+        query_groups: Sequence[str] | None = None,
+        reference_groups: Sequence[str] | None = None,
+    ) -> Matches:
+        """See `nearest`; in memory on this side are both, and what is found."""
+        if queries.numel() * len(references) < FEW:
+            return nearest(queries, references, query_groups=query_groups, reference_groups=reference_groups)
+        with TemporaryDirectory(dir=self.folder) as name:
+            tables = Path(name) / "queries.safetensors", Path(name) / "references.safetensors"
+            write(tables[0], queries, query_groups)
+            write(tables[1], references, reference_groups)
+            return self.of_files(*tables, len(queries), len(references))
+
+    def of_files(self, queries: Path, references: Path, num_queries: int, num_references: int) -> Matches:
+        """As `nearest`, of files that `write` wrote."""
+        best = torch.full((num_queries,), -torch.inf)
+        where = torch.full((num_queries,), num_references)
+        done = 0
+        parts = ((start, min(start + ROWS, num_references)) for start in range(0, num_references, ROWS))
+        for (start, stop), found in self.executor.map([Compare(queries, references)], parts):
+            if isinstance(found, Lost):
+                raise StoppedError(f"workers died at the references from {start} on; too little memory for so many?")
+            similarity, index = (torch.from_numpy(values) for values in found)
+            better = (similarity > best) | ((similarity == best) & (index < where))
+            best, where = torch.where(better, similarity, best), torch.where(better, index, where)
+            done += stop - start
+            self.progress("compare", done, num_references)
+        if bool((where >= num_references).any()):
+            raise DataError("a query has no reference of another patient, expected at least one")
+        return Matches(best, where)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Work: compares all queries with the references of some rows, ``(start, stop)``."""
+
+    queries: Path
+    references: Path
+    device: str = "cpu"
+
+    def start(self) -> Callable[[tuple[int, int]], tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Read the queries."""
+        queries, own = read(self.queries)
+
+        def run(rows: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+            references, theirs = read(self.references, rows)
+            best = torch.full((len(queries),), -torch.inf)
+            where = torch.full((len(queries),), torch.iinfo(torch.int64).max)
+            # a patient may own all references of a part, which is no mistake
+            mine = set(theirs or ())
+            alone = torch.tensor([mine == {name} for name in own] if own and len(mine) == 1 else [False] * len(queries))
+            asked = ~alone
+            if bool(asked.any()):
+                groups = None if own is None else [name for name, ask in zip(own, asked.tolist(), strict=True) if ask]
+                found = nearest(queries[asked], references, query_groups=groups, reference_groups=theirs)
+                best[asked], where[asked] = found.similarity, found.index + rows[0]
+            return best.numpy(), where.numpy()
+
+        return run
+
+
+def write(path: Path, vectors: Tensor, owners: Sequence[str] | None = None) -> None:
+    """Write vectors ``(n, d)`` and whose each is, for its owner alone."""
+    said = {} if owners is None else {"owners": json.dumps(list(owners))}
+    save_file({"vectors": vectors.float().contiguous().cpu()}, path, said)
+
+
+def read(path: Path, rows: tuple[int, int] | None = None) -> tuple[Tensor, list[str] | None]:
+    """What `write` wrote, or some rows ``(start, stop)`` of it; only those are read."""
+    with safe_open(path, framework="pt") as file:
+        stored = file.get_slice("vectors")
+        start, stop = rows or (0, stored.get_shape()[0])
+        said = (file.metadata() or {}).get("owners")
+        return stored[start:stop], None if said is None else json.loads(said)[start:stop]

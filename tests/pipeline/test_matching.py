@@ -1,0 +1,59 @@
+"""Many workers find what one finds, to the bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from echosyn.errors import DataError
+from echosyn.pipeline import matching
+from echosyn.pipeline.executing import Executor, InProcess, Processes
+from echosyn.pipeline.matching import Matcher
+from echosyn.privacy.matching import nearest
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "ROWS", 70)
+    monkeypatch.setattr(matching, "FEW", 0)
+
+
+def vectors(n: int, seed: int) -> torch.Tensor:
+    return torch.randn(n, 12, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_parts_together_find_what_the_whole_finds(tmp_path: Path, grouped: bool) -> None:
+    queries, references = vectors(90, 1), vectors(500, 2)
+    references[300:320] = references[:20]  # copies: the lowest row wins
+    references[10:15] = queries[:5]
+    references[410:415] = queries[:5] * 2
+    groups = {}
+    if grouped:  # patient p0 owns all of the first part
+        groups = {
+            "query_groups": [f"p{i % 5}" for i in range(90)],
+            "reference_groups": ["p0" if i < 70 else f"p{i % 5}" for i in range(500)],
+        }
+    expected = nearest(queries, references, **groups)
+    executors: list[Executor] = [InProcess(1), InProcess(3)]
+    with Processes(1) as processes:
+        for executor in [*executors, processes]:
+            found = Matcher(executor, tmp_path)(queries, references, **groups)
+            assert torch.equal(found.similarity, expected.similarity)
+            assert torch.equal(found.index, expected.index)
+    assert not list(tmp_path.iterdir()), "the vectors are private: nothing stays"
+
+
+def test_a_patient_who_owns_everything_matches_nobody(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no reference of another patient"):
+        Matcher(InProcess(2), tmp_path)(
+            vectors(3, 1), vectors(200, 2), query_groups=["a", "a", "b"], reference_groups=["a"] * 200
+        )
+
+
+def test_tables_are_for_their_owner(tmp_path: Path) -> None:
+    matching.write(tmp_path / "t.safetensors", vectors(4, 1), list("abca"))
+    assert (tmp_path / "t.safetensors").stat().st_mode & 0o077 == 0
+    rows, owners = matching.read(tmp_path / "t.safetensors", (1, 3))
+    assert torch.equal(rows, vectors(4, 1)[1:3])
+    assert owners == ["b", "c"]
