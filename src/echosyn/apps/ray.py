@@ -19,7 +19,7 @@ from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
 from echosyn import extras
-from echosyn.errors import ConfigError, EchosynError
+from echosyn.errors import ConfigError, StoppedError
 from echosyn.pipeline.executing import Work, cores
 
 T = TypeVar("T")
@@ -33,11 +33,11 @@ SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
 """Ray reports nothing to its makers, and joins no cluster but the one it is told to: a call too late would join any it finds."""
 
 
-class ClusterError(EchosynError):
+class ClusterError(StoppedError):
     """A cluster cannot be joined, lacks what is asked of it, or is gone."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Ray:
     """An `Executor` on a Ray cluster, as long as it is entered.
 
@@ -49,23 +49,28 @@ class Ray:
             node of, ``auto`` the one that began last here; whose nodes have this version of echosyn and see the same folders.
         workers: Workers on CPUs, and on GPUs, at most; None means as many as there is room for.
         cpus: CPUs that a worker counts for; it computes with one thread, but may need a larger share of the memory.
-        gpus: GPUs of a worker with work that is not for a CPU, at most 1 for each; 0 if all is done on CPUs.
+        gpus: GPUs of a worker with work that is not for a CPU, at most 1 for each; 0 if all is done on CPUs; None means 1 where
+            the cluster has GPUs and ``device`` is not ``cpu``.
+        device: What the verb was asked to compute with.
         folder: Where a local cluster keeps logs and sockets, a short path; Ray's own by default.
     """
 
     address: str
     workers: int | None = None
     cpus: float = 1.0
-    gpus: float = 0.0
+    gpus: float | None = None
+    device: str = "auto"
     folder: Path | None = None
+    idle: list[Any] = field(default_factory=list, init=False, repr=False)
+    """Actors of an earlier call, with what they have loaded."""
     _leaving: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: expected at least 1")
-        if not self.cpus > 0 or self.gpus < 0:
+        if not self.cpus > 0 or (self.gpus or 0) < 0:
             raise ConfigError(
-                f"{self.cpus:g} CPUs and {self.gpus:g} GPUs a worker: expected more than 0, and at least 0"
+                f"{self.cpus:g} CPUs and {self.gpus or 0:g} GPUs a worker: expected more than 0, and at least 0"
             )
 
     def __enter__(self) -> "Ray":
@@ -79,6 +84,10 @@ class Ray:
             _silence()
             stack.callback(ray.shutdown)
             self._join(ray)
+            if self.gpus is None:
+                self.gpus = 1.0 if self.device != "cpu" and ray.cluster_resources().get("GPU", 0) else 0.0
+            elif self.gpus and self.device == "cpu":
+                raise ConfigError(f"--device cpu: expected auto or cuda for workers with {self.gpus:g} GPUs")
             self._has_room(ray)
             self._leaving.push(stack.pop_all())
         return self
@@ -87,6 +96,10 @@ class Ray:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leaving.close()
+
+    def on_gpu(self, device: str) -> bool:
+        """See `Executor`."""
+        return bool(self.gpus) and device != "cpu"
 
     def map(self, works: Sequence[Work], items: Iterable[T]) -> Iterator[tuple[T, Any]]:
         """See `Executor`."""
@@ -100,7 +113,7 @@ class Ray:
 
     def needs(self, on_gpu: bool) -> dict[str, float]:
         """What a worker takes of a node. One with a GPU takes no CPU, so that neither kind waits for the other's."""
-        return {"GPU": self.gpus} if on_gpu else {"CPU": self.cpus}
+        return {"GPU": self.gpus or 0.0} if on_gpu else {"CPU": self.cpus}
 
     def room(self, on_gpu: bool) -> int:
         """Workers of a kind that fit on the nodes that are alive now, were nobody else there."""
@@ -134,7 +147,7 @@ class Ray:
             raise ClusterError(f"--ray {self.address}: the cluster asks for a token: {cure}") from error
 
     def _has_room(self, ray: ModuleType) -> None:
-        for on_gpu in (False, True)[: 1 + (self.gpus > 0)]:
+        for on_gpu in (False, True)[: 1 + bool(self.gpus)]:
             (kind, need), *_ = self.needs(on_gpu).items()
             if not self.room(on_gpu):
                 has = f"{ray.cluster_resources().get(kind, 0):g} {kind}s, {need:g} asked for per worker"

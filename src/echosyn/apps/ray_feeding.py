@@ -88,7 +88,7 @@ class Feeding:
 
     def __init__(self, cluster: Ray, works: Sequence[Work], items: Iterator[Any]) -> None:
         self._cluster = cluster
-        grouped = itertools.groupby(works, lambda work: cluster.gpus > 0 and work.device != "cpu")
+        grouped = itertools.groupby(works, lambda work: bool(cluster.gpus) and work.device != "cpu")
         self._steps = [(on_gpu, list(group)) for on_gpu, group in grouped] or [(False, [])]
         self._items = items
         self._no_more = False
@@ -115,7 +115,6 @@ class Feeding:
             self._take()
             if reached:
                 self._grow()
-                self._shrink()
             self._give()
             for item, result in done:
                 if isinstance(result, _Mistake):
@@ -126,9 +125,11 @@ class Feeding:
             done = list(self._settled())
 
     def stop(self) -> None:
-        """End the actors."""
+        """Keep the actors that have nothing to do for the next call, with the models that they have; end the others."""
+        self._cluster.idle += [(actor.handle, actor.on_gpu) for actor in self._idle]
         for actor in list(self._actors):
-            self._end(actor)
+            if actor not in self._idle:
+                self._end(actor)
 
     def _look_around(self) -> bool:
         """Whether the head can be asked for actors; how many there can be is counted now and then."""
@@ -160,21 +161,18 @@ class Feeding:
             for _ in range(min(wanted - free, self._most[on_gpu] - len(own))):
                 self._begin(on_gpu)
 
-    def _shrink(self) -> None:
-        """No actor stays for which there will be no item."""
-        for on_gpu in self._kinds if self._no_more else []:
-            idle = [actor for actor in self._idle if actor.on_gpu == on_gpu]
-            busy = sum(actor.task is not None and actor.on_gpu == on_gpu for actor in self._actors)
-            for actor in idle[max(self._tasks - busy, 0) :]:
-                self._end(actor)
-
     def _begin(self, on_gpu: bool) -> None:
-        need = self._cluster.needs(on_gpu)
-        actor = _Actor(self._class.options(num_cpus=need.get("CPU", 0), num_gpus=need.get("GPU", 0)).remote(), on_gpu)
+        kept = next((handle for handle, kind in self._cluster.idle if kind == on_gpu), None)
+        if kept is not None:
+            self._cluster.idle.remove((kept, on_gpu))
+        else:
+            need = self._cluster.needs(on_gpu)
+            kept = self._class.options(num_cpus=need.get("CPU", 0), num_gpus=need.get("GPU", 0)).remote()
+        actor = _Actor(kept, on_gpu)
         self._actors.append(actor)
         steps = {number: works for number, (kind, works) in enumerate(self._steps) if kind == on_gpu}
         paths = import_paths(self._cluster.address)
-        self._calls[actor.handle.begin.remote(__version__, paths, cloudpickle.dumps(steps), on_gpu)] = actor
+        self._calls[actor.handle.begin.remote(__version__, paths, pickle.dumps(steps), on_gpu)] = actor
 
     def _end(self, actor: _Actor) -> None:
         self._actors.remove(actor)

@@ -27,9 +27,10 @@ def worker() -> type:
             from echosyn.apps.ray_worker import attempt, begun
 
             self._steps: dict[int, Any] = {}
+            self._known = getattr(self, "_known", [])
 
             def begin() -> None:
-                self._steps = begun(pickle.loads(steps))
+                self._steps = begun(pickle.loads(steps), self._known)
 
             return attempt(begin)
 
@@ -44,14 +45,22 @@ def worker() -> type:
     return Worker
 
 
-def begun(steps: dict[int, Any]) -> dict[int, Any]:
-    """Functions that do each step."""
+def begun(steps: dict[int, Any], known: list[tuple[Any, Any]]) -> dict[int, Any]:
+    """Functions that do each step; those of the last few works are ``known`` and begin no second time."""
     import torch
 
-    from echosyn.pipeline.executing import started
+    from echosyn.pipeline.executing import KEPT, started
 
     torch.set_num_threads(1)
-    return {number: started(works) for number, works in steps.items()}
+    found = {}
+    for number, works in steps.items():
+        function = next((function for earlier, function in known if earlier == works), None)
+        if function is None:
+            function = started(works)
+            known.append((works, function))
+            del known[:-KEPT]
+        found[number] = function
+    return found
 
 
 def attempt(function: Any) -> tuple[str, Any]:
