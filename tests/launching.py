@@ -1,13 +1,19 @@
 """``accelerate launch`` with several processes on the CPU, for tests: run to the end, or started and watched."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
+
+from echosyn import weights
+from echosyn.hashing import file_hash
+from echosyn.training import checkpoint
 
 LIMIT_S = 300.0
 """No test waits longer."""
@@ -58,6 +64,24 @@ def wait_until(true: Callable[[], bool], process: psutil.Popen) -> None:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < limit
         time.sleep(0.005)
+
+
+def same(last: int, one: Path, other: Path) -> bool:
+    """Whether two runs end with the same log, models and state (networks, averages, optimizers), to the byte."""
+    steps = [checkpoint.step_of(checkpoint.found(run)[0]) for run in (one, other)]
+    files = ["metrics.jsonl", f"checkpoints/{checkpoint.PREFIX}{last:09d}/{checkpoint.STATE}"]
+    return (
+        steps == [last, last]
+        and all(file_hash(one / name) == file_hash(other / name) for name in files)
+        and all(weights.weights_hash(one / m) == weights.weights_hash(other / m) for m in ("model", "model-raw"))
+    )
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def of_rank(launcher: psutil.Process, rank: int) -> psutil.Process:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from safetensors import SafetensorError
 
