@@ -15,7 +15,7 @@ from echosyn import weights
 from echosyn.hashing import file_hash
 from echosyn.training import checkpoint
 
-LIMIT_S = 300.0
+LIMIT_S = 600.0
 """No test waits longer."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
 

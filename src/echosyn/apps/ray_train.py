@@ -7,7 +7,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, redirect_stdout
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from echosyn import errors, extras
-from echosyn.errors import ConfigError, DataError, EchosynError
+from echosyn.apps import ray_worker
+from echosyn.errors import ConfigError, EchosynError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.folder import refuse_existing
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.progress import Progress
 from echosyn.training.stage import StageSettings
 
 LOCAL = "local"
@@ -108,7 +108,7 @@ def train(
     call = {"arguments": (stage_name, data, out), "settings": settings, "also": also, "device": device, **how}
     # Ray tells of deaths on stdout, which belongs to the result
     with redirect_stdout(io.StringIO()), _ray(address, group) as ray, _records(out) as records:
-        board: Any = ray.remote(num_cpus=0)(_Board).remote()
+        board: Any = ray.remote(num_cpus=0)(ray_worker.Board).remote()
         task: dict[str, Any] = {"folder": str(Path.cwd()), "call": call, "board": board}
         try:
             _fit(ray, task, group, records, progress)
@@ -125,71 +125,6 @@ def train(
     return dict(result)
 
 
-class _Board:
-    """What the workers tell the one who waits; an actor of Ray."""
-
-    def __init__(self) -> None:
-        self.groups = 0
-        self.said: tuple[str, int, int] | None = None
-        self.mistake: tuple[str, str] = ("", "")
-        self.result: dict[str, Any] = {}
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self.said = (what, done, total)
-
-    def begin(self) -> None:
-        self.groups += 1
-
-    def latest(self) -> tuple[int, tuple[str, int, int] | None]:
-        return self.groups, self.said
-
-    def wrong(self, kind: str, message: str) -> None:
-        self.mistake = (kind, message)
-
-    def right(self, result: dict[str, Any]) -> None:
-        self.result = result
-
-    def verdict(self) -> tuple[str, str, dict[str, Any]]:
-        return (*self.mistake, self.result)
-
-
-def _work(task: dict[str, Any]) -> None:
-    """What each worker does. A user's mistake would only be repeated: those who come after it leave at once."""
-    import ray
-
-    from echosyn.pipeline.train import train as train_here
-
-    board, call = task["board"], dict(task["call"])
-    if ray.get(board.verdict.remote())[0]:
-        return
-    try:
-        if not Path(task["folder"]).is_dir():
-            raise DataError(f"{task['folder']}: not on {os.uname().nodename}; all machines must share the filesystem")
-        os.chdir(task["folder"])
-        is_main = os.environ["RANK"] == "0"
-        told = _Telling(board) if is_main else silent
-        if is_main:
-            board.begin.remote()
-        result = train_here(*call.pop("arguments"), resume=True, progress=told, **call)
-        if is_main:
-            ray.get(board.right.remote(result))
-    except EchosynError as error:
-        ray.get(board.wrong.remote(type(error).__name__, str(error)))
-        raise
-
-
-class _Telling:
-    """Progress to a board, now and then."""
-
-    def __init__(self, board: Any) -> None:
-        self.board, self._at = board, 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if done == total or time.monotonic() - self._at > LOOK_EVERY_S:
-            self.board.progress.remote(what, done, total)
-            self._at = time.monotonic()
-
-
 def _fit(ray: Any, task: dict[str, Any], group: Workers, records: Path, progress: Progress) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -198,7 +133,7 @@ def _fit(ray: Any, task: dict[str, Any], group: Workers, records: Path, progress
 
     number = group.least if group.least == group.most else (group.least, group.most)
     trainer = TorchTrainer(
-        _work,
+        ray_worker.work,
         train_loop_config=task,
         torch_config=TorchConfig(timeout_s=int(LONGEST_LOOK.total_seconds())),
         scaling_config=ScalingConfig(

@@ -312,6 +312,8 @@ def train(
     overrides += [f"loop.seed={seed}"] if seed is not None else []
     settings = catalog.settings(stage.value, preset, config, overrides)
     sources = [mixtures.parse(text) for text in also or []]
+    if dry_run and ray is not None:
+        raise ConfigError("--ray has no effect with --dry-run, which measures this machine: leave one out")
     if dry_run:
         show(try_stage(stage.value, data, settings=settings, also=sources, device=device), json)
         return
