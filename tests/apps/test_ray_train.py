@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_what_cannot_be_is_refused_before_ray_starts(
     assert "--workers, --cpus-per-worker" in refusal(arguments("run", "--workers", "2"), capsys)
     odd = arguments("run", "--ray", "local", "--workers", "2:4")
     assert "loop.batch_size = 4 does not divide by 3 workers" in refusal(odd, capsys)
+    assert "--ray has no effect with --dry-run" in refusal(arguments("run", "--ray", "local", "--dry-run"), capsys)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'echosyn[ray]'" in refusal(arguments("run", "--ray", "local"), capsys)
     assert not (tmp_path / "run").exists()
@@ -131,3 +133,42 @@ def test_too_many_deaths_end_the_training_where_it_stood(arguments: Callable[...
     assert "workers died more than 0 time(s)" in err.splitlines()[-1]
     assert checkpoint.found(tmp_path / "run")
     assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray of two machines with one CPU each, all on this one; ``cluster.second`` is that of them that may die."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        small = {"num_cpus": 1, "object_store_memory": 200 * 1024**2}
+        found = cluster_utils.Cluster(True, head_node_args=small | {"temp_dir": folder, "include_dashboard": False})
+        try:
+            found.second = found.add_node(**small)
+            yield found
+        finally:
+            found.shutdown()
+
+
+@pytest.mark.slow
+def test_a_machine_that_dies_leaves_fewer_workers_and_the_same_curve(
+    arguments: Callable[..., list[str]], cluster: Any, tmp_path: Path
+) -> None:
+    longer = ("--set", "loop.steps=800", "--set", "loop.save_every_steps=20")
+    given = arguments("run", "--ray", cluster.address, "--workers", "1:2", *longer)
+    with running([sys.executable, "-m", "echosyn", *given]) as process:
+        wait_until(lambda: len(checkpoint.found(tmp_path / "run")) > 1, process)
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        assert not (tmp_path / "run" / "model").exists()
+        _, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, err
+    assert "warning: a worker ended early" in err
+    with pytest.raises(SystemExit, match="0"):
+        main(arguments("straight", "--quiet", *longer))
+    curves = [
+        [(m["step"], m["lvdm/loss"]) for m in map(json.loads, (tmp_path / run / "metrics.jsonl").open())]
+        for run in ("run", "straight")
+    ]
+    assert [step for step, _ in curves[0]] == list(range(1, 801))
+    assert [loss for _, loss in curves[0]] == pytest.approx([loss for _, loss in curves[1]], rel=1e-4)

@@ -108,7 +108,7 @@ def train(
     call = {"arguments": (stage_name, data, out), "settings": settings, "also": also, "device": device, **how}
     # Ray tells of deaths on stdout, which belongs to the result
     with redirect_stdout(io.StringIO()), _ray(address, group) as ray, _records(out) as records:
-        board: Any = ray.remote(num_cpus=0)(ray_worker.Board).remote()
+        board: Any = ray.remote(num_cpus=0, scheduling_strategy=_here(ray))(ray_worker.Board).remote()
         task: dict[str, Any] = {"folder": str(Path.cwd()), "call": call, "board": board}
         try:
             _fit(ray, task, group, records, progress)
@@ -175,6 +175,13 @@ def _watch(ray: Any, board: Any, ended: "Future[None]", is_terminated: Callable[
         if said is not None and said != shown:
             progress(*said)
             shown = said
+
+
+def _here(ray: Any) -> Any:
+    """Where this process is: an actor elsewhere would end with its machine."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _deaths(ray: Any, error: Exception) -> str:
