@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from echosyn import errors, extras
-from echosyn.apps import ray_worker
+from echosyn.apps import ray_train_worker
 from echosyn.errors import ConfigError, EchosynError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.folder import refuse_existing
