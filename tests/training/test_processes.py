@@ -1,9 +1,6 @@
 """Two processes with half the batch each are one process with the whole batch."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,19 +10,10 @@ import pytest
 from echosyn.data import filelist
 from echosyn.training import catalog
 from echosyn.training.loop import Training, fit
+from launching import launched
 
 STEPS = 20
 LOOP = {"steps": STEPS, "batch_size": 4, "log_every_steps": 1, "warmup_steps": 3, "schedule": "cosine", "trackers": []}
-
-
-def launched(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """``accelerate launch`` with several processes on the CPU."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
-    return subprocess.run(
-        [*command, "-m", "echosyn", *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment
-    )
 
 
 @pytest.mark.slow

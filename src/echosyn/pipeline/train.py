@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from safetensors import SafetensorError
 
@@ -23,7 +22,7 @@ from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
-from echosyn.pipeline import mixtures, review, splits
+from echosyn.pipeline import group, mixtures, review, splits
 from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge, held_out
@@ -87,10 +86,12 @@ def train(
         on_log: told the metrics of every logged step.
 
     Raises:
-        DataError: ``out`` exists and ``resume`` was not asked for, or the data do not fit the stage.
-        ConfigError: a resumed training was started with other settings.
+        DataError: ``out`` exists and ``resume`` was not asked for, the data do not fit the stage, or processes found
+            different checkpoints.
+        ConfigError: a resumed training was started with other settings, or the launcher is to share out the weights.
         NonFiniteLossError: a loss is not a number; ``out`` stands at its last checkpoint.
     """
+    group.refuse_sharding()
     for folder in (data, *(source.folder for source in also)):
         review.require_signed(folder, reviewed=reviewed)
     stage = catalog.create(stage_name, settings)
@@ -115,6 +116,7 @@ def train(
         accelerator.wait_for_everyone()
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
+        group.agree(training, out)
         judge = Judge(out, training, data, judging)
         log = Log(out, accelerator, training.step, run["settings"])
         try:
@@ -162,7 +164,7 @@ def _loop(
         for metrics in () if _in_vain(training, judge) else fit(training, items):
             step, is_last = training.step, training.step == loop.steps
             progress(training.stage.name, step, loop.steps)
-            stop = _anywhere(training, is_terminated())
+            stop = group.anywhere(training, is_terminated())
             if training.averages and (is_last or step % loop.log_every_steps == 0):
                 metrics["average_distance"] = training.average_distance()
             found: dict[str, float] = {}
@@ -220,17 +222,9 @@ class _Clock:
 
 def _in_vain(training: Training, judge: Judge) -> bool:
     """Whether patience has run out; only the main process looks, all must leave at the same step."""
-    return training.settings.patience is not None and _anywhere(
+    return training.settings.patience is not None and group.anywhere(
         training, training.accelerator.is_main_process and judge.is_in_vain()
     )
-
-
-def _anywhere(training: Training, flag: bool) -> bool:
-    """Whether a flag is up in any process; all must stop at the same step."""
-    if training.accelerator.num_processes == 1:
-        return flag
-    given = torch.tensor(float(flag), device=training.accelerator.device)
-    return float(training.accelerator.reduce(given, "sum")) > 0
 
 
 def _choose(training: Training, judge: Judge, out: Path) -> None:

@@ -281,7 +281,9 @@ def train(
             "--also", help="FOLDER or FOLDER=WEIGHT: more latents, WEIGHT times as often as DATA (lidm, lvdm)."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint in OUT; begin if there is none.")
+    ] = False,
     i_reviewed: Annotated[
         bool, typer.Option("--i-reviewed", help="Train on a DICOM import that nobody has signed off.")
     ] = False,
@@ -291,6 +293,14 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would take: memory, time, disk; a few steps, no files.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="On workers of Ray: local, auto or HOST:PORT; dead ones are replaced.", show_default=False),
+    ] = None,
+    workers: Annotated[str, typer.Option(help="Ray: processes, N or LEAST:MOST.")] = "1",
+    cpus_per_worker: Annotated[int, typer.Option(help="Ray: CPUs of each.")] = 1,
+    gpus_per_worker: Annotated[int, typer.Option(help="Ray: GPUs of each.")] = 0,
+    restarts: Annotated[int, typer.Option(help="Ray: deaths of workers that are made good.")] = 3,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
@@ -306,13 +316,24 @@ def train(
     overrides += [f"loop.seed={seed}"] if seed is not None else []
     settings = catalog.settings(stage.value, preset, config, overrides)
     sources = [mixtures.parse(text) for text in also or []]
+    if dry_run and ray is not None:
+        raise ConfigError("--ray has no effect with --dry-run, which measures this machine: leave one out")
     if dry_run:
         show(try_stage(stage.value, data, settings=settings, also=sources, device=device), json)
         return
     is_main = os.environ.get("RANK", "0") == "0"
     how: dict[str, Any] = {"also": sources, "resume": resume, "accept_changes": accept_changes, "device": device}
-    how["reviewed"] = i_reviewed
-    result = train_stage(stage.value, data, out, settings=settings, progress=Console(quiet or not is_main), **how)
+    how |= {"reviewed": i_reviewed, "settings": settings, "progress": Console(quiet or not is_main)}
+    per_worker = {"cpus": cpus_per_worker, "gpus": gpus_per_worker, "restarts": restarts}
+    if ray is not None:
+        from echosyn.apps import ray_train
+
+        group = ray_train.workers(workers, **per_worker)
+        show(ray_train.train(stage.value, data, out, address=ray, group=group, **how), json)
+        return
+    if (workers, *per_worker.values()) != ("1", 1, 0, 3):
+        raise ConfigError("--workers, --cpus-per-worker, --gpus-per-worker and --restarts need --ray: leave them out")
+    result = train_stage(stage.value, data, out, **how)
     if is_main:
         show(result, json)
 

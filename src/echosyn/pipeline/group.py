@@ -1,0 +1,49 @@
+"""A training on several processes: what it cannot do, and what all of them must agree on."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from echosyn.errors import ConfigError, DataError
+from echosyn.training.loop import Training
+
+SHARDING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism_config",
+}
+"""What `accelerate launch` sets in the environment, and what for."""
+
+
+def refuse_sharding() -> None:
+    """Raise `ConfigError` if the launcher was told to share out a network's weights (ADR 51)."""
+    asked = [name for variable, name in SHARDING.items() if os.environ.get(variable, "false").lower() == "true"]
+    if asked:
+        raise ConfigError(
+            f"accelerate: {asked[0]} was asked for, but a training keeps whole networks in every process (the largest, 144 M "
+            "parameters, takes 2.3 GB with Adam's state): use distributed_type MULTI_GPU, and loop.micro_batch_size where "
+            "memory is short"
+        )
+
+
+def agree(training: Training, out: Path) -> None:
+    """Raise `DataError` in every process unless all have found the same checkpoint."""
+    if training.accelerator.num_processes == 1:
+        return
+    mine = torch.tensor([training.step], device=training.accelerator.device)
+    steps = sorted(set(training.accelerator.gather(mine).tolist()))
+    if len(steps) > 1:
+        raise DataError(
+            f"{out}: the processes found checkpoints of different steps ({', '.join(map(str, steps))}); OUT must be on a "
+            "filesystem that all machines share, or copy it to each before --resume"
+        )
+
+
+def anywhere(training: Training, flag: bool) -> bool:
+    """Whether a flag is up in any process; all must stop at the same step."""
+    if training.accelerator.num_processes == 1:
+        return flag
+    given = torch.tensor(float(flag), device=training.accelerator.device)
+    return float(training.accelerator.reduce(given, "sum")) > 0
