@@ -24,7 +24,6 @@ from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
 from echosyn.pipeline.animate import write_videos
-from echosyn.pipeline.motion import EFDistribution, motion_for
 from echosyn.pipeline.archive import from_videos
 from echosyn.pipeline.audit import audit, prepare
 from echosyn.pipeline.auditing import power
@@ -32,6 +31,7 @@ from echosyn.pipeline.encode import encode
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import image_pipeline, video_pipeline
+from echosyn.pipeline.motion import EFDistribution, motion_for
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.train import train
 from echosyn.privacy.calibration import published_threshold, threshold_from_scores

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from cluster import Cluster, Node, is_actor
+from echosyn.pipeline.animate import Beat
 from echosyn.pipeline.executing import Executor, Work, started
 
 
@@ -86,3 +87,45 @@ def kill_node(cluster: Cluster) -> Node:
     node = cluster.nodes[-1]
     node.kill()
     return node
+
+
+@dataclass(frozen=True)
+class PoisonedHeart:
+    """An executor whose workers die whenever they are to animate one heart.
+
+    Args:
+        executor: Does the work; not this process.
+        number: Of the heart.
+        marks: An empty folder that workers see; it gets a file for each death.
+    """
+
+    executor: Executor
+    number: int
+    marks: Path
+
+    def on_gpu(self, device: str) -> bool:
+        return self.executor.on_gpu(device)
+
+    def map(self, works: Sequence[Work], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        if isinstance(works[0], Beat):
+            return self.executor.map([_PoisonedBeat(list(works), self.number, self.marks)], items)
+        return self.executor.map(works, items)
+
+
+@dataclass(frozen=True)
+class _PoisonedBeat:
+    works: list[Work]
+    number: int
+    marks: Path
+    device: str = "cpu"
+
+    def start(self) -> Callable[[Any], Any]:
+        done = started(self.works)
+
+        def run(hearts: tuple[Any, ...]) -> Any:
+            if any(heart.number == self.number for heart in hearts):
+                (self.marks / f"{os.getpid()}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return done(hearts)
+
+        return run

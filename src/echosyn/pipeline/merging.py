@@ -56,6 +56,10 @@ def merge(folders: Sequence[Path], out: Path, *, progress: Progress = silent) ->
         DataError: a part is missing, double, unfinished, of another job, or lacks a file; or the parts of a `generate` have
             not enough videos together.
     """
+    if len(folders) == 1 and "call" in (said := read_provenance(folders[0])) and "shard" not in said["call"]:
+        with new_folder_of(out, said["call"]) as folder:  # --shard 1/1 is the whole
+            shutil.copytree(folders[0], folder, copy_function=lambda a, b: place(Path(a), Path(b)), dirs_exist_ok=True)
+        return {"folder": str(out), "parts": 1, "command": str(said["call"]["command"])}
     parts = _checked(folders)
     command = str(parts[0].call["command"])
     with new_folder_of(out, parts[0].call) as folder:
@@ -229,6 +233,7 @@ def place(source: Path, target: Path) -> None:
     Raises:
         DataError: there is none.
     """
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except FileNotFoundError as error:
