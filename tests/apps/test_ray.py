@@ -179,6 +179,15 @@ def test_a_full_disk_and_a_bug_come_through(local: Ray) -> None:
 
 
 @pytest.mark.slow
+def test_who_waits_for_a_worker_is_told(local: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    from echosyn.apps import ray_feeding
+
+    monkeypatch.setattr(ray_feeding, "WAIT_S", 0.0)
+    with pytest.warns(UserWarning, match="no worker yet; others may use the cluster"):
+        assert list(local.map([working.Add(1)], [1])) == [(1, 2)]
+
+
+@pytest.mark.slow
 def test_workers_that_die_as_they_begin_are_not_begun_for_ever(local: Ray) -> None:
     with pytest.raises(ClusterError, match="3 workers died as they began"):
         list(local.map([working.Stillborn()], range(5)))
