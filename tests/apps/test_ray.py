@@ -27,14 +27,16 @@ from faults import Poisoned, kill_an_actor
 from laws import LAWS
 
 SMOKE = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import working
 from echosyn.apps.ray import Ray
 from faults import Poisoned
 with Ray("local", workers=1, folder=Path(sys.argv[1])) as executor:
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
     poisoned = Poisoned(executor, [3], Path(sys.argv[2]), times=1)
     print(json.dumps(dict(poisoned.map([working.Add(1), working.Add(10)], range(8)))))
+assert "cluster" not in sys.modules and "RAY_AUTH_MODE" not in os.environ and not token.exists()
 """
 
 
