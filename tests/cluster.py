@@ -141,6 +141,8 @@ def _end_with_parent() -> None:
 @functools.cache
 def authenticated() -> dict[str, str]:
     """Let this process and the nodes that it starts have a token of their own, whatever the user has at home."""
+    if "RAY_AUTH_TOKEN_PATH" in os.environ:  # this process was started by one that has been here
+        return {}
     folder = short_folder()
     atexit.register(remove, folder)
     (folder / "token").write_text(secrets.token_hex(32))

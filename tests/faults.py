@@ -5,13 +5,15 @@ import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from cluster import Cluster, Node, is_actor
 from echosyn.pipeline.animate import Beat
 from echosyn.pipeline.executing import Executor, Work, started
+
+if TYPE_CHECKING:
+    from cluster import Cluster, Node
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,16 @@ class _Poison:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_an_actor(cluster: Cluster | None = None) -> None:
+def kill_an_actor(cluster: "Cluster | None" = None) -> None:
     """Of a cluster, or of the local one that this process began."""
+    from cluster import is_actor
+
     own = cluster.actors() if cluster else [p for p in psutil.Process().children(recursive=True) if is_actor(p)]
     assert own, "no actor is there"
     own[0].kill()
 
 
-def kill_node(cluster: Cluster) -> Node:
+def kill_node(cluster: "Cluster") -> "Node":
     """The node that came last."""
     node = cluster.nodes[-1]
     node.kill()

@@ -27,14 +27,16 @@ from faults import Poisoned, kill_an_actor
 from laws import LAWS
 
 SMOKE = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import working
 from echosyn.apps.ray import Ray
 from faults import Poisoned
 with Ray("local", workers=1, folder=Path(sys.argv[1])) as executor:
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
     poisoned = Poisoned(executor, [3], Path(sys.argv[2]), times=1)
     print(json.dumps(dict(poisoned.map([working.Add(1), working.Add(10)], range(8)))))
+assert "cluster" not in sys.modules and "RAY_AUTH_MODE" not in os.environ and not token.exists()
 """
 
 
@@ -176,6 +178,15 @@ def test_a_full_disk_and_a_bug_come_through(local: Ray) -> None:
     assert full.value.errno == errno.ENOSPC
     with pytest.raises(RuntimeError, match=r"in a worker:\n(.*\n)*ValueError: a bug"):
         list(local.map([working.Raising(ValueError("a bug"))], [1]))
+
+
+@pytest.mark.slow
+def test_who_waits_for_a_worker_is_told(local: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    from echosyn.apps import ray_feeding
+
+    monkeypatch.setattr(ray_feeding, "WAIT_S", 0.0)
+    with pytest.warns(UserWarning, match="no worker yet; others may use the cluster"):
+        assert list(local.map([working.Add(1)], [1])) == [(1, 2)]
 
 
 @pytest.mark.slow

@@ -89,6 +89,20 @@ def test_actors_end_when_who_ordered_the_work_is_killed(two: Cluster) -> None:
 
 
 @pytest.mark.slow
+def test_who_has_no_token_is_told_how_to_come_in(two: Cluster) -> None:
+    command = [sys.executable, "-c", DRIVER, two.address]
+    path = os.pathsep.join([str(clusters.SOURCE), str(clusters.TESTS)])
+    stranger = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": path}
+    done = subprocess.run(
+        command, env=stranger | {"RAY_AUTH_MODE": "disabled"}, capture_output=True, text=True, timeout=120
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith(
+        "the cluster asks for a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH as on its nodes"
+    )
+
+
+@pytest.mark.slow
 def test_what_the_cluster_lacks_is_said_at_once(two: Cluster) -> None:
     with pytest.raises(ClusterError, match=r"the cluster has 0 GPUs, 1 asked for per worker"):
         Ray(two.address, gpus=1).__enter__()

@@ -76,12 +76,12 @@ class Ray:
     def __enter__(self) -> "Ray":
         with ExitStack() as stack:
             if self.address == "local":
-                stack.enter_context(_own_token())
+                stack.enter_context(own_token())
             for name, value in SETTINGS.items():
                 os.environ.setdefault(name, value)
             ray = extras.require("ray", extra="ray")
             assert not ray.is_initialized(), "one cluster at a time"
-            _silence()
+            silence()
             stack.callback(ray.shutdown)
             self._join(ray)
             if self.gpus is None:
@@ -155,7 +155,7 @@ class Ray:
 
 
 @contextmanager
-def _own_token() -> Iterator[None]:
+def own_token() -> Iterator[None]:
     """Only who has a token may use a cluster; without this Ray leaves one at home, and later clusters there ask for it."""
     if any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         yield
@@ -173,7 +173,7 @@ def _own_token() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def _silence() -> None:
+def silence() -> None:
     """Ray tells of workers and nodes that died on stdout, where the result belongs, and has no setting for it."""
     from ray._private import worker
 

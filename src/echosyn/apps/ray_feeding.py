@@ -4,6 +4,7 @@ import itertools
 import math
 import pickle
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ TICK_S = 1.0
 """How often nodes are counted when nothing else happens."""
 PATIENCE_S = 15.0
 """How long the head of the cluster may be silent."""
+WAIT_S = 60.0
+"""After how long without any worker the user is told."""
 ROOM_S = 60.0
 """How long the cluster may have no node for the work."""
 
@@ -105,6 +108,7 @@ class Feeding:
         )
         self._room = _Patience(ROOM_S, f"--ray {cluster.address}: no node is left that could do the work")
         self._counted = -math.inf
+        self._told_at = time.monotonic() + WAIT_S
         self._class = ray.remote(worker())
 
     def results(self) -> Iterator[tuple[Any, Any]]:
@@ -115,6 +119,7 @@ class Feeding:
             self._take()
             if reached:
                 self._grow()
+                self._tell()
             self._give()
             for item, result in done:
                 if isinstance(result, _Mistake):
@@ -160,6 +165,14 @@ class Feeding:
             wanted = sum(self._steps[task.step][0] == on_gpu for task in self._waiting)
             for _ in range(min(wanted - free, self._most[on_gpu] - len(own))):
                 self._begin(on_gpu)
+
+    def _tell(self) -> None:
+        """Say once that nothing happens, as a queue looks like a fault."""
+        if self._idle or any(actor.task for actor in self._actors):
+            self._told_at = math.inf
+        elif time.monotonic() > self._told_at:
+            self._told_at = math.inf
+            warnings.warn(f"--ray {self._cluster.address}: no worker yet; others may use the cluster", stacklevel=2)
 
     def _begin(self, on_gpu: bool) -> None:
         kept = next((handle for handle, kind in self._cluster.idle if kind == on_gpu), None)

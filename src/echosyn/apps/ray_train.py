@@ -9,13 +9,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from echosyn import errors, extras
 from echosyn.apps import ray_train_worker
+from echosyn.apps.ray import OBJECT_STORE_BYTES, SETTINGS, own_token, silence
 from echosyn.errors import ConfigError, EchosynError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.folder import refuse_existing
@@ -24,10 +25,7 @@ from echosyn.training.stage import StageSettings
 
 LOCAL = "local"
 """The address that stands for a Ray of this machine, which ends with the training."""
-OBJECT_STORE = 200 * 1024**2
-"""Bytes of a local Ray's object store; nothing large goes through it."""
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
+QUIET = SETTINGS | {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_worker_niceness": "0",  # a local Ray's workers are the main job, as they are without Ray
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning; --gpus-per-worker 0 computes on the CPU in any case
@@ -203,11 +201,17 @@ def _ray(address: str, group: Workers) -> Iterator[Any]:
     extras.require("ray.train.torch", extra="ray")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+    token = own_token() if address == LOCAL else nullcontext()
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder, token:
+        silence()
         try:
             if address == LOCAL:
                 most = group.most
-                own = {"num_cpus": most * group.cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+                own = {
+                    "num_cpus": most * group.cpus,
+                    "include_dashboard": False,
+                    "object_store_memory": OBJECT_STORE_BYTES,
+                }
                 ray.init(address="local", _temp_dir=folder, **own, **quiet)
             else:
                 ray.init(address=address, **quiet)
