@@ -185,7 +185,7 @@ class Feeding:
         self._actors.append(actor)
         steps = {number: works for number, (kind, works) in enumerate(self._steps) if kind == on_gpu}
         paths = import_paths(self._cluster.address)
-        self._calls[actor.handle.begin.remote(__version__, paths, pickle.dumps(steps), on_gpu)] = actor
+        self._calls[actor.handle.begin.remote(__version__, paths, cloudpickle.dumps(steps), on_gpu)] = actor
 
     def _end(self, actor: _Actor) -> None:
         self._actors.remove(actor)
