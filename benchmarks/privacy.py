@@ -25,8 +25,9 @@ from echosyn.data import latents as latent_files
 from echosyn.pipeline import filtering
 from echosyn.pipeline.animate import write_videos
 from echosyn.pipeline.archive import from_videos
-from echosyn.pipeline.audit import audit, prepare
+from echosyn.pipeline.audit import audit
 from echosyn.pipeline.auditing import power
+from echosyn.pipeline.auditing.desk import prepare
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate

@@ -1,33 +1,28 @@
 """``echosyn audit``: is any of these videos a real patient's, and what do attacks learn from them?"""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist
-from echosyn.errors import DataError
-from echosyn.pipeline.archive import Archive, Reading, VideoScreen, frames_of, gathered, look_at, video_screen
+from echosyn.pipeline.archive import frames_of
 from echosyn.pipeline.auditing import membership, pages, power, verdict
+from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
 from echosyn.pipeline.auditing.verdict import Findings
-from echosyn.pipeline.executing import Executor, InProcess, Lost
-from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.matching import Matcher
-from echosyn.pipeline.models import check_same_vae, codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.release import seal
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.privacy.attacks import linkability, singling_out
 from echosyn.privacy.canaries import DENSE
 from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
-from echosyn.privacy.matching import nearest
-from echosyn.privacy.screening import Judgement, Match
+from echosyn.privacy.screening import Judgement
 
 NUM_CANARIES = 20
 """Training videos that are disguised."""
@@ -101,101 +96,6 @@ def audit(
         "published rule rejects innocents": found.published and found.published.false_rejection.value,
         "innocents rejected": found.false_rejection.value,
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Desk:
-    """Everything that videos are compared with."""
-
-    real: Path
-    archive: Archive
-    screen: VideoScreen
-    codec: Any
-    embed: Any
-    device: torch.device
-    vae: Path
-
-
-def prepare(
-    real: Path,
-    models: Mapping[str, Path],
-    *,
-    false_rejection_rate: float = 0.05,
-    seed: int = 0,
-    device: str = "auto",
-    executor: Executor | None = None,
-    match: Match = nearest,
-    progress: Progress = silent,
-) -> Desk:
-    """Read the real videos and calibrate the check of finished videos.
-
-    Args:
-        real: dataset folder.
-        models: folders of ``vae`` and ``reid``.
-        false_rejection_rate: of innocents.
-        seed: of the interval's bootstrap.
-        device: where to compute.
-        executor: who reads the videos; default this process.
-        match: finds the best matches.
-        progress: told what is done.
-    """
-    where = devices.resolve(device)
-    vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
-    check_same_vae(reid, weights.load_facts(reid).vae, vae)
-    encoder, model = codec(vae, where), weights.load(reid, "reid").to(where)
-    archive = gathered(
-        filelist.read(real), Reading(vae, real, None, device), executor or InProcess.of(device), progress
-    )
-
-    def embedding(frames: torch.Tensor) -> torch.Tensor:
-        return embed(model, frames)
-
-    calibration: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "seed": seed, "match": match}
-    screen = video_screen(archive, embedding, progress=progress, **calibration)
-    return Desk(real, archive, screen, encoder, embedding, where, vae)
-
-
-def files_of(synthetic: Path) -> list[Path]:
-    """Every video file of a dataset folder.
-
-    Raises:
-        DataError: there is none.
-    """
-    files: list[Path] = filelist.VideoIndex(synthetic).files
-    if not files:
-        raise DataError(f"{synthetic}: no video to audit; expected at least one in {filelist.VIDEOS}/, generate some")
-    return files
-
-
-def look(
-    files: Sequence[Path], desk: Desk, executor: Executor | None = None, progress: Progress = silent
-) -> list[Look]:
-    """Read finished videos back from their files.
-
-    Raises:
-        DataError: workers died at one.
-    """
-    found: dict[Path, Look] = {}
-    work = LookAt(desk.vae, str(desk.device))
-    for path, seen in (executor or InProcess.of(str(desk.device))).map([work], files):
-        if isinstance(seen, Lost):
-            raise DataError(f"{path}: workers died at this video each time; remove or replace it")
-        found[path] = seen
-        progress("read synthetic videos", len(found), len(files))
-    return [found[path] for path in files]
-
-
-@dataclass(frozen=True)
-class LookAt:
-    """Work: reads a finished video."""
-
-    vae: Path
-    device: str = "auto"
-
-    def start(self) -> Callable[[Path], Look]:
-        """Load the VAE."""
-        encoder = codec(self.vae, devices.resolve(self.device))
-        return lambda path: look_at(frames_of(path), encoder)
 
 
 def _findings(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.audit import Desk, files_of, look, prepare
+from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
 from echosyn.pipeline.folder import new_folder, note, read_provenance
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import seen
