@@ -1,0 +1,185 @@
+"""Parts that were made apart become what one job makes, file by file and byte by byte; what is no part of it is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import filtering, merging, sample
+from echosyn.pipeline import generate as generating
+from echosyn.pipeline.animate import animate
+from echosyn.pipeline.encode import encode
+from echosyn.pipeline.executing import InProcess
+from echosyn.pipeline.merging import merge
+from echosyn.pipeline.sharding import WHOLE, Shard, part
+
+SHARDS = (2, 3)
+Make = Callable[[Path, Shard], None]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, build: Callable[..., Any], video_dataset: Path) -> Path:
+    """Tiny models, and latents of the real videos."""
+    made = tmp_path_factory.mktemp("merging")
+    flow = weights.scheduler({"_class_name": "FlowMatchEulerDiscreteScheduler"})
+    weights.save(build("vae"), made / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    weights.save(build("lidm"), made / "lidm", weights.Facts(stage="lidm", num_inference_steps=1), flow)
+    own = weights.weights_hash(made / "vae")
+    facts = weights.Facts(stage="lvdm", fps=25.0, num_inference_steps=1, vae=own)
+    weights.save(build("lvdm"), made / "lvdm", facts, flow)
+    weights.save(build("reid"), made / "reid", weights.Facts(stage="reid", vae=own))
+    encode(video_dataset, made / "latents", vae=made / "vae", any_scale=True, device="cpu")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "PER_FILE", 8)
+
+
+@pytest.fixture(scope="module")
+def makers(folder: Path, video_dataset: Path) -> dict[str, Make]:
+    def encoded(out: Path, shard: Shard) -> None:
+        encode(video_dataset, out, vae=folder / "vae", any_scale=True, device="cpu", shard=shard)
+
+    def sampled(out: Path, shard: Shard) -> None:
+        sample.sample(out, lidm=folder / "lidm", num=30, seed=1, device="cpu", shard=shard)
+
+    def filtered(out: Path, shard: Shard) -> None:
+        candidates = folder / "candidates"
+        if not candidates.exists():
+            sampled(candidates, WHOLE)
+        reference = {"reid": folder / "reid", "reference": folder / "latents"}
+        filtering.filter_stills(candidates, out, **reference, device="cpu", shard=shard)
+
+    def animated(out: Path, shard: Shard) -> None:
+        if not (folder / "few").exists():
+            sample.sample(folder / "few", lidm=folder / "lidm", num=11, seed=1, device="cpu")
+        models = {"lvdm": folder / "lvdm", "vae": folder / "vae"}
+        animate(folder / "few", out, **models, seed=2, num_frames=8, device="cpu", shard=shard)
+
+    def generated(out: Path, shard: Shard) -> None:
+        models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm", "reid")}
+        asked: dict[str, Any] = {"num": 12, "seed": 3, "num_frames": 8, "device": "cpu"}
+        asked |= {"reference": folder / "latents", "executor": InProcess(2)}
+        generating.generate(out, models=models, **asked, shard=shard)
+
+    return {"encode": encoded, "sample": sampled, "filter": filtered, "animate": animated, "generate": generated}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("verb", ["encode", "sample", "filter", "animate", "generate"])
+@pytest.mark.parametrize("count", SHARDS)
+def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Make], tmp_path: Path) -> None:
+    makers[verb](tmp_path / "whole", WHOLE)
+    parts = [tmp_path / f"part-{number}" for number in range(1, count + 1)]
+    for number, path in enumerate(parts, 1):
+        makers[verb](path, Shard(number, count))
+    before = [content(path) for path in parts]
+    merge([*parts[1:], parts[0]], tmp_path / "merged")
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert [content(path) for path in parts] == before, "parts stay as they are"
+
+
+def test_the_only_shard_is_the_whole(makers: dict[str, Make], tmp_path: Path) -> None:
+    makers["animate"](tmp_path / "whole", Shard(1, 1))
+    merge([tmp_path / "whole"], tmp_path / "merged")
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+
+
+# What is refused
+
+
+@pytest.fixture
+def parts(makers: dict[str, Make], tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"part-{number}" for number in (1, 2)]
+    for number, path in enumerate(paths, 1):
+        makers["animate"](path, Shard(number, 2))
+    return paths
+
+
+def refused(parts: list[Path], tmp_path: Path, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        merge(parts, tmp_path / "merged")
+    assert not list(tmp_path.glob("merged*"))
+
+
+def test_a_missing_part_is_named(parts: list[Path], tmp_path: Path) -> None:
+    refused(parts[:1], tmp_path, r"part 2/2 is missing; make it with --shard")
+
+
+def test_a_part_given_twice_is_named(parts: list[Path], tmp_path: Path) -> None:
+    refused([*parts, parts[0]], tmp_path, r"part-1: is part 1/2, as is .*part-1")
+
+
+def test_a_whole_folder_is_no_part(parts: list[Path], makers: dict[str, Make], tmp_path: Path) -> None:
+    makers["animate"](tmp_path / "whole", WHOLE)
+    refused([parts[0], tmp_path / "whole"], tmp_path, "whole: is whole, not a part")
+
+
+def test_parts_of_different_jobs_are_told_apart(parts: list[Path], folder: Path, tmp_path: Path) -> None:
+    models = {"lvdm": folder / "lvdm", "vae": folder / "vae"}
+    animate(folder / "few", tmp_path / "other", **models, seed=9, num_frames=8, device="cpu", shard=Shard(2, 2))
+    refused(
+        [parts[0], tmp_path / "other"], tmp_path, r"other: is a part of another job than .* \(settings: seed differs\)"
+    )
+
+
+def test_an_unfinished_part_is_named(parts: list[Path], tmp_path: Path) -> None:
+    partial = parts[1].with_name("part-2.partial")
+    parts[1].rename(partial)
+    refused([parts[0], partial], tmp_path, "not a finished folder; run its --shard again")
+    refused([parts[0], tmp_path / "nothing"], tmp_path, "nothing: not a finished folder")
+
+
+def test_a_video_that_went_missing_is_named(parts: list[Path], tmp_path: Path) -> None:
+    lost = parts[1] / filelist.VIDEOS / f"{filelist.read(parts[1])[0].name}.avi"
+    lost.unlink()
+    refused(parts, tmp_path, rf"{lost.name}: is missing; make this part again")
+
+
+def test_too_few_videos_together_are_an_error(makers: dict[str, Make], tmp_path: Path) -> None:
+    parts = [tmp_path / f"part-{number}" for number in (1, 2)]
+    for number, path in enumerate(parts, 1):
+        makers["generate"](path, Shard(number, 2))
+    said = json.loads((parts[1] / "provenance.json").read_text())
+    said["part"]["end"] = 8
+    (parts[1] / "provenance.json").write_text(json.dumps(said))
+    refused(parts, tmp_path, r"the parts have \d+ videos of the 12 that are wanted, up to heart 8.*larger --num")
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2", "1/2/3"])
+def test_shards_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--shard .*: expected K/N"):
+        part(text)
+
+
+def test_shards_share_things_out() -> None:
+    things = list(range(11))
+    assert sorted(thing for number in (1, 2, 3) for thing in Shard(number, 3).of(things)) == things
+    assert part(None) == WHOLE == part("1/1")
+    assert part("2/5") == Shard(2, 5)
+
+
+def test_completing_needs_the_whole(folder: Path, tmp_path: Path) -> None:
+    models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm")}
+    with pytest.raises(ConfigError, match="a shard does not know which rejected hearts are the least similar"):
+        generating.generate(
+            tmp_path / "x", models=models, num=2, seed=0, complete_with_rejected=True, shard=Shard(1, 2)
+        )
+
+
+def test_files_are_linked_where_the_disk_can(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    merging.place(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+    with pytest.raises(DataError, match="is missing; make this part again"):
+        merging.place(tmp_path / "none", tmp_path / "c")
