@@ -94,7 +94,9 @@ class Cluster:
         with (self.folder / f"{name}.log").open("wb") as log:
             launcher = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *role],
-                env=os.environ | authenticated() | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                env=os.environ
+                | authenticated()
+                | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -132,3 +132,15 @@ class Dying:
             return item
 
         return run
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Reads a video; returns how many frames it has."""
+
+    device: str = "cpu"
+
+    def start(self) -> Callable[[Path], int]:
+        from echosyn.data import video
+
+        return lambda path: len(video.read(path).frames)

@@ -1,8 +1,23 @@
 """The errors a user can cause. Each message says what, where, what was expected and the cure."""
 
+from typing import Any
+
 
 class EchosynError(Exception):
-    """A mistake in what the user gave us; shown as one message, without a traceback, exit code 2."""
+    """A mistake in what the user gave us; shown as one message, without a traceback, exit code 2.
+
+    It can be sent from one process to another, whatever the constructor of its class takes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[EchosynError], args: tuple[Any, ...], state: dict[str, Any]) -> EchosynError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class DataError(EchosynError):

@@ -29,8 +29,9 @@ OBJECT_STORE_BYTES = 200_000_000
 ANSWER_S = 3.0
 """How long the head of a cluster may take to answer a call."""
 
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
-"""Ray reports nothing to its makers, and joins no cluster but the one it is told to: a call too late would join any it finds."""
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0", "RAY_worker_niceness": "0"}
+"""Ray reports nothing to its makers, and joins no cluster but the one it is told to: a call too late would join any it finds.
+Workers of a local cluster are the main job, as they are without Ray, whose default is niceness 15."""
 
 
 class ClusterError(StoppedError):

@@ -27,7 +27,6 @@ LOCAL = "local"
 """The address that stands for a Ray of this machine, which ends with the training."""
 QUIET = SETTINGS | {
     "RAY_TRAIN_V2_ENABLED": "1",
-    "RAY_worker_niceness": "0",  # a local Ray's workers are the main job, as they are without Ray
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning; --gpus-per-worker 0 computes on the CPU in any case
 }
 LOOK_EVERY_S = 0.5
