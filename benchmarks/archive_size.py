@@ -1,0 +1,127 @@
+"""What large archives cost besides the networks: file lists, hashes, folders, the private vectors. Prints JSON.
+
+    OMP_NUM_THREADS=1 python benchmarks/archive_size.py > benchmarks/results/archive_size.json
+
+Seconds are those of the processor, on files that were just written: a disk that is slower than that adds its own. Memory of a
+list is what a new process grows by while it reads it, at most and after.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from echosyn import __version__, hashing, weights
+from echosyn.data import filelist, video
+from echosyn.data.records import Record
+from echosyn.pipeline.archive import frames_of, look_at
+from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.phantom import make_phantom
+from echosyn.privacy.fingerprints import VideoPrints
+
+CPU = torch.device("cpu")
+
+
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Processor seconds, and the result."""
+    began = time.process_time()
+    result = function()
+    return time.process_time() - began, result
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns that runs in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def listed(rows: int, folder: Path) -> dict[str, float]:
+    """Write a file list."""
+    records = [
+        Record(f"synthetic_{i:07d}", 55.0, None, None, 112, 112, 32.0, 192, "TRAIN", {"View": "A4C"})
+        for i in range(rows)
+    ]
+    seconds, _ = timed(lambda: filelist.write(folder, records))
+    return {"rows": rows, "write_s": seconds, "bytes": (folder / filelist.FILE_LIST).stat().st_size}
+
+
+def read(rows: int, folder: Path) -> dict[str, float]:
+    """Read it."""
+    ours = psutil.Process()
+    before = ours.memory_info().rss
+    seconds, found = timed(lambda: filelist.read(folder))
+    assert len(found) == rows
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"read_s": seconds, "peak_bytes": peak - before, "kept_bytes": ours.memory_info().rss - before}
+
+
+def indexed(count: int, folder: Path) -> dict[str, float]:
+    """A folder of so many videos, which are not opened."""
+    videos = folder / filelist.VIDEOS
+    videos.mkdir(parents=True)
+    for i in range(count):
+        (videos / f"synthetic_{i:07d}.avi").touch()
+    seconds, index = timed(lambda: filelist.VideoIndex(folder))
+    assert len(index.files) == count
+    return {"files": count, "index_s": seconds}
+
+
+def archive(videos: int, folder: Path) -> dict[str, float]:
+    """Videos on disk, and what the privacy checks keep of each."""
+    make_phantom(folder, num=videos, seed=0, num_frames=192, fps=32.0)
+    files = sorted((folder / filelist.VIDEOS).iterdir())
+    size = sum(path.stat().st_size for path in files)
+    hashing.folder_hash(folder)  # from here on they are in memory
+    hashed, _ = timed(lambda: hashing.folder_hash(folder))
+    probed, _ = timed(lambda: [video.size(path) for path in files])
+    models = weights.find_all(weights.shipped(), ["vae", "reid"], "a4c")
+    encoder, reid = codec(models["vae"], CPU), weights.load(models["reid"], "reid")
+    seen, looks = timed(lambda: [look_at(frames_of(path), encoder) for path in files])
+    prints = VideoPrints(lambda frames: embed(reid, frames), looks[0].thumbnails.mean(dim=0))
+    vectors = [prints.of_reference(look) for look in looks]
+    return {
+        "videos": videos,
+        "bytes_per_video": size / videos,
+        "hash_bytes_per_s": size / hashed,
+        "merge_check_s_per_video": probed / videos,
+        "read_s_per_video": seen / videos,
+        "look_bytes_per_video": sum(_bytes(x.thumbnails) + _bytes(x.latents) for x in looks) / videos,
+        **{f"{name}_vectors_per_video": sum(len(v[name]) for v in vectors) / videos for name in vectors[0]},
+        **{f"{name}_dimensions": vectors[0][name].shape[1] for name in vectors[0]},
+        "gallery_bytes_per_video": sum(_bytes(t) for v in vectors for t in v.values()) / videos,
+    }
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--videos", type=int, default=24)
+    chosen = parser.parse_args()
+    found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
+    with tempfile.TemporaryDirectory() as name:
+        for rows in chosen.rows:
+            folder = Path(name) / str(rows)
+            found["lists"].append(apart(listed, rows, folder) | apart(read, rows, folder))
+        found |= {"folder": indexed(chosen.files, Path(name) / "many")}
+        found |= {"archive": archive(chosen.videos, Path(name) / "archive")}
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
