@@ -9,13 +9,13 @@ list is what a new process grows by while it reads it, at most and after.
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import torch
@@ -27,9 +27,15 @@ from echosyn.pipeline.archive import frames_of, look_at
 from echosyn.pipeline.filtering import embed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
-from echosyn.privacy.fingerprints import VideoPrints
+from echosyn.privacy.calibration import Threshold
+from echosyn.privacy.fingerprints import VideoPrints, Views
+from echosyn.privacy.screening import Fusion, Gallery, Screen
 
 CPU = torch.device("cpu")
+OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
+"""Vectors of a real video of six seconds, and their dimensions, by space."""
+OF_A_QUERY = {"reid": (8, 128), "pixels": (72, 784), "motion": (4, 1568)}
+"""Of a video that is matched."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -43,6 +49,11 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns that runs in a process of its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def most_bytes() -> int:
+    """The most memory that this process has had (Linux; `getrusage` counts what its parent had, too)."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def listed(rows: int, folder: Path) -> dict[str, float]:
@@ -61,7 +72,7 @@ def read(rows: int, folder: Path) -> dict[str, float]:
     before = ours.memory_info().rss
     seconds, found = timed(lambda: filelist.read(folder))
     assert len(found) == rows
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = most_bytes()
     return {"read_s": seconds, "peak_bytes": peak - before, "kept_bytes": ours.memory_info().rss - before}
 
 
@@ -102,6 +113,45 @@ def archive(videos: int, folder: Path) -> dict[str, float]:
     }
 
 
+def gallery(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0) -> Gallery:
+    """Noise in the place of real vectors; ``of_each`` says how many a patient and of how many numbers, by space."""
+    generator = torch.Generator().manual_seed(seed)
+    vectors = {name: torch.randn(patients * n, d, generator=generator) for name, (n, d) in of_each.items()}
+    owners = {name: [f"{i // n:07d}" for i in range(patients * n)] for name, (n, _) in of_each.items()}
+    return Gallery(vectors, owners)
+
+
+def items(num: int, of_each: Mapping[str, tuple[int, int]]) -> list[Views]:
+    """As many videos, each as it is matched."""
+    return [gallery(1, of_each, seed).vectors for seed in range(1, num + 1)]
+
+
+def screen_of(references: Gallery) -> Screen:
+    """A screen that keeps everything."""
+    fusion = Fusion([0.0] * len(references.vectors), [1.0] * len(references.vectors))
+    return Screen(references, fusion, cast("Threshold", SimpleNamespace(value=100.0)), torch.zeros(1), ["nobody"])
+
+
+def judged(patients: int) -> dict[str, float]:
+    """The check of finished videos, one at a time as `generate` does on a CPU."""
+    screen = screen_of(gallery(patients, OF_A_REFERENCE))
+    videos = items(4, OF_A_QUERY)
+    screen.judge(videos[:1])
+    seconds, _ = timed(lambda: [screen.judge([one]) for one in videos[1:]])
+    return {"patients": patients, "s_per_video": seconds / 3}
+
+
+def audited(videos: int, patients: int) -> dict[str, float]:
+    """Memory of the audit's table of videos and patients, beyond the vectors; one of a patient, which changes nothing."""
+    screen = screen_of(gallery(patients, {name: (1, d) for name, (_, d) in OF_A_REFERENCE.items()}))
+    queries = items(videos, OF_A_QUERY)
+    screen.by_patient(queries[:1])
+    before = most_bytes()
+    screen.by_patient(queries)
+    peak = most_bytes()
+    return {"videos": videos, "patients": patients, "bytes_per_pair": (peak - before) / videos / patients}
+
+
 def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
@@ -112,6 +162,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--videos", type=int, default=24)
+    parser.add_argument("--patients", type=int, nargs="*", default=[500, 1000, 2000])
     chosen = parser.parse_args()
     found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
     with tempfile.TemporaryDirectory() as name:
@@ -120,6 +171,8 @@ def main() -> None:
             found["lists"].append(apart(listed, rows, folder) | apart(read, rows, folder))
         found |= {"folder": indexed(chosen.files, Path(name) / "many")}
         found |= {"archive": archive(chosen.videos, Path(name) / "archive")}
+    found |= {"check": [judged(patients) for patients in chosen.patients]}
+    found |= {"audit": apart(audited, 300, chosen.patients[-1])}
     print(json.dumps(found, indent=2))
 
 
