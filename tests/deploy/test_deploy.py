@@ -25,9 +25,9 @@ PROGRAM = Path(sys.executable).with_name("echosyn")
 def calls(text: str) -> list[list[str]]:
     """Every command line of the program, with numbers and names in the place of the shell's variables."""
     found = []
-    for line in text.replace("\\\n", " ").splitlines():
+    for line in re.sub(r"\\\n|\n#    ? (?=--)", " ", text).splitlines():
         if call := CALL.search(re.sub(r"^# ", "", line.strip())):
-            words = re.sub(r"\$\(\([^)]*\)\)|\$\{?\w+\}?", "1", call[1].split(" && ")[0].rstrip("'"))
+            words = re.sub(r"\$\(\([^)]*\)\)|\$\{?\w+\}?", "1", re.split(r" &&| >|;", call[1])[0].rstrip("'"))
             found.append(shlex.split(words.replace('"$@"', ""), comments=True))
     return found
 
