@@ -90,6 +90,18 @@ def test_what_is_durable_is_not_done_again(durable: int) -> None:
     assert all(one.end_s == pytest.approx(one.busy_s + 120 * one.deaths) for one in runs)
 
 
+def test_a_life_is_spent_on_loading_first() -> None:
+    simulation = s.Simulation(
+        np.full(10, 30.0), [1.0], static(10, 1, 1), s.Faults(back_s=5, load_s=20), np.random.default_rng(0)
+    )
+    simulation.dies_at = [100.0]
+    simulation._life = lambda w, per_h: 100.0
+    done = simulation()
+    # 20 s and two and two thirds of items, four times; then the last two
+    assert done.end_s == pytest.approx(4 * (100 + 5) + 20 + 2 * 30)
+    assert done.wasted_s == pytest.approx(4 * (20 + 20))
+
+
 @pytest.mark.parametrize(("resumes", "t"), [(False, 50 * 72), (True, 72)])
 def test_the_death_of_the_driver_costs_a_try_or_an_item(resumes: bool, t: float) -> None:
     faults = s.Faults(worker_per_h=0, driver_per_h=1.0, back_s=300, load_s=0)
