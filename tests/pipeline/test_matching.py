@@ -9,7 +9,7 @@ from echosyn.errors import DataError
 from echosyn.pipeline import matching
 from echosyn.pipeline.executing import Executor, InProcess, Processes
 from echosyn.pipeline.matching import Matcher
-from echosyn.privacy.matching import nearest
+from echosyn.privacy.matching import nearest, prepared
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_parts_together_find_what_the_whole_finds(tmp_path: Path, grouped: bool)
     executors: list[Executor] = [InProcess(1), InProcess(3)]
     with Processes(1) as processes:
         for executor in [*executors, processes]:
-            found = Matcher(executor, tmp_path)(queries, references, **groups)
+            found = Matcher(executor, tmp_path)(queries, prepared(references), **groups)
             assert torch.equal(found.similarity, expected.similarity)
             assert torch.equal(found.index, expected.index)
     assert not list(tmp_path.iterdir()), "the vectors are private: nothing stays"
@@ -47,7 +47,7 @@ def test_parts_together_find_what_the_whole_finds(tmp_path: Path, grouped: bool)
 def test_a_patient_who_owns_everything_matches_nobody(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no reference of another patient"):
         Matcher(InProcess(2), tmp_path)(
-            vectors(3, 1), vectors(200, 2), query_groups=["a", "a", "b"], reference_groups=["a"] * 200
+            vectors(3, 1), prepared(vectors(200, 2)), query_groups=["a", "a", "b"], reference_groups=["a"] * 200
         )
 
 

@@ -95,7 +95,7 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
     first_best = matching._first_best
 
     def counting(q, r, *others):
-        sizes.append(len(q) * len(r))
+        sizes.append(len(q) * len(r.rows))
         return first_best(q, r, *others)
 
     monkeypatch.setattr(matching, "_first_best", counting)
@@ -106,14 +106,16 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
 
 @pytest.mark.parametrize("d", [3, 6, 128])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, grouped):
-    """Copies, scaled copies and coarse values tie in many places; the lowest row wins."""
+@pytest.mark.parametrize("mean", [0.0, 300.0])
+def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, grouped, mean):
+    """Copies, scaled copies and coarse values tie in many places; the lowest row wins. A large mean hides nothing."""
     draw = torch.Generator().manual_seed(d)
     queries, references = (
         torch.randn(n, d, generator=draw).mul(4).round() + 0.37 * torch.arange(d) for n in (300, 700)
     )
     references[400:500] = references[:100] * 3
     references[500:520] = queries[:20]
+    queries, references = queries + mean, references + mean
     own, theirs = ([f"p{i % 9}" for i in range(n)] for n in (300, 700))
     groups = {"query_groups": own, "reference_groups": theirs} if grouped else {}
     found = nearest(queries, references, block=64, **groups)

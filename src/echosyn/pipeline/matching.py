@@ -16,7 +16,7 @@ from torch import Tensor
 from echosyn.errors import DataError, StoppedError
 from echosyn.pipeline.executing import Executor, Lost
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.privacy.matching import Matches, nearest
+from echosyn.privacy.matching import Matches, Prepared, nearest
 
 ROWS = 32_768
 """References of a part."""
@@ -41,19 +41,20 @@ class Matcher:
     def __call__(
         self,
         queries: Tensor,
-        references: Tensor,
+        references: Prepared,
         *,
         query_groups: Sequence[str] | None = None,
         reference_groups: Sequence[str] | None = None,
     ) -> Matches:
         """See `nearest`; in memory on this side are both, and what is found."""
-        if queries.numel() * len(references) < FEW:
+        rows = references.rows
+        if queries.numel() * len(rows) < FEW:
             return nearest(queries, references, query_groups=query_groups, reference_groups=reference_groups)
         with TemporaryDirectory(dir=self.folder) as name:
             tables = Path(name) / "queries.safetensors", Path(name) / "references.safetensors"
             write(tables[0], queries, query_groups)
-            write(tables[1], references, reference_groups)
-            return self.of_files(*tables, len(queries), len(references))
+            write(tables[1], rows, reference_groups)
+            return self.of_files(*tables, len(queries), len(rows))
 
     def of_files(self, queries: Path, references: Path, num_queries: int, num_references: int) -> Matches:
         """As `nearest`, of files that `write` wrote."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from echosyn.errors import DataError
 
 QUERIES_AT_ONCE = 1024
+PAIRS_AT_ONCE = 8192
 _CONSTANT = 1e-6
 
 
@@ -23,10 +24,38 @@ class Matches:
     """Its row among the references, int64 ``(n,)``; of equal ones the lowest."""
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """References that were looked at once, for many calls of `nearest`."""
+
+    rows: Tensor
+    norm: Tensor
+    """Of each row less its mean, float32 ``(m,)``."""
+    largest: float
+    """Length of a row over ``norm``, at most: how much of float32 a large mean takes away."""
+
+
+@torch.no_grad()
+def prepared(references: Tensor, *, block: int = 8192) -> Prepared:
+    """Look at references ``(m, d)``; takes no memory to speak of besides them.
+
+    Raises:
+        DataError: NaN or infinity, or a constant row.
+    """
+    norms, largest = [], 1.0
+    for start in range(0, len(references), block):
+        x = references[start : start + block]
+        x = (x.cpu() if x.device.type == "mps" else x).double()
+        norm = _checked_norm(x, x - x.mean(dim=1, keepdim=True), "reference", start)
+        largest = max(largest, float((x.norm(dim=1) / norm[:, 0]).max()))
+        norms.append(norm[:, 0].float())
+    return Prepared(references, torch.cat(norms) if norms else torch.zeros(0), largest)
+
+
 @torch.no_grad()
 def nearest(
     queries: Tensor,
-    references: Tensor,
+    references: Tensor | Prepared,
     *,
     block: int = 8192,
     query_groups: Sequence[str] | None = None,
@@ -40,7 +69,7 @@ def nearest(
 
     Args:
         queries: Embeddings, float ``(n, d)``, on any device.
-        references: Embeddings, float ``(m, d)``, ``m >= 1``.
+        references: Embeddings, float ``(m, d)``, ``m >= 1``; `prepared` ones if there are several calls.
         block: References compared at a time.
         query_groups: The patient of each query; with ``reference_groups``, matches within a patient are skipped (a real
             frame against real frames).
@@ -50,20 +79,23 @@ def nearest(
         DataError: Shapes that do not fit, NaN or infinity, a constant row (its correlation is undefined), or a query
             whose patient owns every reference.
     """
-    _check(queries, references, block)
-    own, theirs = _group_codes(query_groups, reference_groups, len(queries), len(references))
+    rows_of = references.rows if isinstance(references, Prepared) else references
+    _check(queries, rows_of, block)
+    known = references if isinstance(references, Prepared) else prepared(references, block=block)
+    own, theirs = _group_codes(query_groups, reference_groups, len(queries), len(rows_of))
     similarity = torch.full((len(queries),), -torch.inf)
     index = torch.full((len(queries),), -1, dtype=torch.int64)
     for first in range(0, len(queries), QUERIES_AT_ONCE):
         rows = slice(first, first + QUERIES_AT_ONCE)
         q = standardized(queries[rows], "query", first)
-        for start in range(0, len(references), block):
+        find = _first_best if q.device.type == "cpu" else _all_compared
+        for start in range(0, len(rows_of), block):
             columns = slice(start, start + block)
-            r = standardized(references[columns], "reference", start).to(q.device)
             same = None
             if own is not None and theirs is not None:
                 same = (own[rows, None] == theirs[None, columns]).to(q.device)
-            best, where = (_first_best if q.device.type == "cpu" else _all_compared)(q, r, same, similarity[rows])
+            part = Prepared(rows_of[columns], known.norm[columns], known.largest)
+            best, where = find(q, part, same, similarity[rows])
             better = best > similarity[rows]
             similarity[rows] = torch.where(better, best, similarity[rows])
             index[rows] = torch.where(better, where + start, index[rows])
@@ -117,19 +149,24 @@ def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tenso
         DataError: NaN or infinity, or a constant row.
     """
     x = (rows.cpu() if rows.device.type == "mps" else rows).double()
+    centred = x - x.mean(dim=1, keepdim=True)
+    unit: Tensor = centred / _checked_norm(x, centred, what, first)
+    return unit
+
+
+def _checked_norm(x: Tensor, centred: Tensor, what: str, first: int) -> Tensor:
+    """Norms ``(k, 1)`` of centred rows."""
     finite = torch.isfinite(x).all(dim=1)
     if not finite.all():
         raise DataError(f"{what} embedding {first + _first_false(finite)} holds NaN or infinity")
-    centred = x - x.mean(dim=1, keepdim=True)
-    norm = centred.norm(dim=1, keepdim=True)
+    norm: Tensor = centred.norm(dim=1, keepdim=True)
     differ = norm[:, 0] > _CONSTANT * x.norm(dim=1)
     if not differ.all():
         raise DataError(
             f"{what} embedding {first + _first_false(differ)} is constant: its correlation is undefined; "
             "a blank frame or a collapsed Re-ID model gives such an embedding"
         )
-    unit: Tensor = centred / norm
-    return unit
+    return norm
 
 
 def varied(rows: Tensor) -> Tensor:
@@ -139,31 +176,35 @@ def varied(rows: Tensor) -> Tensor:
     return rows[~(norm <= _CONSTANT * x.norm(dim=1))]
 
 
-def _first_best(q: Tensor, r: Tensor, same: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor]:
+def _first_best(q: Tensor, r: Prepared, same: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor]:
     """The best score of each query that is better than a ``known`` one, and the lowest column that attains it.
 
-    A product in float32 finds what may be the best, twice as fast; only that is summed in float64 and rounded to float32, so
-    that a pair scores the same in every block, and copies tie. Unit vectors bound the error of a float32 sum by
-    ``d * 2**-23``.
+    A product in float32 finds what may be the best; only that is put on one scale and summed in float64 and rounded to
+    float32, so that a pair scores the same in every block, and copies tie. As queries are centred, the mean of a reference
+    adds nothing but error: a float32 sum of ``d`` products is off by at most ``d * 2**-23`` of the vectors' lengths.
     """
-    rough = q.float() @ r.float().T
+    rough = (q.float() @ r.rows.cpu().float().T) / r.norm
     if same is not None:
         rough.masked_fill_(same, -torch.inf)
-    margin = 2 * (q.shape[1] + 4) * 2.0**-23
+    margin = 2 * (q.shape[1] + 4) * 2.0**-23 * r.largest
     top = rough.max(dim=1).values
     rows = ((top >= known - margin) & (top > -torch.inf)).nonzero()[:, 0]
-    best, where = torch.full((len(q),), -torch.inf), torch.full((len(q),), len(r))
+    best, where = torch.full((len(q),), -torch.inf), torch.full((len(q),), len(r.rows))
     near, columns = (rough[rows] >= top[rows, None] - margin).nonzero(as_tuple=True)
-    exact = (q[rows[near]] * r[columns]).sum(dim=1).float()
-    best.scatter_reduce_(0, rows[near], exact, "amax")
-    winning = exact == best[rows[near]]
-    where.scatter_reduce_(0, rows[near][winning], columns[winning], "amin")
+    near = rows[near]
+    parts = zip(near.split(PAIRS_AT_ONCE), columns.split(PAIRS_AT_ONCE), strict=True)
+    exact = [(q[a] * standardized(r.rows[b])).sum(dim=1).float() for a, b in parts]
+    if exact:
+        scores = torch.cat(exact)
+        best.scatter_reduce_(0, near, scores, "amax")
+        winning = scores == best[near]
+        where.scatter_reduce_(0, near[winning], columns[winning], "amin")
     return best, where
 
 
-def _all_compared(q: Tensor, r: Tensor, same: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor]:
+def _all_compared(q: Tensor, r: Prepared, same: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor]:
     """As `_first_best` for other devices, where a product of float32 may be less exact than that; on the CPU."""
-    scores = (q @ r.T).float()
+    scores = (q @ standardized(r.rows).to(q.device).T).float()
     if same is not None:
         scores.masked_fill_(same, -torch.inf)
     best, first = scores.max(dim=1)  # torch promises the first

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from echosyn.errors import DataError
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.matching import Matches, nearest, nearest_of_each
+from echosyn.privacy.matching import Matches, Prepared, nearest, nearest_of_each, prepared
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -43,6 +44,11 @@ class Gallery:
         owners = {name: [p for v, p in zip(views, patients, strict=True) for _ in v[name]] for name in spaces}
         return cls({name: torch.cat([v[name] for v in views]) for name in spaces}, owners)
 
+    @cached_property
+    def prepared(self) -> Mapping[str, Prepared]:
+        """The vectors, looked at once for many comparisons."""
+        return {name: prepared(vectors) for name, vectors in self.vectors.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Closeness:
@@ -63,7 +69,7 @@ class Match(Protocol):
     def __call__(
         self,
         queries: Tensor,
-        references: Tensor,
+        references: Prepared,
         *,
         query_groups: Sequence[str] | None = None,
         reference_groups: Sequence[str] | None = None,
@@ -86,7 +92,7 @@ def closeness(
         DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
     """
     similarity, rows, names = [], [], []
-    for space, references in gallery.vectors.items():
+    for space, references in gallery.prepared.items():
         views = [item[space] for item in items]
         item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
         best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
