@@ -17,7 +17,7 @@ from typing import Any
 from echosyn import errors, extras
 from echosyn.apps import ray_train_worker
 from echosyn.apps.ray import OBJECT_STORE_BYTES, SETTINGS, own_token, silence
-from echosyn.errors import ConfigError, EchosynError
+from echosyn.errors import ConfigError, EchosynError, StoppedError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.folder import refuse_existing
 from echosyn.pipeline.progress import Progress
@@ -111,7 +111,7 @@ def train(
             _fit(ray, task, group, records, progress)
         except ray.train.v2.api.exceptions.TrainingFailedError as error:
             if group_died := _deaths(ray, error):
-                raise EchosynError(
+                raise StoppedError(
                     f"{out}: workers died more than {group.restarts} time(s) ({group_died}); find out why, then go on from the "
                     "last checkpoint with --resume"
                 ) from error

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from echosyn.errors import ConfigError
-from echosyn.pipeline.executing import Executor, InProcess, Processes
+
+if TYPE_CHECKING:
+    from echosyn.pipeline.executing import Executor
 
 Workers = Annotated[
     int | None,
@@ -26,8 +28,10 @@ ShardOption = Annotated[
 
 
 @contextmanager
-def executor(device: str, workers: int | None, ray: str | None) -> Iterator[Executor]:
+def executor(device: str, workers: int | None, ray: str | None) -> "Iterator[Executor]":
     """The executor of ``--workers`` and ``--ray``; without them this process."""
+    from echosyn.pipeline.executing import InProcess, Processes
+
     if ray is not None:
         from echosyn.apps.ray import Ray
 
