@@ -14,12 +14,12 @@ from echosyn.pipeline import filtering, merging, sample
 from echosyn.pipeline import generate as generating
 from echosyn.pipeline.animate import animate
 from echosyn.pipeline.encode import encode
-from echosyn.pipeline.executing import InProcess
+from echosyn.pipeline.executing import Executor, InProcess, Processes
 from echosyn.pipeline.merging import merge
 from echosyn.pipeline.sharding import WHOLE, Shard, part
 
 SHARDS = (2, 3)
-Make = Callable[[Path, Shard], None]
+Make = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -44,29 +44,30 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def makers(folder: Path, video_dataset: Path) -> dict[str, Make]:
-    def encoded(out: Path, shard: Shard) -> None:
-        encode(video_dataset, out, vae=folder / "vae", any_scale=True, device="cpu", shard=shard)
+    def encoded(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
+        encode(video_dataset, out, vae=folder / "vae", any_scale=True, device="cpu", shard=shard, executor=executor)
 
-    def sampled(out: Path, shard: Shard) -> None:
-        sample.sample(out, lidm=folder / "lidm", num=30, seed=1, device="cpu", shard=shard)
+    def sampled(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
+        sample.sample(out, lidm=folder / "lidm", num=30, seed=1, device="cpu", shard=shard, executor=executor)
 
-    def filtered(out: Path, shard: Shard) -> None:
+    def filtered(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         candidates = folder / "candidates"
         if not candidates.exists():
             sampled(candidates, WHOLE)
         reference = {"reid": folder / "reid", "reference": folder / "latents"}
-        filtering.filter_stills(candidates, out, **reference, device="cpu", shard=shard)
+        filtering.filter_stills(candidates, out, **reference, device="cpu", shard=shard, executor=executor)
 
-    def animated(out: Path, shard: Shard) -> None:
+    def animated(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         if not (folder / "few").exists():
             sample.sample(folder / "few", lidm=folder / "lidm", num=11, seed=1, device="cpu")
         models = {"lvdm": folder / "lvdm", "vae": folder / "vae"}
-        animate(folder / "few", out, **models, seed=2, num_frames=8, device="cpu", shard=shard)
+        how: dict[str, Any] = {"seed": 2, "num_frames": 8, "device": "cpu", "shard": shard, "executor": executor}
+        animate(folder / "few", out, **models, **how)
 
-    def generated(out: Path, shard: Shard) -> None:
+    def generated(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm", "reid")}
         asked: dict[str, Any] = {"num": 12, "seed": 3, "num_frames": 8, "device": "cpu"}
-        asked |= {"reference": folder / "latents", "executor": InProcess(2)}
+        asked |= {"reference": folder / "latents", "executor": executor or InProcess(2)}
         generating.generate(out, models=models, **asked, shard=shard)
 
     return {"encode": encoded, "sample": sampled, "filter": filtered, "animate": animated, "generate": generated}
@@ -87,6 +88,14 @@ def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Mak
     merge([*parts[1:], parts[0]], tmp_path / "merged")
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
     assert [content(path) for path in parts] == before, "parts stay as they are"
+
+
+@pytest.mark.parametrize("verb", ["encode", "filter", "animate", "generate"])
+def test_other_processes_make_the_same(verb: str, makers: dict[str, Make], tmp_path: Path) -> None:
+    makers[verb](tmp_path / "here")
+    with Processes(1) as processes:
+        makers[verb](tmp_path / "there", executor=processes)
+    assert content(tmp_path / "there") == content(tmp_path / "here")
 
 
 def test_the_only_shard_is_the_whole(makers: dict[str, Make], tmp_path: Path) -> None:

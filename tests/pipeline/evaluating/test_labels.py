@@ -52,11 +52,12 @@ def test_what_is_unknown_stays_empty(tmp_path):
     video.write_avi(tmp_path / "Videos" / "a.avi", black, 32)
     filelist.write(tmp_path, [Record("a", ef=55.0, fps=32.0, num_frames=16)])
     rows = physiology.measure_all(tmp_path, filelist.read(tmp_path))
-    labels.add(tmp_path, {row.name: row for row in rows})
+    cavity = physiology.tracked(black, 32.0, Record("a", ef=55.0))[1]
+    assert labels.tracings("a.avi", cavity, "A4C") == []
+    filelist.write(tmp_path, [labels.labelled(filelist.read(tmp_path)[0], rows[0])])
     text = (tmp_path / "FileList.csv").read_text().splitlines()
     assert text[0].endswith(",EFMeasured,HeartRateMeasured,Flags")
     assert text[1] == "a,55.0,,,,,32.0,16,TRAIN,,,collapsed;static;no cavity"
-    assert filelist.read_tracings(tmp_path) == []
 
 
 def test_a_beating_heart_is_measured_and_has_no_flag():

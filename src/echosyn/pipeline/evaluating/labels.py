@@ -5,19 +5,16 @@
 and so does what could not be tracked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from echosyn.data import filelist, video
 from echosyn.data.records import Record, Tracing
-from echosyn.metrics.area import LeftVentricle, ef_from_area, track_lv
+from echosyn.metrics.area import LeftVentricle, ef_from_area
 from echosyn.metrics.cavity import View
-from echosyn.pipeline.evaluating.physiology import Measured, view_of
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.evaluating.physiology import Measured
 
 NUM_CHORDS = 20
 Array = NDArray[np.float64]
@@ -77,28 +74,6 @@ def tracings(name: str, tracked: LeftVentricle, view: View) -> list[Tracing]:
         for (x1, y1), (x2, y2) in chords(outline, view).round(3).tolist():
             rows.append(Tracing(name, x1, y1, x2, y2, frame))
     return rows
-
-
-def add(folder: Path, rows: Mapping[str, Measured], progress: Progress = silent) -> list[Record]:
-    """Complete a dataset's file list with what was measured, and write its ``VolumeTracings.csv``.
-
-    Args:
-        folder: dataset folder that is being written.
-        rows: what was measured, by name of the video.
-        progress: told what is done.
-    """
-    index = filelist.VideoIndex(folder)
-    records, traced = [], []
-    known = filelist.read(folder)
-    for record in known:
-        records.append(labelled(record, rows[record.name]))
-        view, path = view_of(record), index.path(record)
-        traced += tracings(path.name, track_lv(video.read(path).grey(), view), view)
-        progress("trace", len(records), len(known))
-    filelist.write(folder, records)
-    if traced:
-        filelist.write_tracings(folder, traced)
-    return records
 
 
 def labelled(record: Record, row: Measured) -> Record:
