@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,12 +196,14 @@ def _ray(address: str, group: Workers) -> Iterator[Any]:
     """Ray, connected or started; disconnected or stopped afterwards, whatever happens."""
     before = {name: os.environ.get(name) for name in QUIET}
     os.environ.update(QUIET)
+    stack = ExitStack()
+    if address == LOCAL:
+        stack.enter_context(own_token())  # before Ray is imported, which looks at it once
     ray: Any = extras.require("ray", extra="ray")
     extras.require("ray.train.torch", extra="ray")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    token = own_token() if address == LOCAL else nullcontext()
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder, token:
+    with stack, tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         silence()
         try:
             if address == LOCAL:
