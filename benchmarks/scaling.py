@@ -36,22 +36,16 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
+def command(out: Path, num: int, frames: int, how: Sequence[str]) -> list[str]:
+    """A `generate` that says nothing."""
+    words = ["generate", str(out), "--num", str(num), "--frames", str(frames), "--quiet"]
+    return [sys.executable, "-m", "echosyn", *words, *how]
+
+
 def generate(out: Path, num: int, frames: int, how: Sequence[str], cores: Sequence[int] | None = None) -> float:
     """Seconds of a whole command."""
-    words = [
-        sys.executable,
-        "-m",
-        "echosyn",
-        "generate",
-        str(out),
-        "--num",
-        str(num),
-        "--frames",
-        str(frames),
-        "--quiet",
-    ]
     started = time.perf_counter()
-    process = subprocess.Popen([*words, *how], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(out, num, frames, how), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if cores is not None:
         os.sched_setaffinity(process.pid, cores)
     if process.wait():
@@ -73,20 +67,7 @@ def nodes(cores: Sequence[Sequence[int]]) -> Iterator[clusters.Cluster]:
 
 def memory(out: Path, num: int, how: Sequence[str], is_worker: str) -> list[dict[str, float]]:
     """Resident memory of the workers, in MB, by how many videos were there."""
-    words = [
-        sys.executable,
-        "-m",
-        "echosyn",
-        "generate",
-        str(out),
-        "--num",
-        str(num),
-        "--frames",
-        "32",
-        "--quiet",
-        *how,
-    ]
-    process = psutil.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = psutil.Popen(command(out, num, 32, how), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     found: list[dict[str, float]] = []
 
     def watch() -> None:

@@ -49,18 +49,10 @@ def begun(steps: dict[int, Any], known: list[tuple[Any, Any]]) -> dict[int, Any]
     """Functions that do each step; those of the last few works are ``known`` and begin no second time."""
     import torch
 
-    from echosyn.pipeline.executing import KEPT, started
+    from echosyn.pipeline.executing import kept_or_started
 
     torch.set_num_threads(1)
-    found = {}
-    for number, works in steps.items():
-        function = next((function for earlier, function in known if earlier == works), None)
-        if function is None:
-            function = started(works)
-            known.append((works, function))
-            del known[:-KEPT]
-        found[number] = function
-    return found
+    return {number: kept_or_started(works, known) for number, works in steps.items()}
 
 
 def attempt(function: Any) -> tuple[str, Any]:

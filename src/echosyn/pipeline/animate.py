@@ -105,31 +105,28 @@ def animate(
         progress: told how many videos are written.
     """
     files = stills.located(kept)
-    everything = list(files)
-    if num is not None and not 1 <= num <= len(everything):
-        raise ConfigError(f"--num {num}: expected 1 to {len(everything)}, as many as there are stills in {kept}")
-    numbers = shard.of(everything[:num])
+    asked = _first(list(files), num, kept)
+    numbers = shard.of(asked)
     if not numbers:
-        raise ConfigError(
-            f"--shard {shard.number}/{shard.count}: none of {len(everything[:num])} stills is left for it"
-        )
+        raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(asked)} stills is left for it")
     pipeline = video_pipeline(lvdm, vae, devices.resolve("cpu"), scheduler)
     windows: dict[str, Any] = {"hop": hop, "blend": blend}
     motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions, scheduler, **windows)
     motion.check(pipeline)
     ef = ef or EFDistribution()
-    settings = {"num": len(everything[:num]), "seed": seed, "ef": ef.described()} | motion.described()
+    settings = {"num": len(asked), "seed": seed, "ef": ef.described()} | motion.described()
     inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
     executor = executor or InProcess.of(device)
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, seed, folder / filelist.VIDEOS, device)
         hearts = [Heart(number, files[number]) for number in numbers]
-        lost: list[int] = []
-        for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, batch_of(executor, work))), 1):
-            lost += [heart.number for heart in unit] if isinstance(result, Lost) else []
-            progress("animate", min(len(hearts), done * batch_of(executor, work)), len(hearts))
-        made = [number for number in numbers if number not in set(lost)]
+        lost: set[int] = set()
+        size = batch_of(executor, work)
+        for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, size)), 1):
+            lost |= {heart.number for heart in unit} if isinstance(result, Lost) else set()
+            progress("animate", min(len(hearts), done * size), len(hearts))
+        made = [number for number in numbers if number not in lost]
         if not made:
             raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
         shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
@@ -161,9 +158,14 @@ def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
         ConfigError: there are not as many.
     """
     indices, hearts = stills.read(kept)
-    if num is not None and not 1 <= num <= len(indices):
-        raise ConfigError(f"--num {num}: expected 1 to {len(indices)}, as many as there are stills in {kept}")
-    return indices[:num], hearts[:num]
+    first = _first(indices, num, kept)
+    return first, hearts[: len(first)]
+
+
+def _first(numbers: list[int], num: int | None, kept: Path) -> list[int]:
+    if num is not None and not 1 <= num <= len(numbers):
+        raise ConfigError(f"--num {num}: expected 1 to {len(numbers)}, as many as there are stills in {kept}")
+    return numbers[:num]
 
 
 def write_videos(

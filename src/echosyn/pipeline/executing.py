@@ -161,16 +161,21 @@ class _Remote:
     works: list[Work]
 
     def __call__(self, item: Any) -> tuple[Any]:
-        function = next((function for known, function in _begun if known == self.works), None)
-        if function is None:
-            torch.set_num_threads(1)
-            function = started(self.works)
-            _begun.append((self.works, function))
-            del _begun[:-KEPT]
-        return (function(item),)
+        torch.set_num_threads(1)
+        return (kept_or_started(self.works, _begun)(item),)
 
 
 _begun: list[tuple[list[Work], Callable[[Any], Any]]] = []
+
+
+def kept_or_started(works: list[Work], known: list[tuple[list[Work], Callable[[Any], Any]]]) -> Callable[[Any], Any]:
+    """`started`, unless the works are among the last few that this worker has begun, which are ``known``."""
+    function = next((function for earlier, function in known if earlier == works), None)
+    if function is None:
+        function = started(works)
+        known.append((works, function))
+        del known[:-KEPT]
+    return function
 
 
 def started(works: Sequence[Work]) -> Callable[[Any], Any]:

@@ -13,6 +13,7 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError
 from echosyn.pipeline.animate import Beat
 from echosyn.pipeline.archive import Reading
+from echosyn.pipeline.evaluating import physiology
 from echosyn.pipeline.generating.outcome import Rules
 from echosyn.pipeline.generating.works import Invent, Look, Measure, Screens
 from echosyn.pipeline.models import video_pipeline
@@ -75,10 +76,9 @@ class Order:
         known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
         motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
         motion.check(animator)
-        order = cls(num, seed, folders, reference, real, animator, motion, ef or EFDistribution(), false_rejection_rate,
+        physiology.required(require)
+        return cls(num, seed, folders, reference, real, animator, motion, ef or EFDistribution(), false_rejection_rate,
                     complete_with_rejected, tuple(require), device)  # fmt: skip
-        order.rules()
-        return order
 
     def settings(self) -> dict[str, Any]:
         """What provenance says."""
@@ -93,9 +93,7 @@ class Order:
 
     def rules(self) -> Rules:
         """What videos must pass, as far as it is known before the screens are calibrated."""
-        rules = Rules(require=list(self.require))
-        assert isinstance(rules.refused, set)  # unknown checks are refused here
-        return rules
+        return Rules(require=list(self.require))
 
     def screens(self, working: Path) -> Screens | None:
         """Where the screens will be, if there is anybody to compare with."""

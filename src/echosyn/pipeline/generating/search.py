@@ -85,12 +85,14 @@ class Search:
         last = max(self.blocks, math.ceil(end / BLOCK))
         own = [block_of(b) for b in range(self.blocks, last) if self.shard.has(b)]
         self.blocks = last
+        passed = len(self.passed())
         for unit, result in one_by_one(self.executor, [self.invent], own):
             if isinstance(result, Lost):
                 self._lose(unit)
             else:
                 self.stills |= result
-            self.progress("hearts that are nobody's", min(wanted, len(self.passed())), wanted)
+                passed += sum(still.kept for still in result.values())
+            self.progress("hearts that are nobody's", min(wanted, passed), wanted)
 
     def decide(self, numbers: Iterable[int]) -> None:
         """Animate and look at the videos of some hearts, unless that was done."""
