@@ -1,5 +1,6 @@
 """The first hearts that pass stay, under their own numbers, whoever looks at them and however the job is divided."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,20 @@ def test_shards_together_have_what_one_job_has(tmp_path_factory: pytest.TempPath
     assert together[:num] == expected[: len(together)], "the same hearts, in the same order"
     if rate == 0:
         assert together == expected, "and not one more than needed"
+
+
+def test_a_shard_with_bad_luck_does_not_give_up_for_the_others(tmp_path: Path) -> None:
+    bad = set(range(8)) | set(range(24, 30))  # 14 of the first shard's first 16, and none of the others'
+    part = share(search(Workshop(apart=lambda n: n not in bad), tmp_path, Shard(1, 3)), 40, screened=True)
+    assert len(part.stay) > 16
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_every_shard_gives_up_on_a_model_that_copies(tmp_path: Path, count: int) -> None:
+    workshop = Workshop(apart=lambda n: False)
+    with pytest.raises(DataError, match=rf"(\d+) of \1 finished videos are too close .* {math.ceil(40 / count)} are needed"):
+        share(search(workshop, tmp_path, Shard(count, count)), 40, screened=True)
+    assert len(workshop.animated) <= 40, "and does not make thousands first"
 
 
 def test_a_share_is_enough_nearly_always_and_little_more() -> None:

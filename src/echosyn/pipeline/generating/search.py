@@ -164,13 +164,17 @@ def whole(search: Search, num: int, *, complete: bool, threshold: float | None) 
             outcome = search.outcome
             spare.sort(key=lambda n: (n in outcome.close or n in outcome.unfit, n))
             return Found(sorted([*first, *spare][:num]), search.candidates)
-        _give_up(search, num, failed)
+        if failed >= MAX_REJECTED_PER_VIDEO * num + 2:
+            raise DataError(_too_bad(search, num, failed))
 
 
 def share(search: Search, num: int, *, screened: bool) -> Found:
     """A shard's part of ``num`` videos: it goes as far as it takes all shards to have them, as far as it can tell.
 
     Nothing is lost where every heart passes; else each shard makes a little more, and `merge` takes the first ``num``.
+
+    Raises:
+        DataError: even with ``SURE`` standard deviations of bad luck, there would not be as many.
     """
     end = num
     while True:
@@ -182,10 +186,12 @@ def share(search: Search, num: int, *, screened: bool) -> Found:
         if further <= end:
             return Found([n for n in search.good() if n < end], end)
         failed = sum(n < end for n in search.made) - good
-        _give_up(search, max(BLOCK, good), failed)
+        wanted = math.ceil(num / search.shard.count)
+        if _hopeless(good, failed):
+            raise DataError(_too_bad(search, wanted, failed))
         if end >= num * MAX_CANDIDATES_PER_VIDEO:
-            raise DataError(_too_few(good, len(own), max(1, num // search.shard.count), None))
-        end = further
+            raise DataError(_too_few(good, len(own), wanted, None))
+        end = min(further, 2 * end)  # little is known of luck at first
 
 
 def reach(num: int, own: int, good: int, *, screened: bool) -> int:
@@ -227,12 +233,16 @@ def _least(search: Search, count: int) -> list[int]:
     return sorted(rejected, key=lambda n: (search.stills[n].score, n))[: max(0, count)]
 
 
-def _give_up(search: Search, num: int, failed: int) -> None:
-    if failed < MAX_REJECTED_PER_VIDEO * num + 2:
-        return
+def _hopeless(good: int, failed: int) -> bool:
+    """Whether more than `MAX_REJECTED_PER_VIDEO` fail for each good one, and not by bad luck."""
+    looked_at, rate = good + failed, MAX_REJECTED_PER_VIDEO / (1 + MAX_REJECTED_PER_VIDEO)
+    return failed > rate * looked_at + SURE * math.sqrt(rate * (1 - rate) * looked_at)
+
+
+def _too_bad(search: Search, num: int, failed: int) -> str:
     looked_at = sum(n in search.stills for n in search.made)
     near = len(search.outcome.close)
-    raise DataError(
+    return (
         f"{near} of {looked_at} finished videos are too close to real patients, {num} are needed; train the models "
         "on more patients or for fewer steps, or ask for fewer videos"
         if near >= failed - near
