@@ -155,7 +155,9 @@ def test_a_shard_with_bad_luck_does_not_give_up_for_the_others(tmp_path: Path) -
 @pytest.mark.parametrize("count", [1, 3, 7])
 def test_every_shard_gives_up_on_a_model_that_copies(tmp_path: Path, count: int) -> None:
     workshop = Workshop(apart=lambda n: False)
-    with pytest.raises(DataError, match=rf"(\d+) of \1 finished videos are too close .* {math.ceil(40 / count)} are needed"):
+    with pytest.raises(
+        DataError, match=rf"(\d+) of \1 finished videos are too close .* {math.ceil(40 / count)} are needed"
+    ):
         share(search(workshop, tmp_path, Shard(count, count)), 40, screened=True)
     assert len(workshop.animated) <= 40, "and does not make thousands first"
 
