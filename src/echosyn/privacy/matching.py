@@ -80,7 +80,7 @@ def nearest(
             whose patient owns every reference.
     """
     rows_of = references.rows if isinstance(references, Prepared) else references
-    _check(queries, rows_of, block)
+    check_shapes(queries, rows_of, block)
     known = references if isinstance(references, Prepared) else prepared(references, block=block)
     own, theirs = _group_codes(query_groups, reference_groups, len(queries), len(rows_of))
     similarity = torch.full((len(queries),), -torch.inf)
@@ -103,38 +103,13 @@ def nearest(
     return Matches(similarity.clamp(-1.0, 1.0), index)
 
 
-@torch.no_grad()
-def nearest_of_each(
-    queries: Tensor, references: Tensor, reference_groups: Sequence[str], *, block: int = 8192
-) -> tuple[list[str], Tensor]:
-    """The best Pearson correlation of each query with each patient.
+def margin(dimensions: int, largest: float) -> float:
+    """By how much products of standardized queries with references in float32 may be apart and yet be equal in truth.
 
-    Args:
-        queries: Embeddings, float ``(n, d)``.
-        references: Embeddings, float ``(m, d)``.
-        reference_groups: The patient of each reference.
-        block: References compared at a time.
-
-    Returns:
-        The patients in order, and float32 ``(n, patients)``.
-
-    Raises:
-        DataError: As `nearest`.
+    As queries are centred, the mean of a reference adds nothing but error: a float32 sum of ``d`` products is off by at most
+    ``d * 2**-23`` of the vectors' lengths, and here are two.
     """
-    _check(queries, references, block)
-    if len(reference_groups) != len(references):
-        raise DataError(f"{len(reference_groups)} patients for {len(references)} references, expected one each")
-    names, codes = np.unique(np.asarray(reference_groups, dtype=str), return_inverse=True)
-    group = torch.from_numpy(codes)
-    best = torch.full((len(queries), len(names)), -torch.inf)
-    for first in range(0, len(queries), QUERIES_AT_ONCE):
-        rows = slice(first, first + QUERIES_AT_ONCE)
-        q = standardized(queries[rows], "query", first)
-        for start in range(0, len(references), block):
-            columns = slice(start, start + block)
-            scores = (q @ standardized(references[columns], "reference", start).to(q.device).T).float().cpu()
-            best[rows] = best[rows].scatter_reduce(1, group[columns].expand_as(scores), scores, "amax")
-    return names.tolist(), best.clamp(-1.0, 1.0)
+    return 2 * (dimensions + 4) * 2.0**-23 * largest
 
 
 def standardized(rows: Tensor, what: str = "embedding", first: int = 0) -> Tensor:
@@ -180,17 +155,16 @@ def _first_best(q: Tensor, r: Prepared, same: Tensor | None, known: Tensor) -> t
     """The best score of each query that is better than a ``known`` one, and the lowest column that attains it.
 
     A product in float32 finds what may be the best; only that is put on one scale and summed in float64 and rounded to
-    float32, so that a pair scores the same in every block, and copies tie. As queries are centred, the mean of a reference
-    adds nothing but error: a float32 sum of ``d`` products is off by at most ``d * 2**-23`` of the vectors' lengths.
+    float32, so that a pair scores the same in every block, and copies tie.
     """
     rough = (q.float() @ r.rows.cpu().float().T) / r.norm
     if same is not None:
         rough.masked_fill_(same, -torch.inf)
-    margin = 2 * (q.shape[1] + 4) * 2.0**-23 * r.largest
+    error = margin(q.shape[1], r.largest)
     top = rough.max(dim=1).values
-    rows = ((top >= known - margin) & (top > -torch.inf)).nonzero()[:, 0]
+    rows = ((top >= known - error) & (top > -torch.inf)).nonzero()[:, 0]
     best, where = torch.full((len(q),), -torch.inf), torch.full((len(q),), len(r.rows))
-    near, columns = (rough[rows] >= top[rows, None] - margin).nonzero(as_tuple=True)
+    near, columns = (rough[rows] >= top[rows, None] - error).nonzero(as_tuple=True)
     near = rows[near]
     parts = zip(near.split(PAIRS_AT_ONCE), columns.split(PAIRS_AT_ONCE), strict=True)
     exact = [(q[a] * standardized(r.rows[b])).sum(dim=1).float() for a, b in parts]
@@ -215,7 +189,8 @@ def _first_false(mask: Tensor) -> int:
     return int((~mask).nonzero()[0, 0])
 
 
-def _check(queries: Tensor, references: Tensor, block: int) -> None:
+def check_shapes(queries: Tensor, references: Tensor, block: int) -> None:
+    """Raise `DataError` unless vectors ``(n, d)`` can be compared with ``(m, d)``."""
     if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1] or queries.shape[1] < 2:
         raise DataError(
             f"embeddings of shapes {tuple(queries.shape)} and {tuple(references.shape)}, expected (n, d) and (m, d) "

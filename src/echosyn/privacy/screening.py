@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from echosyn.errors import DataError
+from echosyn.privacy.by_patient import nearest_of_each
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.matching import Matches, Prepared, nearest, nearest_of_each, prepared
+from echosyn.privacy.matching import Matches, Prepared, nearest, prepared
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -141,8 +142,11 @@ class Fusion:
 
     def by_space(self, similarity: Tensor) -> Tensor:
         """Of each space, ``(n, spaces)``."""
-        centre, spread = (torch.tensor(values, dtype=torch.float64) for values in (self.centre, self.spread))
-        return (_fisher(similarity) - centre) / spread
+        return torch.stack([self.in_space(column, s) for s, column in enumerate(similarity.unbind(dim=1))], dim=1)
+
+    def in_space(self, similarity: Tensor, space: int) -> Tensor:
+        """Scores of similarities of any shape in one of the spaces, float64: equal ones are equal, whatever is beside them."""
+        return (_fisher(similarity) - self.centre[space]) / self.spread[space]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,17 +198,13 @@ class Screen:
         """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
         names = sorted({owner for owners in self.gallery.owners.values() for owner in owners})
         place = {name: i for i, name in enumerate(names)}
-        similarity = torch.full((len(items), len(names), len(self.gallery.vectors)), UNLIKE)
-        for s, (space, references) in enumerate(self.gallery.vectors.items()):
-            views = [item[space] for item in items]
-            if not any(len(view) for view in views):
-                continue
-            present, found = nearest_of_each(torch.cat(views), references, self.gallery.owners[space])
-            columns = torch.tensor([place[name] for name in present])
-            for i, part in enumerate(found.split([len(view) for view in views])):
-                if len(part):
-                    similarity[i, columns, s] = part.amax(dim=0)
-        return names, self.fusion.score(similarity.flatten(0, 1)).view(len(items), len(names))
+        score = torch.full((len(items), len(names)), -torch.inf, dtype=torch.float64)
+        for s, (space, references) in enumerate(self.gallery.prepared.items()):
+            present, found = nearest_of_each([item[space] for item in items], references, self.gallery.owners[space])
+            similarity = torch.full((len(items), len(names)), UNLIKE)
+            similarity[:, [place[name] for name in present]] = found
+            score = score.maximum(self.fusion.in_space(similarity, s))
+        return names, score
 
 
 def screen(
@@ -239,4 +239,5 @@ def screen(
 
 
 def _fisher(similarity: Tensor) -> Tensor:
-    return similarity.double().clamp(-_LARGEST, _LARGEST).atanh()
+    # torch rounds a number differently at the end of a tensor than in its middle; NumPy does not
+    return torch.from_numpy(np.arctanh(similarity.double().clamp(-_LARGEST, _LARGEST).numpy()))
