@@ -1,16 +1,17 @@
 """``echosyn audit``: is any of these videos a real patient's, and what do attacks learn from them?"""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.pipeline.archive import frames_of
 from echosyn.pipeline.auditing import membership, pages, power, verdict
+from echosyn.pipeline.auditing.comparing import compared
 from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
 from echosyn.pipeline.auditing.verdict import Findings
 from echosyn.pipeline.executing import Executor, InProcess
@@ -21,6 +22,7 @@ from echosyn.pipeline.release import seal
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.privacy.attacks import linkability, singling_out
 from echosyn.privacy.canaries import DENSE
+from echosyn.privacy.exposure import Exposure, Sides
 from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
 from echosyn.privacy.screening import Judgement
 
@@ -72,18 +74,19 @@ def audit(
     files = files_of(synthetic)
     settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
-        (folder / "private").mkdir(exist_ok=True)
+        shutil.rmtree(folder / "private", ignore_errors=True)  # vectors of a try that was killed
+        (folder / "private").mkdir()
         executor = executor or InProcess.of(device)
         match = Matcher(executor, folder / "private", progress)
         options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
         desk = prepare(real, folders, false_rejection_rate=false_rejection_rate, progress=progress, **options)
         looks = look(files, desk, executor, progress)
-        scores = desk.screen.screen.by_patient([desk.screen.prints.of_query(x) for x in looks])[1].numpy()
-        judged = desk.screen.judge(looks, match=match)
-        found = _findings(desk, looks, judged, scores, folders, num_canaries, seed, len(quiet), progress)
+        sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
+        judged, exposure = compared(desk.screen, looks, sides, executor, folder / "private", progress)
+        found = _findings(desk, looks, judged, exposure, sides, folders, num_canaries, seed, len(quiet), progress)
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
-        _write(folder, summary, desk, files, judged, scores)
+        _write(folder, summary, desk, files, judged, exposure)
     crossed = [line.name for line in checked if not line.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
     return {
@@ -102,7 +105,8 @@ def _findings(
     desk: Desk,
     looks: Sequence[Look],
     judged: Judgement,
-    scores: np.ndarray[Any, np.dtype[np.float64]],
+    exposure: Exposure,
+    sides: Sides,
     models: Mapping[str, Path],
     num_canaries: int,
     seed: int,
@@ -124,14 +128,13 @@ def _findings(
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, looks, scores.max(axis=0), desk.screen.prints.centre, seed)
+    attacks = membership.on_videos(archive, looks, exposure.highest, desk.screen.prints.centre, seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
         attacks += membership.on_images(models["lidm"], desk.real, archive, desk.codec, desk.device, seed)
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
         attacks += membership.on_motion(models["lvdm"], desk.real, archive, desk.codec, desk.device, seed)
-    threshold = screen.threshold.value
     return Findings(
         num_videos=len(looks),
         flagged=int((~judged.kept).sum()),
@@ -140,8 +143,8 @@ def _findings(
         published=power.published_rule(archive, desk.embed),
         canaries=caught,
         risks={
-            "linkability": linkability(scores, is_train, threshold),
-            "singling-out": singling_out(scores, is_train, threshold, seed=seed),
+            "linkability": linkability(exposure, is_train),
+            "singling-out": singling_out(exposure, sides),
         },
         attacks=attacks,
         num_train=int(is_train.sum()),
@@ -156,7 +159,7 @@ def _write(
     desk: Desk,
     files: Sequence[Path],
     judged: Judgement,
-    scores: np.ndarray[Any, np.dtype[np.float64]],
+    exposure: Exposure,
 ) -> None:
     """Everything but the provenance, which is there."""
     names, is_train, _ = membership.by_patient(desk.archive)
@@ -179,11 +182,11 @@ def _write(
             (
                 name,
                 "TRAIN" if train else "held out",
-                f"{of.max():.6f}",
-                files[int(of.argmax())].name,
-                int((of >= threshold).sum()),
+                f"{exposure.highest[i]:.6f}",
+                files[exposure.nearest[i]].name,
+                int(exposure.close[i]),
             )
-            for name, train, of in zip(names, is_train, scores.T, strict=True)
+            for i, (name, train) in enumerate(zip(names, is_train, strict=True))
         ],
     )
     pages.write_private(

@@ -1,21 +1,24 @@
 """``echosyn withdraw``: a synthetic dataset without what is near to people who withdrew their consent."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.auditing.comparing import BLOCK
 from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
 from echosyn.pipeline.folder import new_folder, note, read_provenance
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import seen
 from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.fingerprints import Look
 from echosyn.privacy.screening import Gallery, Screen
 
 
@@ -61,9 +64,7 @@ def withdraw(
     ) as folder:
         desk = prepare(real, models, false_rejection_rate=rate, device=device, progress=progress)
         looks = look(files, desk, progress=progress)
-        near = ~desk.screen.judge(looks).kept.numpy() if too_close else np.zeros(len(files), bool)
-        for patient in patients:
-            near |= _near(desk, patient, [desk.screen.prints.of_query(x) for x in looks], rate)
+        near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
         if not records:
@@ -87,8 +88,24 @@ def withdraw(
     }
 
 
-def _near(desk: Desk, patient: str, items: Sequence[Any], rate: float) -> NDArray[np.bool_]:
-    """Which items are nearer to a patient than ``1 - rate`` of the held-out patients are."""
+def _near(
+    desk: Desk, patients: Sequence[str], looks: Sequence[Look], rate: float, too_close: bool
+) -> Iterator[NDArray[np.bool_]]:
+    """Which videos are nearer to a patient than ``1 - rate`` of the held-out patients are, or too close, by blocks."""
+    limits = [_limit(desk, patient, rate) for patient in patients]
+    for first in range(0, len(looks), BLOCK):
+        chosen = range(first, min(first + BLOCK, len(looks)))
+        items = [desk.screen.prints.of_query(looks[i]) for i in chosen]
+        near = np.zeros(len(items), bool)
+        if too_close:
+            near |= ~desk.screen.screen.judge(items).kept.numpy()
+        for alone, limit in limits:
+            near |= alone.by_patient(items)[1][:, 0].numpy() >= limit
+        yield near
+
+
+def _limit(desk: Desk, patient: str, rate: float) -> tuple[Screen, float]:
+    """A screen of one patient, and the score from which on a video is near."""
     screen = desk.screen.screen
     own: dict[str, Any] = {}
     for space, vectors in screen.gallery.vectors.items():
@@ -102,12 +119,17 @@ def _near(desk: Desk, patient: str, items: Sequence[Any], rate: float) -> NDArra
     alone = Screen(gallery, fusion, screen.threshold, screen.held_out, screen.held_out_patients)
     archive = desk.archive
     others = [i for i in archive.held_out if archive.records[i].patient != patient]
-    scores = alone.by_patient([desk.screen.prints.of_query(archive.looks[i]) for i in others])[1][:, 0]
-    limit = threshold_from_scores(
-        scores.numpy(), archive.patients(others), false_rejection_rate=rate, num_bootstrap=0
-    ).value
-    found: NDArray[np.bool_] = alone.by_patient(items)[1][:, 0].numpy() >= min(limit, screen.threshold.value)
-    return found
+    blocks = (others[start : start + BLOCK] for start in range(0, len(others), BLOCK))
+    scores = [
+        alone.by_patient([desk.screen.prints.of_query(archive.looks[i]) for i in block])[1][:, 0] for block in blocks
+    ]
+    found = threshold_from_scores(
+        torch.cat(scores).numpy() if scores else np.zeros(0),
+        archive.patients(others),
+        false_rejection_rate=rate,
+        num_bootstrap=0,
+    )
+    return alone, min(found.value, screen.threshold.value)
 
 
 def _saw(model: Path, real: Path, patients: Sequence[str]) -> bool | None:

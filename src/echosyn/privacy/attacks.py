@@ -12,9 +12,8 @@ from torch import Tensor
 
 from echosyn import rng
 from echosyn.errors import DataError
+from echosyn.privacy.exposure import Array, Exposure, Sides
 from echosyn.privacy.intervals import Risk, risk, wilson
-
-Array = NDArray[np.float64]
 
 Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
 """``(x0 (n, ...), eps like it, time 0..1, rows) -> (n,)``: squared error of a denoiser's prediction for those items."""
@@ -79,36 +78,32 @@ def density_ratio(targets: Array, synthetic: Array, population: Array) -> Array:
     return _log_density(x, s) - _log_density(x, p)
 
 
-def linkability(similarity: Array, is_train: NDArray[np.bool_], threshold: float) -> Risk:
+def linkability(exposure: Exposure, is_train: NDArray[np.bool_]) -> Risk:
     """Somebody who has a recording of a patient claims a synthetic video as that patient's, where the filter would.
 
     Main: share of training patients with a synthetic video at or above the threshold. Control: of held-out ones.
 
     Args:
-        similarity: Scores ``(synthetic videos, patients)``.
+        exposure: To all synthetic videos.
         is_train: Of each patient.
-        threshold: Of the screen.
     """
-    linked: NDArray[np.bool_] = np.max(similarity, axis=0, initial=-np.inf) >= threshold
+    linked = exposure.close > 0
     train, held_out = linked[is_train], linked[~is_train]
     return risk(wilson(int(train.sum()), len(train)), wilson(int(held_out.sum()), len(held_out)))
 
 
-def singling_out(similarity: Array, is_train: NDArray[np.bool_], threshold: float, *, seed: int = 0) -> Risk:
+def singling_out(exposure: Exposure, sides: Sides) -> Risk:
     """Each synthetic video is a description, 'looks at least this much like it'; does it fit exactly one patient?
 
     Main: share of videos that single out one training patient. Control: one held-out patient, of as many: the larger side
     is thinned at random, because a description fits one of many more easily than one of few.
+
+    Args:
+        exposure: To all synthetic videos.
+        sides: With which it was made.
     """
-    sides = [np.flatnonzero(is_train), np.flatnonzero(~is_train)]
-    num = min(len(side) for side in sides)
-    draws = rng.numpy_generator(seed, "singling out")
-    rates = []
-    for side in sides:
-        chosen = np.sort(draws.choice(side, num, replace=False)) if num else side[:0]
-        hits = ((similarity[:, chosen] >= threshold).sum(axis=1) == 1).sum() if num else 0
-        rates.append(wilson(int(hits), len(similarity) if num else 0))
-    return risk(*rates)
+    num = exposure.num_videos if sides.train else 0
+    return risk(*(wilson(hits, num) for hits in exposure.singled_out))
 
 
 def _batched(items: Tensor, of: Callable[[Tensor, Sequence[int]], Tensor], batch_size: int) -> Array:

@@ -22,7 +22,8 @@ from echosyn.metrics.regression import Estimate
 from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
 from echosyn.pipeline.archive import Archive
 from echosyn.pipeline.auditing import probes
-from echosyn.privacy.attacks import Array, Errors, Proximal, density_ratio, loss_scores, proximal_scores
+from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
+from echosyn.privacy.exposure import Array
 from echosyn.privacy.fingerprints import Look, evenly
 
 FEW_FALSE_ALARMS = 0.01
