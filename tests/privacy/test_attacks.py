@@ -4,6 +4,7 @@ import torch
 
 from echosyn.errors import DataError
 from echosyn.privacy.attacks import density_ratio, linkability, loss_scores, proximal_scores, singling_out
+from echosyn.privacy.exposure import Exposure, Sides
 
 
 def people(num: int, seed: int, d: int = 6) -> torch.Tensor:
@@ -79,10 +80,10 @@ def test_linkability_counts_patients_with_a_copy():
     is_train = np.arange(20) < 10
     similarity = np.zeros((5, 20))
     similarity[0, :4] = 1  # one video near four training patients
-    found = linkability(similarity, is_train, 0.5)
+    found = linkability(exposed(similarity, is_train), is_train)
     assert (found.main.successes, found.main.num, found.control.successes) == (4, 10, 0)
     assert found.value == pytest.approx(0.4)
-    assert linkability(similarity[:0], is_train, 0.5).value == 0
+    assert linkability(exposed(similarity[:0], is_train), is_train).value == 0
 
 
 def test_singling_out_counts_descriptions_that_fit_one():
@@ -90,17 +91,20 @@ def test_singling_out_counts_descriptions_that_fit_one():
     similarity = np.zeros((4, 20))
     similarity[0, 3] = similarity[1, 5] = 1
     similarity[2, [1, 2]] = 1
-    found = singling_out(similarity, is_train, 0.5)
+    found = singling_out(exposed(similarity, is_train), Sides.drawn(is_train))
     assert (found.main.successes, found.main.num, found.control.successes) == (2, 4, 0)
 
 
 def test_a_larger_training_set_is_no_larger_risk():
     """Descriptions fit one of many sooner than one of few: the sides are compared at equal size."""
-    rng = np.random.default_rng(0)
-    similarity = rng.uniform(size=(400, 550))
-    is_train = np.arange(550) < 500
-    found = singling_out(similarity, is_train, 0.99)
+    similarity = np.random.default_rng(0).uniform(size=(400, 550))
+    is_train, all_train = np.arange(550) < 500, np.ones(550, bool)
+    found = singling_out(exposed(similarity, is_train, 0.99), Sides.drawn(is_train))
     assert found.low == 0
     assert found.main.value == pytest.approx(found.control.value, abs=0.1)
-    nobody = singling_out(similarity, np.ones(550, bool), 0.99)
+    nobody = singling_out(exposed(similarity, all_train, 0.99), Sides.drawn(all_train))
     assert (nobody.low, nobody.high) == (0.0, 1.0)
+
+
+def exposed(similarity, is_train, threshold: float = 0.5) -> Exposure:
+    return Exposure.of(similarity, Sides.drawn(is_train), threshold)

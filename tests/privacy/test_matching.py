@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from echosyn.errors import DataError, MissingExtraError
 from echosyn.privacy import matching
 from echosyn.privacy.approximate import nearest_approximate
-from echosyn.privacy.matching import nearest, nearest_of_each
+from echosyn.privacy.matching import nearest
 
 
 def people(num: int, seed: int, d: int = 16) -> torch.Tensor:
@@ -125,18 +125,6 @@ def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, grouped, mean):
     best, where = scores.max(dim=1)
     assert torch.equal(found.similarity, best.clamp(-1, 1))
     assert torch.equal(found.index, where)
-
-
-def test_the_best_of_all_patients_is_the_nearest():
-    queries, references = people(30, 1), people(40, 2)
-    patients = [f"p{i % 7}" for i in range(40)]
-    names, best = nearest_of_each(queries, references, patients, block=9)
-    assert names == sorted(set(patients))
-    found = nearest(queries, references)
-    assert torch.equal(best.max(dim=1).values, found.similarity)
-    assert [names[i] for i in best.argmax(dim=1).tolist()] == [patients[i] for i in found.index.tolist()]
-    with pytest.raises(DataError, match="one each"):
-        nearest_of_each(queries, references, patients[:3])
 
 
 def test_an_index_finds_copies_and_measures_what_it_misses():

@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from echosyn.errors import DataError
-from echosyn.privacy.screening import UNLIKE, Fusion, Gallery, closeness, screen
+from echosyn.privacy.screening import UNLIKE, Fusion, Gallery, Judgement, closeness, screen
 
 
 def world(seed: int, num: int, d: int = 8):
@@ -108,6 +110,20 @@ def test_the_closest_of_all_patients_is_the_judged_one():
     items = [*world(50, 7), people[2], {"a": people[4]["a"], "b": people[4]["b"][:0]}]
     patients, scores = found.by_patient(items)
     judged = found.judge(items)
-    assert torch.allclose(scores.max(dim=1).values, judged.score)
+    assert torch.equal(scores.max(dim=1).values, judged.score)
     assert [patients[i] for i in scores.argmax(dim=1).tolist()] == list(judged.nearest)
     assert found.by_patient([])[1].shape == (0, 120)
+
+
+def test_parts_of_the_items_score_what_all_score_to_the_bit():
+    found, people = built(7)
+    items = [*world(60, 40), *people[:9], *people[:3], *[{"a": p["a"], "b": p["b"][:0]} for p in people[9:15]]]
+    judged, (_, scores) = found.judge(items), found.by_patient(items)
+    edges = [0, 1, 2, 4, 9, 31, 58]
+    parts = [items[start:stop] for start, stop in pairwise(edges)]
+    assert torch.equal(torch.cat([found.by_patient(part)[1] for part in parts]), scores)
+    joined = Judgement.joined([found.judge(part) for part in parts])
+    assert torch.equal(joined.score, judged.score)
+    assert torch.equal(joined.kept, judged.kept)
+    assert torch.equal(joined.rows, judged.rows)
+    assert (joined.space, joined.nearest) == (judged.space, judged.nearest)
