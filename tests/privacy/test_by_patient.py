@@ -42,6 +42,16 @@ def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, mean):
             assert found[i, j] == (own.max() if len(views) else -1.0)
 
 
+def test_of_references_that_are_all_but_equal_the_best_one_counts():
+    """Products in float32 of such rows with a large mean are off by more than the rows differ."""
+    references = 300 + people(1, 5, d=64) + 1e-3 * people(200, 6, d=64)
+    queries, patients = people(20, 7, d=64), [f"p{i % 3}" for i in range(200)]
+    names, found = nearest_of_each(queries.split(4), references, patients)
+    scores = (standardized(queries) @ standardized(references).T).float()
+    for j in range(len(names)):
+        assert torch.equal(found[:, j], scores[:, j::3].amax(dim=1).view(5, 4).amax(dim=1))
+
+
 def test_an_item_is_compared_alone_whatever_is_beside_it(monkeypatch):
     """Blocks of items, blocks of references and what is held in memory at once change not a bit."""
     references = people(500, 3, d=100)
