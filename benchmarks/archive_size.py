@@ -11,24 +11,28 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import psutil
 import torch
 
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.archive import frames_of, look_at
+from echosyn.pipeline.archive import VideoScreen, frames_of, look_at
+from echosyn.pipeline.auditing.comparing import compared
+from echosyn.pipeline.executing import InProcess
 from echosyn.pipeline.filtering import embed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
 from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.fingerprints import VideoPrints, Views
+from echosyn.privacy.exposure import Sides
+from echosyn.privacy.fingerprints import Look, VideoPrints, Views
 from echosyn.privacy.screening import Fusion, Gallery, Screen
 
 CPU = torch.device("cpu")
@@ -123,13 +127,20 @@ def gallery(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0
 
 def items(num: int, of_each: Mapping[str, tuple[int, int]]) -> list[Views]:
     """As many videos, each as it is matched."""
-    return [gallery(1, of_each, seed).vectors for seed in range(1, num + 1)]
+    return [item(seed, of_each) for seed in range(1, num + 1)]
+
+
+def item(seed: int, of_each: Mapping[str, tuple[int, int]]) -> Views:
+    """One of them."""
+    return gallery(1, of_each, seed).vectors
 
 
 def screen_of(references: Gallery) -> Screen:
     """A screen that keeps everything."""
     fusion = Fusion([0.0] * len(references.vectors), [1.0] * len(references.vectors))
-    return Screen(references, fusion, cast("Threshold", SimpleNamespace(value=100.0)), torch.zeros(1), ["nobody"])
+    return Screen(
+        references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"]
+    )
 
 
 def judged(patients: int) -> dict[str, float]:
@@ -141,15 +152,28 @@ def judged(patients: int) -> dict[str, float]:
     return {"patients": patients, "s_per_video": seconds / 3}
 
 
+def by_patient(patients: int) -> dict[str, float]:
+    """Each video against each patient, as the audit does."""
+    screen = screen_of(gallery(patients, OF_A_REFERENCE))
+    videos = items(16, OF_A_QUERY)
+    screen.by_patient(videos[:1])
+    seconds, _ = timed(lambda: screen.by_patient(videos))
+    return {"patients": patients, "s_per_video": seconds / len(videos)}
+
+
 def audited(videos: int, patients: int) -> dict[str, float]:
-    """Memory of the audit's table of videos and patients, beyond the vectors; one of a patient, which changes nothing."""
+    """What the comparison of the audit needs beyond the vectors; one of a patient and space, which changes nothing."""
     screen = screen_of(gallery(patients, {name: (1, d) for name, (_, d) in OF_A_REFERENCE.items()}))
-    queries = items(videos, OF_A_QUERY)
-    screen.by_patient(queries[:1])
+    is_train = np.arange(patients) < patients // 2
+    prints = SimpleNamespace(of_query=lambda seed: item(seed, OF_A_QUERY), centre=torch.zeros(1))
+    screen.by_patient([item(0, OF_A_QUERY)])
     before = most_bytes()
-    screen.by_patient(queries)
-    peak = most_bytes()
-    return {"videos": videos, "patients": patients, "bytes_per_pair": (peak - before) / videos / patients}
+    with tempfile.TemporaryDirectory() as name:
+        check = cast("VideoScreen", SimpleNamespace(screen=screen, prints=prints))
+        looks = cast("Sequence[Look]", range(videos))
+        compared(check, looks, Sides.drawn(is_train), InProcess(1), Path(name))
+    grown = most_bytes() - before
+    return {"videos": videos, "patients": patients, "bytes": grown, "bytes_per_pair": grown / videos / patients}
 
 
 def _bytes(tensor: torch.Tensor) -> int:
@@ -163,6 +187,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--videos", type=int, default=24)
     parser.add_argument("--patients", type=int, nargs="*", default=[500, 1000, 2000])
+    parser.add_argument("--audited", type=int, nargs="*", default=[300, 1200, 3000])
     chosen = parser.parse_args()
     found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
     with tempfile.TemporaryDirectory() as name:
@@ -172,7 +197,8 @@ def main() -> None:
         found |= {"folder": indexed(chosen.files, Path(name) / "many")}
         found |= {"archive": archive(chosen.videos, Path(name) / "archive")}
     found |= {"check": [judged(patients) for patients in chosen.patients]}
-    found |= {"audit": apart(audited, 300, chosen.patients[-1])}
+    found |= {"by_patient": [by_patient(patients) for patients in chosen.patients]}
+    found |= {"audit": [apart(audited, videos, chosen.patients[-1]) for videos in chosen.audited]}
     print(json.dumps(found, indent=2))
 
 

@@ -164,13 +164,6 @@ class Judgement:
     rows: Tensor
     """The row of that space's references, ``(n,)``."""
 
-    @classmethod
-    def joined(cls, parts: "Sequence[Judgement]") -> "Judgement":
-        """Of items that were judged one part after the other; at least one part."""
-        kept, score, rows = (torch.cat([getattr(part, name) for part in parts]) for name in ("kept", "score", "rows"))
-        space, nearest = ([x for part in parts for x in getattr(part, name)] for name in ("space", "nearest"))
-        return cls(kept, score, space, nearest, rows)
-
 
 @dataclass(frozen=True, eq=False)
 class Screen:

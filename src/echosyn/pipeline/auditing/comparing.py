@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -46,7 +47,7 @@ def compared(
     """
     if len(looks) <= BLOCK:
         return found(screen.screen, [screen.prints.of_query(look) for look in looks], sides)
-    verdicts: dict[int, Judgement] = {}
+    verdicts = _Verdicts(len(looks))
     exposure: Exposure | None = None
     with TemporaryDirectory(dir=folder) as name:
         references = Path(name) / "screen.safetensors"
@@ -54,12 +55,13 @@ def compared(
         for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
             if isinstance(result, Lost):
                 raise StoppedError(f"workers died at the videos from {first} on; too little memory for the real ones?")
-            verdicts[first], part = result
+            judged, part = result
+            verdicts.put(first, judged)
             exposure = part if exposure is None else exposure.joined(part)
             path.unlink()
             progress("compare with patients", exposure.num_videos, len(looks))
     assert exposure is not None
-    return Judgement.joined([verdicts[first] for first in sorted(verdicts)]), exposure
+    return verdicts.joined(), exposure
 
 
 def found(screen: Screen, items: Sequence[Views], sides: Sides, first: int = 0) -> Found:
@@ -80,6 +82,24 @@ class Compare:
         """Map the real patients' vectors into memory."""
         screen, _ = stored.read(self.screen)
         return lambda block: found(screen, read(block[1]), self.sides, block[0])
+
+
+class _Verdicts:
+    """Room for the verdicts on all videos: parts that are kept would pin the memory of workers in between."""
+
+    def __init__(self, num: int) -> None:
+        self._kept, self._score, self._row = np.zeros(num, bool), np.zeros(num), np.zeros(num, np.int64)
+        self._space = [""] * num
+        self._nearest: list[str | None] = [None] * num
+
+    def put(self, first: int, part: Judgement) -> None:
+        some = slice(first, first + len(part.score))
+        self._kept[some], self._score[some], self._row[some] = part.kept, part.score, part.rows
+        self._space[some], self._nearest[some] = part.space, part.nearest
+
+    def joined(self) -> Judgement:
+        kept, score, row = (torch.from_numpy(values) for values in (self._kept, self._score, self._row))
+        return Judgement(kept, score, self._space, self._nearest, row)
 
 
 def _blocks(screen: VideoScreen, looks: Sequence[Look], folder: Path) -> Iterator[tuple[int, Path]]:
