@@ -29,7 +29,8 @@ from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.fingerprints import VideoPrints, Views
-from echosyn.privacy.screening import Fusion, Gallery, Screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Fusion, Screen
 
 CPU = torch.device("cpu")
 OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
@@ -115,20 +116,24 @@ def archive(videos: int, folder: Path) -> dict[str, float]:
 
 def gallery(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0) -> Gallery:
     """Noise in the place of real vectors; ``of_each`` says how many a patient and of how many numbers, by space."""
-    generator = torch.Generator().manual_seed(seed)
-    vectors = {name: torch.randn(patients * n, d, generator=generator) for name, (n, d) in of_each.items()}
     owners = {name: [f"{i // n:07d}" for i in range(patients * n)] for name, (n, _) in of_each.items()}
-    return Gallery(vectors, owners)
+    return Gallery.joined(vectors(patients, of_each, seed), owners)
+
+
+def vectors(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0) -> dict[str, torch.Tensor]:
+    """Noise."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(patients * n, d, generator=generator) for name, (n, d) in of_each.items()}
 
 
 def items(num: int, of_each: Mapping[str, tuple[int, int]]) -> list[Views]:
     """As many videos, each as it is matched."""
-    return [gallery(1, of_each, seed).vectors for seed in range(1, num + 1)]
+    return [vectors(1, of_each, seed) for seed in range(1, num + 1)]
 
 
 def screen_of(references: Gallery) -> Screen:
     """A screen that keeps everything."""
-    fusion = Fusion([0.0] * len(references.vectors), [1.0] * len(references.vectors))
+    fusion = Fusion([0.0] * len(references.references), [1.0] * len(references.references))
     return Screen(references, fusion, cast("Threshold", SimpleNamespace(value=100.0)), torch.zeros(1), ["nobody"])
 
 

@@ -68,4 +68,6 @@ def test_references_in_a_file_are_not_written_again(tmp_path: Path, monkeypatch:
 
 def test_mistakes_name_the_side(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="query embedding 2 holds NaN"):
-        Matcher(InProcess(1), tmp_path)(random(3, 1).index_fill(0, torch.tensor([2]), torch.nan), prepared(random(9, 2)))
+        Matcher(InProcess(1), tmp_path)(
+            random(3, 1).index_fill(0, torch.tensor([2]), torch.nan), prepared(random(9, 2))
+        )

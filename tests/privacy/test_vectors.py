@@ -72,13 +72,16 @@ def test_they_are_for_their_owner(tmp_path: Path) -> None:
 
 
 def test_one_that_was_not_finished_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), vectors.Writer(tmp_path / "v", 6) as file:
-        file.add(rows(3))
-        raise RuntimeError
-    with pytest.raises(DataError, match="v: not readable as vectors"):
-        vectors.read(tmp_path / "v")
-    with pytest.raises(DataError, match="gone: not readable as vectors"):
-        vectors.read(tmp_path / "gone")
+    def half() -> None:
+        with vectors.Writer(tmp_path / "v", 6) as file:
+            file.add(rows(3))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    for name in ("v", "gone"):
+        with pytest.raises(DataError, match=f"{name}: not readable as vectors"):
+            vectors.read(tmp_path / name)
 
 
 @pytest.mark.parametrize(("value", "words"), [(torch.nan, "NaN"), (1.0, "constant")])

@@ -1,5 +1,6 @@
 """``echosyn audit``: is any of these videos a real patient's, and what do attacks learn from them?"""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,12 @@ def audit(
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)
         executor = executor or InProcess.of(device)
-        match = Matcher(executor, folder / "private", progress)
+        working = folder / "private" / "work"
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
+        match = Matcher(executor, working, progress)
         options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
-        desk = prepare(real, folders, false_rejection_rate=false_rejection_rate, progress=progress, **options)
+        desk = prepare(real, folders, working, false_rejection_rate=false_rejection_rate, progress=progress, **options)
         looks = look(files, desk, executor, progress)
         scores = desk.screen.screen.by_patient([desk.screen.prints.of_query(x) for x in looks])[1].numpy()
         judged = desk.screen.judge(looks, match=match)
@@ -84,6 +88,7 @@ def audit(
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
         _write(folder, summary, desk, files, judged, scores)
+        shutil.rmtree(working)
     crossed = [line.name for line in checked if not line.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
     return {

@@ -1,7 +1,8 @@
 """``echosyn filter``: throw away the hearts that are a real patient's."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +16,17 @@ from echosyn.data import latents, stills
 from echosyn.errors import ConfigError, DataError, StoppedError
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.references import REFERENCE_STRIDE, References, of_latents
 from echosyn.pipeline.sharding import WHOLE, Shard
 from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.filtering import Verdict
-from echosyn.privacy.fingerprints import StillPrints, evenly
-from echosyn.privacy.screening import Gallery, Screen, screen
+from echosyn.privacy.fingerprints import StillPrints, Views, evenly
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.matching import nearest
+from echosyn.privacy.screening import Match, Screen, most_held_out, screen
 
 SCALE_PATIENTS = 200
 """Training videos, evenly chosen, that set the scales of the spaces."""
@@ -57,8 +61,7 @@ def read(path: Path, reid: Path, device: str = "auto") -> Filter:
     """The filter that `Filter.write` wrote."""
     found, centre = stored.read(path)
     model = weights.load(reid, "reid").to(devices.resolve(device))
-    owners = {owner for names in found.gallery.owners.values() for owner in names}
-    return Filter(StillPrints(lambda x: embed(model, x), centre), found, sorted(owners))
+    return Filter(StillPrints(lambda x: embed(model, x), centre), found, found.gallery.patients)
 
 
 def calibrated(
@@ -69,6 +72,8 @@ def calibrated(
     stride: int = REFERENCE_STRIDE,
     seed: int = 0,
     device: str = "auto",
+    folder: Path | None = None,
+    match: Match = nearest,
     progress: Progress = silent,
 ) -> Filter:
     """Build the filter: TRAIN frames are the references; VAL and TEST patients, whom no model saw, set the threshold.
@@ -80,30 +85,65 @@ def calibrated(
         stride: every n-th frame of a real video counts.
         seed: of the interval's bootstrap.
         device: where to compute.
+        folder: private, for the vectors, as long as the filter is used; None keeps them in memory.
+        match: finds the best matches.
         progress: told how many videos are embedded.
     """
+    settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "seed": seed, "match": match}
     model = load_reid(reid, reference, device)
-    return of_references(
-        model, of_latents(reference, stride, progress), false_rejection_rate=false_rejection_rate, seed=seed
-    )
+    return of_references(model, of_latents(reference, stride), folder, progress=progress, **settings)
 
 
-def of_references(model: Any, references: References, *, false_rejection_rate: float = 0.05, seed: int = 0) -> Filter:
-    """The filter of a re-identification model and the frames that it compares with."""
-    train = references.train
-    prints = StillPrints(lambda x: embed(model, x), torch.cat(list(train)).mean(dim=0))
-    gallery = Gallery.of([prints.of_references(f) for f in train], references.patients)
-    middle = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
-    scale = prints.of_stills(torch.stack([train[i][len(train[i]) // 2] for i in middle]))
-    owners = [p for p, s in zip(references.held_out_patients, references.held_out, strict=True) for _ in s]
+def of_references(
+    model: Any,
+    references: References,
+    folder: Path | None = None,
+    *,
+    false_rejection_rate: float = 0.05,
+    seed: int = 0,
+    match: Match = nearest,
+    progress: Progress = silent,
+) -> Filter:
+    """The filter of a re-identification model and the frames that it compares with; see `calibrated`."""
+    train, owners = references.train, references.patients
+    prints = StillPrints(lambda x: embed(model, x), _mean(train))
+
+    def of_all() -> Iterator[Views]:
+        for i, frames in enumerate(train):
+            yield prints.of_references(frames)
+            progress("embed", i + 1, len(train))
+
+    gallery = Gallery.filed(of_all(), owners, folder) if folder else Gallery.of(list(of_all()), owners)
+    scale = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
+    middle = prints.of_stills(torch.stack([frames[len(frames) // 2] for frames in (train[i] for i in scale)]))
     found = screen(
         gallery,
-        (scale, [references.patients[i] for i in middle]),
-        (prints.of_stills(torch.cat(list(references.held_out))), owners),
+        (middle, [owners[i] for i in scale]),
+        _strangers(references, prints, most_held_out(false_rejection_rate)),
         false_rejection_rate=false_rejection_rate,
         seed=seed,
+        match=match,
     )
-    return Filter(prints, found, sorted(set(references.patients)))
+    return Filter(prints, found, sorted(set(owners)))
+
+
+def _mean(videos: Sequence[Tensor]) -> Tensor:
+    """Mean frame ``(C, h, w)``."""
+    total, num = torch.zeros(videos[0].shape[1:], dtype=torch.float64), 0
+    for frames in videos:
+        total, num = total + frames.double().sum(dim=0), num + len(frames)
+    return (total / num).float()
+
+
+def _strangers(references: References, prints: StillPrints, most: int) -> tuple[list[Views], list[str]]:
+    """Frames of held-out videos as they are matched, and whose they are."""
+    views: list[Views] = []
+    owners: list[str] = []
+    for i in evenly(torch.arange(len(references.held_out)), most).tolist():
+        found = prints.of_stills(references.held_out[i])
+        views += found
+        owners += [references.held_out_patients[i]] * len(found)
+    return views, owners
 
 
 def load_reid(reid: Path, reference: Path, device: str = "auto") -> Any:
@@ -148,17 +188,23 @@ def filter_stills(
     files = shard.of(stills.shards(candidates))
     if not files:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards")
-    heart_filter, facts = _chosen(rule, reid, reference, false_rejection_rate, device, progress)
+    load_reid(reid, reference, device)  # mistakes are told before anything is written
     settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
     settings |= {} if rule == "calibrated" else {"rule": rule}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
     with new_folder(out, "filter", settings, inputs, shard=shard) as folder:
-        private = folder / "private"
-        private.mkdir(exist_ok=True)
-        screen = private / "screen"
+        private, working = folder / "private", folder / "work"
+        shutil.rmtree(working, ignore_errors=True)
+        for path in (private, working):
+            path.mkdir(exist_ok=True)
+        executor = executor or InProcess.of(device)
+        calibration: dict[str, Any] = {"folder": working / "files", "match": Matcher(executor, working, progress)}
+        calibration |= {"false_rejection_rate": false_rejection_rate, "device": device, "progress": progress}
+        heart_filter, facts = _chosen(rule, reid, reference, calibration)
+        screen = working / "screen"
         if isinstance(heart_filter, Filter):
             heart_filter.write(screen)
-            judging = (executor or InProcess.of(device)).map([Judge(screen, inputs["reid"], folder, device)], files)
+            judging = executor.map([Judge(screen, inputs["reid"], folder, device)], files)
         else:
             judging = ((path, _judged(path, heart_filter, folder)) for path in files)
         verdicts: dict[Path, tuple[list[int], Verdict]] = {}
@@ -175,7 +221,7 @@ def filter_stills(
                 f"{verdict.threshold:.3f}); sample more, or train the LIDM on more patients or for fewer steps"
             )
         write_similarity(private, indices, verdict, heart_filter.patients)
-        screen.unlink(missing_ok=True)
+        shutil.rmtree(working)
         facts = counts(verdict) | facts
         note(folder, privacy=facts)
     return {"kept": str(out), **facts}
@@ -210,16 +256,14 @@ def _joined(parts: Sequence[Verdict]) -> Verdict:
     return Verdict(kept, similarity, nearest, parts[0].threshold)
 
 
-def _chosen(
-    rule: str, reid: Path, reference: Path, rate: float, device: str, progress: Progress
-) -> tuple[Any, dict[str, Any]]:
+def _chosen(rule: str, reid: Path, reference: Path, calibration: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The filter of a rule, and what to say of it."""
     if rule == "calibrated":
-        ours = calibrated(reid, reference, false_rejection_rate=rate, device=device, progress=progress)
+        ours = calibrated(reid, reference, **calibration)
         return ours, {"threshold": ours.threshold.to_json()}
     from echosyn.pipeline.published_filter import published
 
-    theirs = published(reid, reference, device)
+    theirs = published(reid, reference, calibration["device"])
     said = {"value": theirs.threshold, "message": theirs.message}
     return theirs, {
         "rule": rule,

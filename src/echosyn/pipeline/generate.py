@@ -19,6 +19,7 @@ from echosyn.pipeline.generating.order import Order
 from echosyn.pipeline.generating.outcome import Rules, finish
 from echosyn.pipeline.generating.search import Found, Search, share, whole
 from echosyn.pipeline.generating.works import prepare
+from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.motion import EFDistribution, record_of
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.sharding import WHOLE, Shard
@@ -150,13 +151,20 @@ def _calibrated(working: Path, order: Order, executor: Executor, progress: Progr
         return rules
     if decided.exists():
         return Rules(**json.loads(decided.read_text()))
-    screen = filtering.calibrated(
-        screens.reid, order.reference, false_rejection_rate=order.rate, device=order.device, progress=progress
-    )
+    files = working / "calibration"
+    shutil.rmtree(files, ignore_errors=True)
+    for part in ("stills", "videos"):
+        (files / part).mkdir(parents=True)
+    match = Matcher(executor, files, progress)
+    calibration: dict[str, Any] = {"false_rejection_rate": order.rate, "device": order.device, "progress": progress}
+    screen = filtering.calibrated(screens.reid, order.reference, folder=files / "stills", match=match, **calibration)
     screen.write(screens.stills)
     sources = order.reference, order.real, order.rate
-    check = final_check.calibrated(screens.vae, screens.reid, *sources, order.device, executor, progress)
+    check = final_check.calibrated(
+        screens.vae, screens.reid, *sources, order.device, executor, progress, folder=files / "videos"
+    )
     check.write(screens.videos)
+    shutil.rmtree(files)
     rules = replace(
         rules,
         still_threshold=screen.threshold.to_json(),

@@ -35,7 +35,7 @@ class Owners(Sequence[str]):
     def __getitem__(self, row: int | slice) -> "str | Owners":
         if isinstance(row, slice):
             return Owners(self.names, self.codes[row])
-        return self.names[self.codes[row]]
+        return self.names[int(self.codes[row])]
 
     def present(self) -> "Owners":
         """Without the names that own nothing."""

@@ -69,7 +69,7 @@ class Writer:
         self._norms.append(known.norm)
         self._rows += len(rows)
         self._largest = max(self._largest, known.largest)
-        self._file.write(memoryview(rows.numpy()).cast("B") if rows.numel() else b"")
+        self._file.write(rows.numpy().tobytes())
 
     def _finish(self) -> None:
         for parts in (self._norms, self._codes):
