@@ -10,6 +10,7 @@ import argparse
 import json
 import multiprocessing
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -23,12 +24,14 @@ import torch
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.archive import frames_of, look_at
+from echosyn.pipeline.archive import Archive, frames_of, look_at, video_screen
 from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.looks import Filed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
+from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.fingerprints import VideoPrints, Views
+from echosyn.privacy.fingerprints import Look, VideoPrints, Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.screening import Fusion, Screen
 
@@ -157,6 +160,64 @@ def audited(videos: int, patients: int) -> dict[str, float]:
     return {"videos": videos, "patients": patients, "bytes_per_pair": (peak - before) / videos / patients}
 
 
+def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
+    """Noise for a real archive, kept, calibrated on and written for workers by this process alone; and its own memory."""
+    began = own_bytes()
+    file = Filed(folder / "looks", videos)
+    draw = torch.Generator().manual_seed(0)
+    for i in range(videos):
+        file.put(i, Look(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw)))
+    records = [Record(f"{i:07d}", split="TRAIN" if i >= held_out else "VAL") for i in range(videos)]
+    mixing = torch.randn(784, 128, generator=draw)
+    seconds, found = timed(lambda: video_screen(Archive(records, file.looks), lambda x: x.flatten(1) @ mixing, folder))
+    stored.write(folder / "screen", found.screen, found.prints.centre)
+    ours = most_own_bytes() - began
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    looks = sizes.pop("looks")
+    disk = {"looks_bytes_per_video": looks / videos, "vectors_bytes_per_video": sum(sizes.values()) / videos}
+    return {"videos": videos, "held_out": held_out, "calibrate_s": seconds, "own_bytes": ours, **disk}
+
+
+def decided(folder: Path) -> dict[str, float]:
+    """A worker's own memory when it has compared a few finished videos with that archive."""
+    began = own_bytes()
+    screen, _ = stored.read(folder / "screen")
+    for one in items(3, OF_A_QUERY):
+        screen.judge([one])
+    mapped = int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) * 1024
+    return {"worker_own_bytes": own_bytes() - began, "worker_mapped_bytes": mapped}
+
+
+def own_bytes() -> int:
+    """Memory of this process that is not a file's (Linux)."""
+    return int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) * 1024
+
+
+_most = [0]
+
+
+def most_own_bytes() -> int:
+    """The most that a thread has seen of `own_bytes` so far."""
+    return max(_most[0], own_bytes())
+
+
+def watched(function: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+    """A function's result, with `own_bytes` looked at every 50 ms."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            _most[0] = max(_most[0], own_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        return function(*arguments)
+    finally:
+        done.set()
+        watcher.join()
+
+
 def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
@@ -168,6 +229,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--videos", type=int, default=24)
     parser.add_argument("--patients", type=int, nargs="*", default=[500, 1000, 2000])
+    parser.add_argument("--archives", type=int, nargs="*", default=[1000, 3000, 10_000])
+    parser.add_argument("--held-out", type=int, default=200)
     chosen = parser.parse_args()
     found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
     with tempfile.TemporaryDirectory() as name:
@@ -178,6 +241,11 @@ def main() -> None:
         found |= {"archive": archive(chosen.videos, Path(name) / "archive")}
     found |= {"check": [judged(patients) for patients in chosen.patients]}
     found |= {"audit": apart(audited, 300, chosen.patients[-1])}
+    found |= {"calibration": []}
+    for videos in chosen.archives:
+        with tempfile.TemporaryDirectory() as name:
+            result = apart(watched, calibrated, videos, chosen.held_out, Path(name))
+            found["calibration"].append(result | apart(decided, Path(name)))
     print(json.dumps(found, indent=2))
 
 
