@@ -13,6 +13,7 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import latents, stills
 from echosyn.errors import ConfigError, DataError, StoppedError
+from echosyn.pipeline.calibrated import RATE, STILLS, Calibrated, opened, refuse_both
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.progress import Progress, silent
@@ -131,9 +132,10 @@ def filter_stills(
     out: Path,
     *,
     reid: Path,
-    reference: Path,
+    reference: Path | None = None,
+    calibrated: Path | None = None,
     rule: Literal["calibrated", "published"] = "calibrated",
-    false_rejection_rate: float = 0.05,
+    false_rejection_rate: float | None = None,
     device: str = "auto",
     executor: Executor | None = None,
     shard: Shard = WHOLE,
@@ -143,22 +145,32 @@ def filter_stills(
 
     The similarity of every candidate and its nearest patient go to ``private/similarity.csv`` below ``out``: it names
     real patients and must stay in the house. ``rule="published"`` is there for comparison; see
-    `echosyn.pipeline.published_filter`.
+    `echosyn.pipeline.published_filter`. ``calibrated`` is a folder of `echosyn.pipeline.calibrate.calibrate`, instead of
+    ``reference`` and ``false_rejection_rate``; it changes nothing else.
     """
+    refuse_both(calibrated, reference=reference, false_rejection_rate=false_rejection_rate)
+    if calibrated is not None and rule != "calibrated":
+        raise ConfigError(f"--calibrated {calibrated} is not of the rule {rule!r}, which needs --reference")
     files = shard.of(stills.shards(candidates))
     if not files:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards")
-    heart_filter, facts = _chosen(rule, reid, reference, false_rejection_rate, device, progress)
-    settings: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "stride": REFERENCE_STRIDE}
+    earlier = opened(calibrated, {"reid": reid}) if calibrated else None
+    rate = RATE if false_rejection_rate is None else false_rejection_rate
+    rate = earlier.rate if earlier else rate
+    heart_filter, facts = _chosen(rule, reid, earlier or reference, rate, device, progress)
+    settings: dict[str, Any] = {"false_rejection_rate": rate, "stride": REFERENCE_STRIDE}
     settings |= {} if rule == "calibrated" else {"rule": rule}
-    inputs = {"candidates": candidates, "reid": weights.resolve(reid), "reference": reference}
-    with new_folder(out, "filter", settings, inputs, shard=shard) as folder:
+    inputs = {"candidates": candidates, "reid": weights.resolve(reid)} | ({"reference": reference} if reference else {})
+    hashes = {name: said for name, said in earlier.hashes.items() if name != "real"} if earlier else {}
+    with new_folder(out, "filter", settings, inputs, hashes=hashes, shard=shard) as folder:
         private = folder / "private"
         private.mkdir(exist_ok=True)
         screen = private / "screen"
         if isinstance(heart_filter, Filter):
-            heart_filter.write(screen)
-            judging = (executor or InProcess.of(device)).map([Judge(screen, inputs["reid"], folder, device)], files)
+            if earlier is None:
+                heart_filter.write(screen)
+            judge = Judge(earlier.folder / STILLS if earlier else screen, inputs["reid"], folder, device)
+            judging = (executor or InProcess.of(device)).map([judge], files)
         else:
             judging = ((path, _judged(path, heart_filter, folder)) for path in files)
         verdicts: dict[Path, tuple[list[int], Verdict]] = {}
@@ -211,15 +223,20 @@ def _joined(parts: Sequence[Verdict]) -> Verdict:
 
 
 def _chosen(
-    rule: str, reid: Path, reference: Path, rate: float, device: str, progress: Progress
+    rule: str, reid: Path, source: Calibrated | Path | None, rate: float, device: str, progress: Progress
 ) -> tuple[Any, dict[str, Any]]:
-    """The filter of a rule, and what to say of it."""
+    """The filter of a rule, and what to say of it; from what `calibrate` wrote, or from latents."""
+    if source is None:
+        raise ConfigError("whom are the hearts compared with? Give --reference, or --calibrated")
+    if isinstance(source, Calibrated):
+        known = read(source.folder / STILLS, weights.resolve(reid), device)
+        return known, {"threshold": known.threshold.to_json()}
     if rule == "calibrated":
-        ours = calibrated(reid, reference, false_rejection_rate=rate, device=device, progress=progress)
+        ours = calibrated(reid, source, false_rejection_rate=rate, device=device, progress=progress)
         return ours, {"threshold": ours.threshold.to_json()}
     from echosyn.pipeline.published_filter import published
 
-    theirs = published(reid, reference, device)
+    theirs = published(reid, source, device)
     said = {"value": theirs.threshold, "message": theirs.message}
     return theirs, {
         "rule": rule,

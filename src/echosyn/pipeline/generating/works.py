@@ -11,6 +11,7 @@ from echosyn import weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record, Tracing
 from echosyn.pipeline import filtering, final_check
+from echosyn.pipeline.calibrated import RULES, STILLS, VIDEOS
 from echosyn.pipeline.evaluating import labels, physiology
 from echosyn.pipeline.evaluating.physiology import Measured
 from echosyn.pipeline.models import image_pipeline
@@ -47,6 +48,16 @@ class Screens:
     videos: Path
     vae: Path
     reid: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path, vae: Path, reid: Path) -> "Screens":
+        """Under their usual names."""
+        return cls(folder / STILLS, folder / VIDEOS, vae, reid)
+
+    @property
+    def rules(self) -> Path:
+        """What the screens ask for, beside them; written last."""
+        return self.stills.with_name(RULES)
 
 
 @dataclass(frozen=True)
