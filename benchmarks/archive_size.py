@@ -25,7 +25,7 @@ from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.archive import Archive, frames_of, look_at, video_screen
-from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.heart_filter import embed
 from echosyn.pipeline.looks import Filed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom

@@ -22,7 +22,7 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
-from echosyn.pipeline import filtering
+from echosyn.pipeline import heart_filter
 from echosyn.pipeline.animate import write_videos
 from echosyn.pipeline.archive import from_videos
 from echosyn.pipeline.audit import audit
@@ -96,7 +96,7 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     looks = [read(record) for record in filelist.read(fresh)]
     judged = desk.screen.judge(looks)
     stills = torch.stack([look.latents[0] for look in looks])
-    screen = filtering.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
+    screen = heart_filter.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
     kept = screen.judge(stills).kept
     shown = torch.cat([evenly(look.latents, CALIBRATION_FRAMES) for look in looks])
     of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)

@@ -12,7 +12,7 @@ from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.archive import Archive, frames_of, from_latents, from_videos, load, look_at, video_screen
-from echosyn.pipeline.filtering import embed as embed_by
+from echosyn.pipeline.heart_filter import embed as embed_by
 from echosyn.pipeline.models import codec as codec_of
 from echosyn.privacy.canaries import DENSE, in_pixels
 from echosyn.privacy.fingerprints import Look

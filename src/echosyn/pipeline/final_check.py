@@ -9,7 +9,7 @@ from echosyn.data import filelist
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.pipeline.archive import Reading, VideoScreen, frames_of, gathered, look_at, video_screen
 from echosyn.pipeline.executing import Executor, InProcess
-from echosyn.pipeline.filtering import embed, load_reid
+from echosyn.pipeline.heart_filter import embed, load_reid
 from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent

@@ -13,7 +13,7 @@ from echosyn.data import filelist
 from echosyn.errors import DataError
 from echosyn.pipeline.archive import Archive, Reading, VideoScreen, frames_of, gathered, look_at, video_screen
 from echosyn.pipeline.executing import Executor, InProcess, Lost
-from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.heart_filter import embed
 from echosyn.pipeline.models import check_same_vae, codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.fingerprints import Look
