@@ -5,11 +5,11 @@ A safetensors file whose header has a fixed size, so that the number of rows nee
 
 import json
 import os
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -34,9 +34,8 @@ class Writer:
     def __init__(self, path: Path, dimensions: int, names: Sequence[str] = (), what: str = "reference") -> None:
         self.path, self.dimensions, self.names, self.what = path, dimensions, list(names), what
         self._place = {name: i for i, name in enumerate(self.names)}
-        self._norms: list[Tensor] = []
-        self._codes: list[Tensor] = []
-        self._largest, self._rows = 1.0, 0
+        self._norms, self._codes = array("f"), array("i")  # not many small tensors, which fragment the memory
+        self._largest = 1.0
         self._size = len(self._header(0)) + 8 * _DIGITS
         path.unlink(missing_ok=True)
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -53,7 +52,7 @@ class Writer:
                 self._finish()
 
     def __len__(self) -> int:
-        return self._rows
+        return len(self._norms)
 
     def add(self, rows: Tensor, owner: str | Sequence[str] | None = None) -> None:
         """Append vectors ``(k, d)`` of one patient, or of the patient named for each.
@@ -65,16 +64,14 @@ class Writer:
         known = prepared(rows, what=self.what, first=len(self))
         if self.names:
             of_each = [owner] * len(rows) if isinstance(owner, str) else list(owner or ())
-            self._codes.append(torch.tensor([self._place[name] for name in of_each], dtype=torch.int32))
-        self._norms.append(known.norm)
-        self._rows += len(rows)
+            self._codes.extend(self._place[name] for name in of_each)
+        self._norms.frombytes(known.norm.numpy().tobytes())
         self._largest = max(self._largest, known.largest)
         self._file.write(rows.numpy().tobytes())
 
     def _finish(self) -> None:
-        for parts in (self._norms, self._codes):
-            for part in parts:
-                self._file.write(part.numpy().tobytes())
+        for part in (self._norms, self._codes):
+            part.tofile(self._file)
         header = self._header(len(self))
         self._file.seek(0)
         self._file.write(self._size.to_bytes(8, "little") + header.ljust(self._size))
