@@ -10,6 +10,7 @@ import argparse
 import json
 import multiprocessing
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,16 +25,19 @@ import torch
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.archive import VideoScreen, frames_of, look_at
+from echosyn.pipeline.archive import Archive, VideoScreen, frames_of, look_at, video_screen
 from echosyn.pipeline.auditing.comparing import compared
 from echosyn.pipeline.executing import InProcess
-from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.heart_filter import embed
+from echosyn.pipeline.looks import Filed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.phantom import make_phantom
+from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.exposure import Sides
 from echosyn.privacy.fingerprints import Look, VideoPrints, Views
-from echosyn.privacy.screening import Fusion, Gallery, Screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Fusion, Screen
 
 CPU = torch.device("cpu")
 OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
@@ -119,10 +123,14 @@ def archive(videos: int, folder: Path) -> dict[str, float]:
 
 def gallery(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0) -> Gallery:
     """Noise in the place of real vectors; ``of_each`` says how many a patient and of how many numbers, by space."""
-    generator = torch.Generator().manual_seed(seed)
-    vectors = {name: torch.randn(patients * n, d, generator=generator) for name, (n, d) in of_each.items()}
     owners = {name: [f"{i // n:07d}" for i in range(patients * n)] for name, (n, _) in of_each.items()}
-    return Gallery(vectors, owners)
+    return Gallery.joined(vectors(patients, of_each, seed), owners)
+
+
+def vectors(patients: int, of_each: Mapping[str, tuple[int, int]], seed: int = 0) -> dict[str, torch.Tensor]:
+    """Noise."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(patients * n, d, generator=generator) for name, (n, d) in of_each.items()}
 
 
 def items(num: int, of_each: Mapping[str, tuple[int, int]]) -> list[Views]:
@@ -132,12 +140,12 @@ def items(num: int, of_each: Mapping[str, tuple[int, int]]) -> list[Views]:
 
 def item(seed: int, of_each: Mapping[str, tuple[int, int]]) -> Views:
     """One of them."""
-    return gallery(1, of_each, seed).vectors
+    return vectors(1, of_each, seed)
 
 
 def screen_of(references: Gallery) -> Screen:
     """A screen that keeps everything."""
-    fusion = Fusion([0.0] * len(references.vectors), [1.0] * len(references.vectors))
+    fusion = Fusion([0.0] * len(references.references), [1.0] * len(references.references))
     return Screen(
         references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"]
     )
@@ -176,6 +184,64 @@ def audited(videos: int, patients: int) -> dict[str, float]:
     return {"videos": videos, "patients": patients, "bytes": grown, "bytes_per_pair": grown / videos / patients}
 
 
+def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
+    """Noise for a real archive, kept, calibrated on and written for workers by this process alone; and its own memory."""
+    began = own_bytes()
+    file = Filed(folder / "looks", videos)
+    draw = torch.Generator().manual_seed(0)
+    for i in range(videos):
+        file.put(i, Look(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw)))
+    records = [Record(f"{i:07d}", split="TRAIN" if i >= held_out else "VAL") for i in range(videos)]
+    mixing = torch.randn(784, 128, generator=draw)
+    seconds, found = timed(lambda: video_screen(Archive(records, file.looks), lambda x: x.flatten(1) @ mixing, folder))
+    stored.write(folder / "screen", found.screen, found.prints.centre)
+    ours = most_own_bytes() - began
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    looks = sizes.pop("looks")
+    disk = {"looks_bytes_per_video": looks / videos, "vectors_bytes_per_video": sum(sizes.values()) / videos}
+    return {"videos": videos, "held_out": held_out, "calibrate_s": seconds, "own_bytes": ours, **disk}
+
+
+def decided(folder: Path) -> dict[str, float]:
+    """A worker's own memory when it has compared a few finished videos with that archive."""
+    began = own_bytes()
+    screen, _ = stored.read(folder / "screen")
+    for one in items(3, OF_A_QUERY):
+        screen.judge([one])
+    mapped = int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) * 1024
+    return {"worker_own_bytes": own_bytes() - began, "worker_mapped_bytes": mapped}
+
+
+def own_bytes() -> int:
+    """Memory of this process that is not a file's (Linux)."""
+    return int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) * 1024
+
+
+_most = [0]
+
+
+def most_own_bytes() -> int:
+    """The most that a thread has seen of `own_bytes` so far."""
+    return max(_most[0], own_bytes())
+
+
+def watched(function: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+    """A function's result, with `own_bytes` looked at every 50 ms."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            _most[0] = max(_most[0], own_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        return function(*arguments)
+    finally:
+        done.set()
+        watcher.join()
+
+
 def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
@@ -188,6 +254,8 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=24)
     parser.add_argument("--patients", type=int, nargs="*", default=[500, 1000, 2000])
     parser.add_argument("--audited", type=int, nargs="*", default=[300, 1200, 3000])
+    parser.add_argument("--archives", type=int, nargs="*", default=[1000, 3000, 10_000])
+    parser.add_argument("--held-out", type=int, default=200)
     chosen = parser.parse_args()
     found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
     with tempfile.TemporaryDirectory() as name:
@@ -199,6 +267,11 @@ def main() -> None:
     found |= {"check": [judged(patients) for patients in chosen.patients]}
     found |= {"by_patient": [by_patient(patients) for patients in chosen.patients]}
     found |= {"audit": [apart(audited, videos, chosen.patients[-1]) for videos in chosen.audited]}
+    found |= {"calibration": []}
+    for videos in chosen.archives:
+        with tempfile.TemporaryDirectory() as name:
+            result = apart(watched, calibrated, videos, chosen.held_out, Path(name))
+            found["calibration"].append(result | apart(decided, Path(name)))
     print(json.dumps(found, indent=2))
 
 

@@ -19,7 +19,8 @@ import psutil
 import torch
 
 from echosyn.pipeline.executing import Processes
-from echosyn.pipeline.matching import Matcher, read, write
+from echosyn.pipeline.matching import Matcher
+from echosyn.privacy import vectors
 from echosyn.privacy.matching import standardized
 
 RESULTS = Path(__file__).parent / "results" / "matching_scale.json"
@@ -36,8 +37,8 @@ def tables(folder: Path, num_references: int, num_candidates: int, dimensions: i
     copied = torch.linspace(0, num_references - 1, COPIES).long()
     candidates[:COPIES] = references[copied] * 2 + 1
     paths = folder / "candidates.safetensors", folder / "references.safetensors"
-    write(paths[0], candidates)
-    write(paths[1], references)
+    vectors.write(paths[0], candidates)
+    vectors.write(paths[1], references)
     return paths
 
 
@@ -63,9 +64,9 @@ def measured(folder: Path, num_references: int, num_candidates: int, dimensions:
         seconds = time.perf_counter() - started
     done.set()
     watcher.join()
-    stored, _ = read(references)
+    stored = vectors.read(references)[0].rows
     chosen = torch.cat([torch.arange(COPIES), torch.linspace(COPIES, num_candidates - 1, CHECKED - COPIES).long()])
-    queries = standardized(read(candidates)[0][chosen])
+    queries = standardized(vectors.read(candidates)[0].rows[chosen])
     best, where = torch.full((CHECKED,), -2.0), torch.zeros(CHECKED, dtype=torch.int64)
     for start in range(0, num_references, 50_000):
         value, index = (queries @ standardized(stored[start : start + 50_000]).T).float().max(dim=1)

@@ -22,7 +22,7 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
-from echosyn.pipeline import filtering
+from echosyn.pipeline import heart_filter
 from echosyn.pipeline.animate import write_videos
 from echosyn.pipeline.archive import from_videos
 from echosyn.pipeline.audit import audit
@@ -33,6 +33,7 @@ from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.motion import EFDistribution, motion_for
+from echosyn.pipeline.references import CALIBRATION_FRAMES
 from echosyn.pipeline.sample import invent
 from echosyn.pipeline.train import train
 from echosyn.privacy.calibration import published_threshold, threshold_from_scores
@@ -90,14 +91,14 @@ def linked_latents(source: Path, out: Path, records) -> Path:
 
 def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, object]:
     """Rejected shares of strangers: our rule on whole videos and on stills, and the published rule on stills."""
-    desk = prepare(real, models, false_rejection_rate=args.rate)
+    desk = prepare(real, models, args.work / "desk", false_rejection_rate=args.rate)
     read = from_videos(fresh, desk.codec)
     looks = [read(record) for record in filelist.read(fresh)]
     judged = desk.screen.judge(looks)
     stills = torch.stack([look.latents[0] for look in looks])
-    screen = filtering.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
+    screen = heart_filter.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
     kept = screen.judge(stills).kept
-    shown = torch.cat([evenly(look.latents, filtering.CALIBRATION_FRAMES) for look in looks])
+    shown = torch.cat([evenly(look.latents, CALIBRATION_FRAMES) for look in looks])
     of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)
     split = {s: [i for i, r in enumerate(desk.archive.records) if r.split == s] for s in ("TRAIN", "VAL", "TEST")}
     first = {s: desk.embed(torch.stack([desk.archive.looks[i].latents[0] for i in rows])) for s, rows in split.items()}

@@ -28,7 +28,8 @@ def calls(text: str) -> list[list[str]]:
     for line in re.sub(r"\\\n|\n#    ? (?=--)", " ", text).splitlines():
         if call := CALL.search(re.sub(r"^# ", "", line.strip())):
             words = re.sub(r"\$\(\([^)]*\)\)|\$\{?\w+\}?", "1", re.split(r" &&| >|;", call[1])[0].rstrip("'"))
-            found.append(shlex.split(words.replace('"$@"', ""), comments=True))
+            more = "--reference 1" if words.startswith("calibrate") else ""
+            found.append(shlex.split(words.replace('"$@"', more), comments=True))
     return found
 
 
@@ -65,7 +66,13 @@ def test_a_misspelt_option_is_noticed() -> None:
 
 def test_every_file_that_should_has_a_command_line() -> None:
     counted = {path.name: len(calls(path.read_text())) for path in DEPLOY.iterdir() if path.name != "Dockerfile"}
-    assert counted == {"slurm.sbatch": 1, "slurm-merge.sbatch": 1, "kubernetes.yaml": 2, "ray-cluster.yaml": 1}
+    assert counted == {
+        "slurm-calibrate.sbatch": 1,
+        "slurm.sbatch": 1,
+        "slurm-merge.sbatch": 1,
+        "kubernetes.yaml": 3,
+        "ray-cluster.yaml": 1,
+    }
 
 
 def kubernetes() -> list[dict[str, Any]]:
@@ -73,15 +80,17 @@ def kubernetes() -> list[dict[str, Any]]:
 
 
 def test_kubernetes_makes_each_part_once_on_a_disk_that_all_share() -> None:
-    claim, parts, merge = kubernetes()
+    claim, calibrate, parts, merge = kubernetes()
     assert (claim["kind"], claim["spec"]["accessModes"]) == ("PersistentVolumeClaim", ["ReadWriteMany"])
-    assert {(job["apiVersion"], job["kind"]) for job in (parts, merge)} == {("batch/v1", "Job")}
+    assert {(job["apiVersion"], job["kind"]) for job in (calibrate, parts, merge)} == {("batch/v1", "Job")}
     spec = parts["spec"]
     assert spec["completionMode"] == "Indexed"
     assert spec["backoffLimitPerIndex"] > 0
     assert spec["podReplacementPolicy"] == "Failed"
+    assert "suspend" not in calibrate["spec"], "it begins"
+    assert parts["spec"]["suspend"] is True, "the screens are not there yet"
     assert merge["spec"]["suspend"] is True
-    for job in (parts, merge):
+    for job in (calibrate, parts, merge):
         pod = job["spec"]["template"]["spec"]
         assert pod["restartPolicy"] == "Never", "pod failure policies and limits per index ask for it"
         assert pod["securityContext"]["runAsNonRoot"]
@@ -118,7 +127,7 @@ def shards(tmp_path: Path) -> list[str]:
 
 
 def test_kubernetes_numbers_its_parts_from_one(stub: dict[str, str], tmp_path: Path) -> None:
-    _, parts, merge = kubernetes()
+    _, calibrate, parts, merge = kubernetes()
     (container,) = parts["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["bash", "-euc"]
     script = container["args"][0].replace("/shared", stub["SHARED"])
@@ -131,6 +140,11 @@ def test_kubernetes_numbers_its_parts_from_one(stub: dict[str, str], tmp_path: P
         (tmp_path / "shared" / "parts" / str(k)).mkdir()
     shell(["-euc", script], stub | variables | {"JOB_COMPLETION_INDEX": "0"})
     assert len(shards(tmp_path)) == completions, "what is there is not made again"
+    (once,) = calibrate["spec"]["template"]["spec"]["containers"]
+    shell(["-euc", once["args"][0].replace("/shared", stub["SHARED"])], stub)
+    made = (tmp_path / "calls").read_text().splitlines()[-1].split()
+    assert made[:2] == ["calibrate", f"{stub['SHARED']}/calibrated"]
+    assert f"--calibrated {made[1]}\n" in (tmp_path / "calls").read_text(), "what the parts take"
     (container,) = merge["spec"]["template"]["spec"]["containers"]
     shell(["-euc", container["args"][0].replace("/shared", stub["SHARED"])], stub)
     folder = stub["SHARED"]
@@ -157,6 +171,41 @@ def test_slurm_numbers_its_parts_from_one(stub: dict[str, str], tmp_path: Path) 
     repeated = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "2", "PARTS": "16"}
     shell([script], stub | repeated)
     assert shards(tmp_path)[-1] == "7/16"
+
+
+def test_slurm_calibrates_what_its_parts_are_given(stub: dict[str, str], tmp_path: Path) -> None:
+    shell([str(DEPLOY / "slurm-calibrate.sbatch"), "--reference", "latents"], stub)
+    assert (tmp_path / "calls").read_text() == f"calibrate {stub['SHARED']}/calibrated --reference latents\n"
+    text = (DEPLOY / "slurm.sbatch").read_text()
+    (default,) = re.findall(r'"\$\{SHARED:=([^}]*)\}"', text)
+    assert re.findall(r"--calibrated (\S+?)\)?$", text, re.MULTILINE) == [f"{default}/calibrated"]
+
+
+@pytest.mark.slow
+def test_the_parts_of_slurm_with_one_calibration_become_the_whole(tmp_path: Path) -> None:
+    own = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "SHARED": str(tmp_path / "shared"), "NUM": "8"}
+    environment = dict(os.environ) | own | {"OMP_NUM_THREADS": "1"}
+    options = ["--frames", "64", "--device", "cpu", "--quiet"]
+
+    def echosyn(*words: str) -> None:
+        subprocess.run([str(PROGRAM), *words, "--quiet"], env=environment, capture_output=True, check=True)
+
+    real, latents = str(tmp_path / "real"), str(tmp_path / "latents")
+    vae = ROOT / "src" / "echosyn" / "models" / "vae"
+    echosyn("phantom", real, "--num", "16", "--seed", "9", "--frames", "64")
+    echosyn("encode", real, latents, "--vae", str(vae), "--device", "cpu")
+    recordings = ["--reference", latents, "--real", real]
+    shell([str(DEPLOY / "slurm-calibrate.sbatch"), *recordings, "--device", "cpu", "--quiet"], environment)
+    for task in "12":
+        fake = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2"}
+        once = ["--calibrated", f"{own['SHARED']}/calibrated"]
+        shell([str(DEPLOY / "slurm.sbatch"), *options, *once], environment | fake)
+    shell([str(DEPLOY / "slurm-merge.sbatch")], environment)
+    echosyn("generate", str(tmp_path / "whole"), "--num", "8", *options[:-1], *recordings)
+    merged, whole = contents(tmp_path / "shared" / "synthetic"), contents(tmp_path / "whole")
+    records = [json.loads(files.pop("provenance.json")) for files in (merged, whole)]
+    assert records[0]["call"]["inputs"].pop("calibrated")
+    assert (merged, records[0]) == (whole, records[1])
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
-"""Real patients in memory: one way in for files and latents, and real clips' copies are found."""
+"""Real patients: one way in for files and latents, and real clips' copies are found."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
+from echosyn.pipeline import archive
 from echosyn.pipeline.archive import Archive, frames_of, from_latents, from_videos, load, look_at, video_screen
-from echosyn.pipeline.filtering import embed as embed_by
+from echosyn.pipeline.executing import InProcess
+from echosyn.pipeline.heart_filter import embed as embed_by
+from echosyn.pipeline.looks import Filed
+from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.models import codec as codec_of
 from echosyn.privacy.canaries import DENSE, in_pixels
 from echosyn.privacy.fingerprints import Look
+from echosyn.privacy.screening import most_held_out
 
 CLIPS = Path(__file__).parents[3] / "shared" / "clips"
 
@@ -79,6 +85,42 @@ def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> 
     assert judged.kept.tolist()[2] is False
     assert judged.nearest[2] == "2"
     assert torch.isfinite(judged.score).all()
+
+
+def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    records = [Record(str(i), split="TRAIN" if i < 9 else "VAL") for i in range(15)]
+    for i, record in enumerate(records):
+        write(tmp_path / "real", replace(record, fps=32.0), film(i))
+    read = from_videos(tmp_path / "real", codec)
+    plain, filed = load(records, read), Filed(tmp_path / "looks", len(records))
+    for i in reversed(range(len(records))):
+        filed.put(i, read(records[i]))
+    screens = [
+        video_screen(plain, embed),
+        video_screen(Archive(records, filed.looks), embed, tmp_path / "a"),
+        video_screen(plain, embed, tmp_path / "b", match=Matcher(InProcess(2), tmp_path)),
+    ]
+    strangers = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(50, 60)]
+    expected = screens[0].judge([*strangers, *plain.looks])
+    for screen in screens[1:]:
+        assert screen.screen.threshold == screens[0].screen.threshold
+        judged = screen.judge([*strangers, *plain.looks])
+        assert torch.equal(judged.score, expected.score)
+        assert judged.nearest == expected.nearest
+    assert not expected.kept[10:].any()
+
+
+def test_few_of_many_held_out_videos_set_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec: Any = Pooling()
+    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(12)]
+    records = [Record(str(i), split="TRAIN" if i < 4 else "VAL") for i in range(12)]
+    monkeypatch.setattr(archive, "most_held_out", lambda rate: 4)
+    found = video_screen(Archive(records, looks), embed)
+    assert found.screen.held_out_patients == ["4", "6", "9", "11"], "evenly, the first and the last too"
+    assert found.screen.threshold.num_patients == 4
+    assert set(found.screen.gallery.patients) == {str(i) for i in range(12)}, "all are compared with"
+    assert [most_held_out(rate) for rate in (0.5, 0.05, 0.001)] == [2000, 2000, 10_000]
 
 
 @pytest.mark.skipif(not (CLIPS / "labels.csv").is_file(), reason="the real clips are not here")

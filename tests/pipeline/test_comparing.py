@@ -15,7 +15,8 @@ from echosyn.pipeline.auditing.comparing import compared, found
 from echosyn.pipeline.executing import Executor, InProcess, Lost, Processes
 from echosyn.privacy.exposure import Exposure, Sides
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.screening import Gallery, Screen, screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Screen, screen
 
 PATIENTS = [f"p{i:02d}" for i in range(30)]
 IS_TRAIN = np.arange(30) < 20

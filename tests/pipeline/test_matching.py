@@ -9,7 +9,10 @@ from echosyn.errors import DataError
 from echosyn.pipeline import matching
 from echosyn.pipeline.executing import Executor, InProcess, Processes
 from echosyn.pipeline.matching import Matcher
+from echosyn.privacy import vectors
 from echosyn.privacy.matching import nearest, prepared
+
+write = vectors.write
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +21,13 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "FEW", 0)
 
 
-def vectors(n: int, seed: int) -> torch.Tensor:
+def random(n: int, seed: int) -> torch.Tensor:
     return torch.randn(n, 12, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_parts_together_find_what_the_whole_finds(tmp_path: Path, grouped: bool) -> None:
-    queries, references = vectors(90, 1), vectors(500, 2)
+    queries, references = random(90, 1), random(500, 2)
     references[300:320] = references[:20]  # copies: the lowest row wins
     references[10:15] = queries[:5]
     references[410:415] = queries[:5] * 2
@@ -47,13 +50,24 @@ def test_parts_together_find_what_the_whole_finds(tmp_path: Path, grouped: bool)
 def test_a_patient_who_owns_everything_matches_nobody(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no reference of another patient"):
         Matcher(InProcess(2), tmp_path)(
-            vectors(3, 1), prepared(vectors(200, 2)), query_groups=["a", "a", "b"], reference_groups=["a"] * 200
+            random(3, 1), prepared(random(200, 2)), query_groups=["a", "a", "b"], reference_groups=["a"] * 200
         )
 
 
-def test_tables_are_for_their_owner(tmp_path: Path) -> None:
-    matching.write(tmp_path / "t.safetensors", vectors(4, 1), list("abca"))
-    assert (tmp_path / "t.safetensors").stat().st_mode & 0o077 == 0
-    rows, owners = matching.read(tmp_path / "t.safetensors", (1, 3))
-    assert torch.equal(rows, vectors(4, 1)[1:3])
-    assert owners == ["b", "c"]
+def test_references_in_a_file_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, references = random(90, 1), random(500, 2)
+    vectors.write(tmp_path / "known", references)
+    known, _ = vectors.read(tmp_path / "known")
+    written: list[str] = []
+    monkeypatch.setattr(matching.vectors, "write", lambda p, *a: (written.append(p.name), write(p, *a)))
+    found, expected = Matcher(InProcess(1), tmp_path)(queries, known), nearest(queries, references)
+    assert torch.equal(found.similarity, expected.similarity)
+    assert torch.equal(found.index, expected.index)
+    assert written == ["queries.safetensors"]
+
+
+def test_mistakes_name_the_side(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="query embedding 2 holds NaN"):
+        Matcher(InProcess(1), tmp_path)(
+            random(3, 1).index_fill(0, torch.tensor([2]), torch.nan), prepared(random(9, 2))
+        )

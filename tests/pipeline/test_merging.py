@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering, merging, sample
@@ -23,18 +22,8 @@ Make = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, build: Callable[..., Any], video_dataset: Path) -> Path:
-    """Tiny models, and latents of the real videos."""
-    made = tmp_path_factory.mktemp("merging")
-    flow = weights.scheduler({"_class_name": "FlowMatchEulerDiscreteScheduler"})
-    weights.save(build("vae"), made / "vae", weights.Facts(stage="vae", pixels="symmetric"))
-    weights.save(build("lidm"), made / "lidm", weights.Facts(stage="lidm", num_inference_steps=1), flow)
-    own = weights.weights_hash(made / "vae")
-    facts = weights.Facts(stage="lvdm", fps=25.0, num_inference_steps=1, vae=own)
-    weights.save(build("lvdm"), made / "lvdm", facts, flow)
-    weights.save(build("reid"), made / "reid", weights.Facts(stage="reid", vae=own))
-    encode(video_dataset, made / "latents", vae=made / "vae", any_scale=True, device="cpu")
-    return made
+def folder(tiny_models: Path) -> Path:
+    return tiny_models
 
 
 @pytest.fixture(autouse=True)

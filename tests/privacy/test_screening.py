@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from echosyn.errors import DataError
-from echosyn.privacy.screening import UNLIKE, Fusion, Gallery, closeness, screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import UNLIKE, Fusion, closeness, screen
 
 
 def world(seed: int, num: int, d: int = 8):

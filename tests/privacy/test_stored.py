@@ -1,5 +1,6 @@
 """A screen that was written and read decides as before."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from echosyn.errors import DataError
 from echosyn.privacy import stored
-from echosyn.privacy.screening import Gallery, screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import screen
 
 
 def views(seed: int, count: int) -> list[dict[str, torch.Tensor]]:
@@ -20,8 +22,8 @@ def test_verdicts_are_equal_after_a_round_trip(tmp_path: Path) -> None:
     real = views(0, 12)
     before = screen(Gallery.of(real, people), (views(1, 6), people[:6]), (views(2, 6), people[6:]))
     centre = torch.randn(4, 4)
-    stored.write(tmp_path / "screen.safetensors", before, centre)
-    after, mean = stored.read(tmp_path / "screen.safetensors")
+    stored.write(tmp_path / "screen", before, centre)
+    after, mean = stored.read(tmp_path / "screen")
     assert torch.equal(mean, centre)
     assert after.threshold == before.threshold
     assert after.fusion == before.fusion
@@ -32,13 +34,46 @@ def test_verdicts_are_equal_after_a_round_trip(tmp_path: Path) -> None:
     assert not a.kept[-12:].any(), "the real ones themselves are too close"
 
 
+def test_vectors_in_files_are_linked_and_decide_alike(tmp_path: Path) -> None:
+    people = [f"p{i}" for i in range(12)]
+    real = views(0, 12)
+    sides = (views(1, 6), people[:6]), (views(2, 6), people[6:])
+    one = screen(Gallery.of(real, people), *sides)
+    other = screen(Gallery.filed(iter(real), people, tmp_path / "files"), *sides)
+    assert other.threshold == one.threshold
+    stored.write(tmp_path / "screen", other, torch.zeros(1))
+    shutil.rmtree(tmp_path / "files")
+    read, _ = stored.read(tmp_path / "screen")
+    a, b = one.judge(views(3, 20)), read.judge(views(3, 20))
+    assert torch.equal(a.score, b.score)
+    assert (a.nearest, a.space) == (b.nearest, b.space)
+    assert read.gallery.patients == sorted(people)
+
+
+def test_a_screen_replaces_an_unfinished_one(tmp_path: Path) -> None:
+    small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
+    (tmp_path / "s.tmp").mkdir()
+    (tmp_path / "s.tmp" / "half").touch()
+    for _ in range(2):
+        stored.write(tmp_path / "s", small, torch.zeros(1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["s"]
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == [
+        "a.safetensors",
+        "screen.safetensors",
+        "z.safetensors",
+    ]
+
+
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
-    stored.write(tmp_path / "s.safetensors", small, torch.zeros(1))
-    assert (tmp_path / "s.safetensors").stat().st_mode & 0o077 == 0
+    stored.write(tmp_path / "s", small, torch.zeros(1))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in [tmp_path / "s", *(tmp_path / "s").iterdir()])
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "s.safetensors").write_bytes(b"half")
-    with pytest.raises(DataError, match=r"s\.safetensors: not readable as a privacy screen"):
-        stored.read(tmp_path / "s.safetensors")
+def test_a_damaged_one_is_named(tmp_path: Path) -> None:
+    small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
+    for name in ("screen", "a"):
+        stored.write(tmp_path / "s", small, torch.zeros(1))
+        (tmp_path / "s" / f"{name}.safetensors").write_bytes(b"half")
+        with pytest.raises(DataError, match=r"s.*: not readable as"):
+            stored.read(tmp_path / "s")

@@ -1,6 +1,6 @@
-"""The real patients in memory, as the privacy checks see them: a few frames a second of every video."""
+"""The real patients as the privacy checks see them: a few frames a second of every video."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
 from echosyn.pipeline.executing import Executor, Lost
+from echosyn.pipeline.looks import Filed, Lazily
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, Look, VideoPrints, Views, evenly, thumbnails
+from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, THUMBNAIL, Look, VideoPrints, Views, evenly, thumbnails
+from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
-from echosyn.privacy.screening import Gallery, Judgement, Match, Screen, screen
+from echosyn.privacy.screening import Judgement, Match, Screen, most_held_out, screen
 
 SCALE_PATIENTS = 200
 """Training videos, evenly chosen, that set the scales of the spaces."""
@@ -31,6 +33,7 @@ class Archive:
 
     records: Sequence[Record]
     looks: Sequence[Look]
+    """In memory, or read when they are asked for."""
 
     def __post_init__(self) -> None:
         if not self.train or not self.held_out:
@@ -55,9 +58,11 @@ class Archive:
 
     def centre(self) -> Tensor:
         """Mean thumbnail of the TRAIN videos."""
-        frames = [self.looks[i].thumbnails for i in self.train]
-        total = torch.stack([f.double().sum(dim=0) for f in frames]).sum(dim=0)
-        return (total / sum(len(f) for f in frames)).float()
+        total, num = torch.zeros(THUMBNAIL, THUMBNAIL, dtype=torch.float64), 0
+        for i in self.train:
+            frames = self.looks[i].thumbnails
+            total, num = total + frames.double().sum(dim=0), num + len(frames)
+        return (total / num).float()
 
 
 def load(records: Sequence[Record], read: Read, progress: Progress = silent) -> Archive:
@@ -85,21 +90,23 @@ class Reading:
         return lambda item: read(item[1])
 
 
-def gathered(records: Sequence[Record], reading: Reading, executor: Executor, progress: Progress = silent) -> Archive:
-    """As `load`, by workers.
+def gathered(
+    records: Sequence[Record], reading: Reading, executor: Executor, folder: Path, progress: Progress = silent
+) -> Archive:
+    """As `load`, by workers, into a file of a private folder.
 
     Raises:
         DataError: workers died at a recording.
     """
-    looks: dict[int, Look] = {}
-    for (i, record), look in executor.map([reading], enumerate(records)):
+    file = Filed(folder / "looks", len(records))
+    for done, ((i, record), look) in enumerate(executor.map([reading], enumerate(records)), 1):
         if isinstance(look, Lost):
             raise DataError(
                 f"{reading.dataset or reading.latents}: workers died at {record.name}: remove or replace it"
             )
-        looks[i] = look
-        progress("read real videos", len(looks), len(records))
-    return Archive(records, [looks[i] for i in range(len(records))])
+        file.put(i, look)
+        progress("read real videos", done, len(records))
+    return Archive(records, file.looks)
 
 
 def _given(path: Path | None) -> Path:
@@ -148,12 +155,14 @@ class VideoScreen:
 
     def judge(self, looks: Sequence[Look], patients: Sequence[str] | None = None, match: Match = nearest) -> Judgement:
         """The verdict on videos; references of ``patients`` are skipped, and ``match`` finds the best ones."""
-        return self.screen.judge([self.prints.of_query(look) for look in looks], patients, match)
+        queries = Lazily(len(looks), lambda i: self.prints.of_query(looks[i]))
+        return self.screen.judge(queries, patients, match)
 
 
 def video_screen(
     archive: Archive,
     embed: Callable[[Tensor], Tensor],
+    folder: Path | None = None,
     *,
     false_rejection_rate: float = 0.05,
     seed: int = 0,
@@ -163,22 +172,34 @@ def video_screen(
     """The check of finished videos: every real patient of every split is a reference.
 
     Held-out videos set the threshold, each compared with all patients but its own.
+
+    Args:
+        archive: the real patients.
+        embed: the re-identification network.
+        folder: private, for the vectors, as long as the check is used; None keeps them in memory.
+        false_rejection_rate: of innocent videos.
+        seed: of the interval's bootstrap.
+        match: finds the best matches.
+        progress: told what is done.
     """
     prints = VideoPrints(embed, archive.centre())
-    references = []
-    for i, look in enumerate(archive.looks):
-        references.append(prints.of_reference(look))
-        progress("embed", i + 1, len(archive.looks))
-    gallery = Gallery.of(references, archive.patients(range(len(references))))
-    scale = evenly(torch.tensor(archive.train), SCALE_PATIENTS).tolist()
 
-    def queries(positions: Sequence[int]) -> tuple[list[Views], list[str]]:
-        return [prints.of_query(archive.looks[i]) for i in positions], archive.patients(positions)
+    def references() -> Iterator[Views]:
+        for i, look in enumerate(archive.looks):
+            yield prints.of_reference(look)
+            progress("embed", i + 1, len(archive.looks))
+
+    owners = archive.patients(range(len(archive.records)))
+    gallery = Gallery.filed(references(), owners, folder) if folder else Gallery.of(list(references()), owners)
+
+    def queries(positions: Sequence[int], num: int) -> tuple[Sequence[Views], list[str]]:
+        chosen = evenly(torch.tensor(positions), num).tolist()
+        return Lazily(len(chosen), lambda i: prints.of_query(archive.looks[chosen[i]])), archive.patients(chosen)
 
     found = screen(
         gallery,
-        queries(scale),
-        queries(archive.held_out),
+        queries(archive.train, SCALE_PATIENTS),
+        queries(archive.held_out, most_held_out(false_rejection_rate)),
         false_rejection_rate=false_rejection_rate,
         seed=seed,
         match=match,

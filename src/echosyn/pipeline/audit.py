@@ -74,19 +74,22 @@ def audit(
     files = files_of(synthetic)
     settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
-        shutil.rmtree(folder / "private", ignore_errors=True)  # vectors of a try that was killed
-        (folder / "private").mkdir()
+        (folder / "private").mkdir(exist_ok=True)
         executor = executor or InProcess.of(device)
-        match = Matcher(executor, folder / "private", progress)
+        working = folder / "private" / "work"
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
+        match = Matcher(executor, working, progress)
         options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
-        desk = prepare(real, folders, false_rejection_rate=false_rejection_rate, progress=progress, **options)
+        desk = prepare(real, folders, working, false_rejection_rate=false_rejection_rate, progress=progress, **options)
         looks = look(files, desk, executor, progress)
         sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
-        judged, exposure = compared(desk.screen, looks, sides, executor, folder / "private", progress)
+        judged, exposure = compared(desk.screen, looks, sides, executor, working, progress)
         found = _findings(desk, looks, judged, exposure, sides, folders, num_canaries, seed, len(quiet), progress)
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
         _write(folder, summary, desk, files, judged, exposure)
+        shutil.rmtree(working)
     crossed = [line.name for line in checked if not line.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
     return {

@@ -9,7 +9,8 @@ from echosyn.data import filelist
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.pipeline.archive import Reading, VideoScreen, frames_of, gathered, look_at, video_screen
 from echosyn.pipeline.executing import Executor, InProcess
-from echosyn.pipeline.filtering import embed, load_reid
+from echosyn.pipeline.heart_filter import embed, load_reid
+from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy import stored
@@ -51,6 +52,8 @@ def calibrated(
     device: str = "auto",
     executor: Executor | None = None,
     progress: Progress = silent,
+    *,
+    folder: Path,
 ) -> FinalCheck:
     """Build the check.
 
@@ -61,13 +64,20 @@ def calibrated(
         real: their dataset folder; without it the latents are decoded.
         false_rejection_rate: of innocent videos.
         device: where to compute.
-        executor: who reads the videos; default this process.
+        executor: who reads the videos and compares them; default this process.
         progress: told what is done.
+        folder: private, for what is kept of the videos, as long as the check is used.
     """
     encoder, model = codec(vae, devices.resolve(device)), load_reid(reid, reference, device)
+    executor = executor or InProcess.of(device)
     reading = Reading(vae, real, None if real else reference, device)
-    archive = gathered(filelist.read(real or reference), reading, executor or InProcess.of(device), progress)
+    archive = gathered(filelist.read(real or reference), reading, executor, folder, progress)
     screen = video_screen(
-        archive, lambda x: embed(model, x), false_rejection_rate=false_rejection_rate, progress=progress
+        archive,
+        lambda x: embed(model, x),
+        folder,
+        false_rejection_rate=false_rejection_rate,
+        match=Matcher(executor, folder, progress),
+        progress=progress,
     )
     return FinalCheck(screen, encoder)

@@ -20,12 +20,17 @@ from echosyn.pipeline.sharding import WHOLE, Shard
 PARTIAL = ".partial"
 
 
-def provenance(command: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """What a step was made from: command, resolved settings, versions, content hashes of every input folder."""
+def provenance(
+    command: str, settings: Mapping[str, Any], inputs: Mapping[str, Path], hashes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a step was made from: command, resolved settings, versions, content hashes of every input folder.
+
+    ``hashes`` are those of further inputs, which are not at hand.
+    """
     return {
         "command": command,
         "settings": json.loads(json.dumps(dict(settings), default=str)),
-        "inputs": {name: content_hash(path) for name, path in inputs.items()},
+        "inputs": {name: content_hash(path) for name, path in inputs.items()} | dict(hashes or {}),
         "versions": {"echosyn": __version__, "python": platform.python_version()}
         | {package: _version(package) for package in ("torch", "diffusers", "av", "numpy")},
     }
@@ -38,6 +43,7 @@ def new_folder(
     settings: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Path] | None = None,
     *,
+    hashes: Mapping[str, str] | None = None,
     keep: bool = False,
     shard: Shard = WHOLE,
 ) -> Iterator[Path]:
@@ -52,7 +58,7 @@ def new_folder(
         DataError: ``out`` exists already, or the disk is full.
     """
     refuse_existing(out)
-    record = provenance(command, settings or {}, inputs or {})
+    record = provenance(command, settings or {}, inputs or {}, hashes)
     if shard != WHOLE:
         record["shard"] = shard.described()
     with new_folder_of(out, record, keep=keep) as folder:

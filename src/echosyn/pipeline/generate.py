@@ -1,6 +1,5 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ from echosyn.data import stills
 from echosyn.data.records import Record
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError
-from echosyn.pipeline import filtering, final_check
+from echosyn.pipeline.calibrate import calibrate_into
 from echosyn.pipeline.executing import Executor, InProcess
-from echosyn.pipeline.folder import new_folder, note, write_json
+from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generating.estimate import estimate
 from echosyn.pipeline.generating.order import Order
 from echosyn.pipeline.generating.outcome import Rules, finish
@@ -35,6 +34,7 @@ def generate(
     seed: int,
     reference: Path | None = None,
     real: Path | None = None,
+    calibrated: Path | None = None,
     num_frames: int = 192,
     ef: EFDistribution | None = None,
     steps: int | None = None,
@@ -44,7 +44,7 @@ def generate(
     blend: Blend = "cut",
     conditions: Mapping[str, str] | None = None,
     batch_size: int = 8,
-    false_rejection_rate: float = 0.05,
+    false_rejection_rate: float | None = None,
     complete_with_rejected: bool = False,
     require: Sequence[str] = (),
     device: str = "auto",
@@ -62,6 +62,8 @@ def generate(
         reference: latents of the real videos, for the filter; without it nothing is filtered, and the provenance says so.
         real: dataset folder that ``reference`` was made from, for the check of the finished videos; without it they are
             compared with the decoded reference.
+        calibrated: folder of `echosyn.pipeline.calibrate.calibrate`, instead of ``reference``, ``real`` and
+            ``false_rejection_rate``, which it knows. The videos are those that a run with these makes, byte by byte.
         num_frames: length of the videos.
         ef: where requested EFs come from; default uniform 10..90.
         steps: sampling steps of the video model; default what suits it.
@@ -71,7 +73,7 @@ def generate(
         blend: how windows become one video.
         conditions: further conditions of the video model by name, alike for all videos.
         batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; a CPU makes one after the other.
-        false_rejection_rate: of the filter.
+        false_rejection_rate: of the filter; default 5 %.
         complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
             the set must not be shared.
         require: checks that every video must pass, see `echosyn.pipeline.evaluating.physiology.CHECKS`; those that fail are
@@ -95,6 +97,7 @@ def generate(
         seed=seed,
         reference=reference,
         real=real,
+        calibrated=calibrated,
         num_frames=num_frames,
         ef=ef,
         steps=steps,
@@ -114,7 +117,7 @@ def generate(
             "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
         )
     executor = executor or InProcess.of(device)
-    with new_folder(out, "generate", order.settings(), order.inputs(), shard=shard) as folder:
+    with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:
         videos, working = prepare(folder)
         rules = _calibrated(working, order, executor, progress)
         works = order.works(videos, working)
@@ -123,7 +126,7 @@ def generate(
             limit = rules.still_threshold["value"] if rules.still_threshold else None
             found = whole(search, num, complete=complete_with_rejected, threshold=limit)
         else:
-            found = share(search, num, screened=reference is not None or bool(require))
+            found = share(search, num, screened=order.screened or bool(require))
         privacy = _finished(folder, search, found, rules, order)
         if shard != WHOLE:
             note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
@@ -144,27 +147,12 @@ def dry_run(workers: int, **asked: Any) -> dict[str, Any]:
 
 
 def _calibrated(working: Path, order: Order, executor: Executor, progress: Progress) -> Rules:
-    """Calibrate the two screens, unless an earlier try has, and write them for the workers; what they ask for."""
-    screens, rules, decided = order.screens(working), order.rules(), working / "rules.json"
-    if screens is None or order.reference is None:
-        return rules
-    if decided.exists():
-        return Rules(**json.loads(decided.read_text()))
-    screen = filtering.calibrated(
-        screens.reid, order.reference, false_rejection_rate=order.rate, device=order.device, progress=progress
-    )
-    screen.write(screens.stills)
-    sources = order.reference, order.real, order.rate
-    check = final_check.calibrated(screens.vae, screens.reid, *sources, order.device, executor, progress)
-    check.write(screens.videos)
-    rules = replace(
-        rules,
-        still_threshold=screen.threshold.to_json(),
-        video_threshold=check.screen.screen.threshold.to_json(),
-        compared_with="videos" if order.real else "decoded latents",
-    )
-    write_json(decided, rules.to_json())
-    return rules
+    """What videos must pass; the screens are there for the workers then."""
+    rules = Rules()
+    if (screens := order.screens(working)) is not None:
+        who = order.device, executor, progress
+        rules = calibrate_into(screens, order.reference, order.real, order.rate, *who)
+    return replace(rules, require=list(order.require))
 
 
 def _finished(folder: Path, search: Search, found: Found, rules: Rules, order: Order) -> dict[str, Any]:

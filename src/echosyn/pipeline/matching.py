@@ -1,6 +1,5 @@
 """The nearest real frame of very many queries, by workers: each compares all queries with a part of the references."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import DataError, StoppedError
 from echosyn.pipeline.executing import Executor, Lost
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.privacy import vectors
 from echosyn.privacy.matching import Matches, Prepared, nearest
+from echosyn.privacy.owners import Owners
 
 ROWS = 32_768
 """References of a part."""
@@ -51,13 +50,15 @@ class Matcher:
         if queries.numel() * len(rows) < FEW:
             return nearest(queries, references, query_groups=query_groups, reference_groups=reference_groups)
         with TemporaryDirectory(dir=self.folder) as name:
-            tables = Path(name) / "queries.safetensors", Path(name) / "references.safetensors"
-            write(tables[0], queries, query_groups)
-            write(tables[1], rows, reference_groups)
-            return self.of_files(*tables, len(queries), len(rows))
+            asked, known = Path(name) / "queries.safetensors", references.file
+            vectors.write(asked, queries, query_groups, "query")
+            if known is None:
+                known = Path(name) / "references.safetensors"
+                vectors.write(known, rows, reference_groups)
+            return self.of_files(asked, known, len(queries), len(rows))
 
     def of_files(self, queries: Path, references: Path, num_queries: int, num_references: int) -> Matches:
-        """As `nearest`, of files that `write` wrote."""
+        """As `nearest`, of files that `echosyn.privacy.vectors` wrote."""
         best = torch.full((num_queries,), -torch.inf)
         where = torch.full((num_queries,), num_references)
         done = 0
@@ -84,36 +85,25 @@ class Compare:
     device: str = "cpu"
 
     def start(self) -> Callable[[tuple[int, int]], tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Read the queries."""
-        queries, own = read(self.queries)
+        """Map the queries."""
+        asking, own = vectors.read(self.queries)
+        queries = asking.rows
 
         def run(rows: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-            references, theirs = read(self.references, rows)
+            references, theirs = vectors.read(self.references, rows)
             best = torch.full((len(queries),), -torch.inf)
             where = torch.full((len(queries),), torch.iinfo(torch.int64).max)
-            # a patient may own all references of a part, which is no mistake
-            mine = set(theirs or ())
-            alone = torch.tensor([mine == {name} for name in own] if own and len(mine) == 1 else [False] * len(queries))
-            asked = ~alone
+            asked, groups = torch.ones(len(queries), dtype=torch.bool), None
+            if own is not None and theirs is not None:
+                groups = own
+                # a patient may own all references of a part, which is no mistake
+                if len(mine := theirs.present().names) == 1:
+                    asked = torch.from_numpy(own.codes != own.numbers(mine)[0])
+                    groups = Owners(own.names, own.codes[asked.numpy()])
             if bool(asked.any()):
-                groups = None if own is None else [name for name, ask in zip(own, asked.tolist(), strict=True) if ask]
-                found = nearest(queries[asked], references, query_groups=groups, reference_groups=theirs)
+                owners = None if groups is None else theirs
+                found = nearest(queries[asked], references, query_groups=groups, reference_groups=owners)
                 best[asked], where[asked] = found.similarity, found.index + rows[0]
             return best.numpy(), where.numpy()
 
         return run
-
-
-def write(path: Path, vectors: Tensor, owners: Sequence[str] | None = None) -> None:
-    """Write vectors ``(n, d)`` and whose each is, for its owner alone."""
-    said = {} if owners is None else {"owners": json.dumps(list(owners))}
-    save_file({"vectors": vectors.float().contiguous().cpu()}, path, said)
-
-
-def read(path: Path, rows: tuple[int, int] | None = None) -> tuple[Tensor, list[str] | None]:
-    """What `write` wrote, or some rows ``(start, stop)`` of it; only those are read."""
-    with safe_open(path, framework="pt") as file:
-        stored = file.get_slice("vectors")
-        start, stop = rows or (0, stored.get_shape()[0])
-        said = (file.metadata() or {}).get("owners")
-        return stored[start:stop], None if said is None else json.loads(said)[start:stop]

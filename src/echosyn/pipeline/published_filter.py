@@ -9,7 +9,7 @@ from torch import Tensor
 
 from echosyn.data import filelist, latents
 from echosyn.errors import DataError
-from echosyn.pipeline.filtering import embed, load_reid
+from echosyn.pipeline.heart_filter import embed, load_reid
 from echosyn.privacy.calibration import expected_false_rejection, published_threshold
 from echosyn.privacy.filtering import Verdict, judge
 from echosyn.privacy.intervals import Rate, wilson

@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.data import filelist, latents
+from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.looks import Lazily
 from echosyn.privacy.fingerprints import evenly
 
 REFERENCE_STRIDE = 8
@@ -24,7 +25,7 @@ FOLDER = "references"
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Latent frames ``(n, C, h, w)`` of each video, and whose each video is."""
+    """Latent frames ``(n, C, h, w)`` of each video, in memory or read when they are asked for, and whose each video is."""
 
     train: Sequence[Tensor]
     patients: Sequence[str]
@@ -34,7 +35,7 @@ class References:
     """Hash of the weights of the VAE that made them."""
 
 
-def of_latents(folder: Path, stride: int = REFERENCE_STRIDE, progress: Progress = silent) -> References:
+def of_latents(folder: Path, stride: int = REFERENCE_STRIDE) -> References:
     """From a latents folder: TRAIN videos are compared with, VAL and TEST patients are those whom no model saw.
 
     Raises:
@@ -48,14 +49,18 @@ def of_latents(folder: Path, stride: int = REFERENCE_STRIDE, progress: Progress 
             f"{folder}: {len(train)} TRAIN and {len(held_out)} held-out (VAL, TEST) videos; the filter compares with the "
             "first and is calibrated on the second, expected at least one of each"
         )
-    frames = []
-    for i, record in enumerate(train):
-        frames.append(latents.read(folder, record)[::stride])
-        progress("embed", i + 1, len(train))
-    strangers = [evenly(latents.read(folder, r)[::stride], CALIBRATION_FRAMES) for r in held_out]
+
+    def frames(record: Record) -> Tensor:
+        return latents.read(folder, record)[::stride]
+
     vae = latents.info(folder).get("vae")
-    made_by = None if vae is None else str(vae)
-    return References(frames, [r.patient for r in train], strangers, [r.patient for r in held_out], made_by)
+    return References(
+        Lazily(len(train), lambda i: frames(train[i])),
+        [r.patient for r in train],
+        Lazily(len(held_out), lambda i: evenly(frames(held_out[i]), CALIBRATION_FRAMES)),
+        [r.patient for r in held_out],
+        None if vae is None else str(vae),
+    )
 
 
 def write(models: Path, variant: str, train: Tensor, held_out: Tensor, *, vae: str) -> Path:

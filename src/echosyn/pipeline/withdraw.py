@@ -19,7 +19,8 @@ from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import seen
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import Look
-from echosyn.privacy.screening import Gallery, Screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Screen
 
 
 def withdraw(
@@ -62,7 +63,9 @@ def withdraw(
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
-        desk = prepare(real, models, false_rejection_rate=rate, device=device, progress=progress)
+        working = folder / "work"
+        shutil.rmtree(working, ignore_errors=True)
+        desk = prepare(real, models, working, false_rejection_rate=rate, device=device, progress=progress)
         looks = look(files, desk, progress=progress)
         near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
@@ -76,6 +79,7 @@ def withdraw(
             shutil.copyfile(index.path(record), folder / filelist.VIDEOS / index.path(record).name)
         filelist.write(folder, records)
         origin = read_provenance(synthetic)
+        shutil.rmtree(working)
         note(folder, origin={k: origin[k] for k in ("call", "privacy") if k in origin}, withdrawn=int(near.sum()))
     return {
         "dataset": str(out),
@@ -108,14 +112,14 @@ def _limit(desk: Desk, patient: str, rate: float) -> tuple[Screen, float]:
     """A screen of one patient, and the score from which on a video is near."""
     screen = desk.screen.screen
     own: dict[str, Any] = {}
-    for space, vectors in screen.gallery.vectors.items():
-        rows = [i for i, owner in enumerate(screen.gallery.owners[space]) if owner == patient]
-        if rows:
-            own[space] = vectors[rows]
-    spaces = list(screen.gallery.vectors)
+    for space, references in screen.gallery.references.items():
+        rows = screen.gallery.owners[space].rows(patient)
+        if len(rows):
+            own[space] = references.rows[rows]
+    spaces = list(screen.gallery.references)
     chosen = [spaces.index(space) for space in own]
     fusion = type(screen.fusion)([screen.fusion.centre[i] for i in chosen], [screen.fusion.spread[i] for i in chosen])
-    gallery = Gallery(own, {space: [patient] * len(vectors) for space, vectors in own.items()})
+    gallery = Gallery.joined(own, {space: [patient] * len(vectors) for space, vectors in own.items()})
     alone = Screen(gallery, fusion, screen.threshold, screen.held_out, screen.held_out_patients)
     archive = desk.archive
     others = [i for i in archive.held_out if archive.records[i].patient != patient]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from echosyn.errors import DataError
 from echosyn.privacy.matching import QUERIES_AT_ONCE, Prepared, check_shapes, margin, prepared, standardized
+from echosyn.privacy.owners import Owners
 
 _NUMBERS_AT_ONCE = 2**16
 """So few that they stay in a core's cache."""
@@ -37,9 +38,8 @@ def nearest_of_each(
     known = references if isinstance(references, Prepared) else prepared(references)
     if len(reference_groups) != len(known.rows):
         raise DataError(f"{len(reference_groups)} patients for {len(known.rows)} references, expected one each")
-    names = sorted(set(reference_groups))
-    place = {name: i for i, name in enumerate(names)}
-    owner = torch.tensor([place[name] for name in reference_groups], dtype=torch.int64)
+    owners = Owners.of(reference_groups).present()
+    names, owner = list(owners.names), torch.from_numpy(owners.codes).long()
     best = torch.full((len(items), len(names)), -torch.inf)
     first = 0
     for chosen in _together(items):

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from echosyn.errors import DataError
+from echosyn.privacy.owners import Owners
 
 QUERIES_AT_ONCE = 1024
 PAIRS_AT_ONCE = 8192
@@ -33,11 +34,19 @@ class Prepared:
     """Of each row less its mean, float32 ``(m,)``."""
     largest: float
     """Length of a row over ``norm``, at most: how much of float32 a large mean takes away."""
+    file: Path | None = None
+    """Where they are, if that is a file of `echosyn.privacy.vectors`."""
 
 
 @torch.no_grad()
-def prepared(references: Tensor, *, block: int = 8192) -> Prepared:
+def prepared(references: Tensor, *, block: int = 8192, what: str = "reference", first: int = 0) -> Prepared:
     """Look at references ``(m, d)``; takes no memory to speak of besides them.
+
+    Args:
+        references: Embeddings.
+        block: Rows at a time.
+        what: Name of a row in messages.
+        first: Number of the first row in messages.
 
     Raises:
         DataError: NaN or infinity, or a constant row.
@@ -46,7 +55,7 @@ def prepared(references: Tensor, *, block: int = 8192) -> Prepared:
     for start in range(0, len(references), block):
         x = references[start : start + block]
         x = (x.cpu() if x.device.type == "mps" else x).double()
-        norm = _checked_norm(x, x - x.mean(dim=1, keepdim=True), "reference", start)
+        norm = _checked_norm(x, x - x.mean(dim=1, keepdim=True), what, first + start)
         largest = max(largest, float((x.norm(dim=1) / norm[:, 0]).max()))
         norms.append(norm[:, 0].float())
     return Prepared(references, torch.cat(norms) if norms else torch.zeros(0), largest)
@@ -214,8 +223,8 @@ def _group_codes(
             f"{len(query_groups)} and {len(reference_groups)} patients for {n} queries and {m} references, expected "
             "one each"
         )
-    codes = np.unique(np.asarray([*query_groups, *reference_groups], dtype=str), return_inverse=True)[1]
-    return torch.from_numpy(codes[:n]), torch.from_numpy(codes[n:])
+    owners = Owners.of(reference_groups)
+    return torch.from_numpy(owners.numbers(query_groups)), torch.from_numpy(owners.codes)
 
 
 def _check_all_matched(index: Tensor) -> None:

@@ -1,54 +1,29 @@
 """Several spaces, one decision: how close is an item to its nearest real patient, and is that closer than strangers are?"""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from echosyn.errors import DataError
 from echosyn.privacy.by_patient import nearest_of_each
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
-from echosyn.privacy.matching import Matches, Prepared, nearest, prepared
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.matching import Matches, Prepared, nearest
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
+ITEMS_AT_ONCE = 256
+"""Items that are compared at a time: 70 MB of views of finished videos."""
+HELD_OUT_VIDEOS = 2000
+"""Held-out videos, evenly chosen, that set a threshold, at most; for rates below 1 in 200 it is ten over the rate."""
 UNLIKE = -1.0
 """Similarity in a space in which an item has no vector, such as the motion of a still."""
-
-
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """The real patients: vectors by space and whose each is."""
-
-    vectors: Mapping[str, Tensor]
-    owners: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def of(cls, views: Sequence[Views], patients: Sequence[str]) -> "Gallery":
-        """Join the vectors of many videos.
-
-        Args:
-            views: Of each video.
-            patients: Of each video.
-
-        Raises:
-            DataError: There is no video.
-        """
-        if not views:
-            raise DataError("there is no real video to compare with, expected at least one")
-        spaces = [name for name in views[0] if any(len(v[name]) for v in views)]
-        owners = {name: [p for v, p in zip(views, patients, strict=True) for _ in v[name]] for name in spaces}
-        return cls({name: torch.cat([v[name] for v in views]) for name in spaces}, owners)
-
-    @cached_property
-    def prepared(self) -> Mapping[str, Prepared]:
-        """The vectors, looked at once for many comparisons."""
-        return {name: prepared(vectors) for name, vectors in self.vectors.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +59,7 @@ def closeness(
     """The best match of each item's views in each space.
 
     Args:
-        items: The views of each.
+        items: The views of each, taken `ITEMS_AT_ONCE`.
         gallery: What they are compared with.
         patients: The patient of each item; with it, references of the same patient are skipped.
         match: Finds the best match.
@@ -92,26 +67,40 @@ def closeness(
     Raises:
         DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
     """
-    similarity, rows, names = [], [], []
-    for space, references in gallery.prepared.items():
-        views = [item[space] for item in items]
-        item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
-        best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
-        if len(item_of):
-            found = match(
-                torch.cat(views),
-                references,
-                query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],
-                reference_groups=None if patients is None else gallery.owners[space],
-            )
-            value, index = found.similarity.numpy(), found.index.numpy()
-            # of equal ones the lowest row: NumPy keeps the last of several assignments
-            order = np.lexsort((-index, value))
-            best[item_of[order]], row[item_of[order]] = value[order], index[order]
-        similarity.append(torch.from_numpy(best))
-        rows.append(torch.from_numpy(row))
-        names.append([gallery.owners[space][i] if i >= 0 else None for i in row.tolist()])
-    return Closeness(list(gallery.vectors), torch.stack(similarity, dim=1), names, torch.stack(rows, dim=1))
+    spaces = list(gallery.references)
+    similarity = np.full((len(items), len(spaces)), UNLIKE, np.float32)
+    rows = np.full((len(items), len(spaces)), -1)
+    for first in range(0, len(items), ITEMS_AT_ONCE):
+        some = slice(first, first + ITEMS_AT_ONCE)
+        views = [items[i] for i in range(*some.indices(len(items)))]
+        whose = None if patients is None else patients[some]
+        for s, space in enumerate(spaces):
+            similarity[some, s], rows[some, s] = _closest(views, space, gallery, whose, match)
+    names = [
+        [gallery.owners[space][i] if i >= 0 else None for i in rows[:, s].tolist()] for s, space in enumerate(spaces)
+    ]
+    return Closeness(spaces, torch.from_numpy(similarity), names, torch.from_numpy(rows))
+
+
+def _closest(
+    items: Sequence[Views], space: str, gallery: Gallery, patients: Sequence[str] | None, match: Match
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Similarity of each item to what it is closest to in a space, and its row."""
+    views = [item[space] for item in items]
+    item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
+    best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
+    if len(item_of):
+        found = match(
+            torch.cat(views),
+            gallery.references[space],
+            query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],
+            reference_groups=None if patients is None else gallery.owners[space],
+        )
+        value, index = found.similarity.numpy(), found.index.numpy()
+        # of equal ones the lowest row: NumPy keeps the last of several assignments
+        order = np.lexsort((-index, value))
+        best[item_of[order]], row[item_of[order]] = value[order], index[order]
+    return best, row
 
 
 @dataclass(frozen=True)
@@ -196,10 +185,10 @@ class Screen:
 
     def by_patient(self, items: Sequence[Views]) -> tuple[list[str], Tensor]:
         """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
-        names = sorted({owner for owners in self.gallery.owners.values() for owner in owners})
+        names = self.gallery.patients
         place = {name: i for i, name in enumerate(names)}
         score = torch.full((len(items), len(names)), -torch.inf, dtype=torch.float64)
-        for s, (space, references) in enumerate(self.gallery.prepared.items()):
+        for s, (space, references) in enumerate(self.gallery.references.items()):
             present, found = nearest_of_each([item[space] for item in items], references, self.gallery.owners[space])
             similarity = torch.full((len(items), len(names)), UNLIKE)
             similarity[:, [place[name] for name in present]] = found
@@ -229,13 +218,20 @@ def screen(
     Raises:
         DataError: No held-out item, or what `closeness` refuses.
     """
-    owners = {owner for names in gallery.owners.values() for owner in names}
-    scale = train if len(owners) > 1 else ([], [])
+    scale = train if len(gallery.patients) > 1 else ([], [])
     strangers = closeness(scale[0], gallery, scale[1], match).similarity
     fusion = Fusion.of(strangers)
     scores = fusion.score(closeness(held_out[0], gallery, held_out[1], match).similarity)
     threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed)
     return Screen(gallery, fusion, threshold, scores, list(held_out[1]))
+
+
+def most_held_out(false_rejection_rate: float) -> int:
+    """How many held-out videos may set a threshold for that rate: more would make calibration longer and hardly better.
+
+    With 2,000 patients a rejection rate of 5 % is known to about 1 % (95 % interval). If there are fewer, all are used.
+    """
+    return max(HELD_OUT_VIDEOS, math.ceil(10 / false_rejection_rate))
 
 
 def _fisher(similarity: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""A calibrated screen in a file, for the workers of one job. Private: it holds vectors and names of real patients."""
+"""A calibrated screen in a folder, for the workers of one job. Private: it holds vectors and names of real patients."""
 
 import json
+import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,43 +11,62 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import DataError
+from echosyn.privacy import vectors
 from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.screening import Fusion, Gallery, Screen
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Fusion, Screen
 
-_CENTRE, _HELD_OUT, _SPACE = "centre", "held_out", "space "
+_SCREEN = "screen.safetensors"
 
 
 def write(path: Path, screen: Screen, centre: Tensor) -> None:
-    """Write a screen and the mean that was taken off what it compares, whole or not at all, for its owner alone."""
-    tensors = {_CENTRE: centre.contiguous(), _HELD_OUT: screen.held_out.contiguous()}
-    tensors |= {_SPACE + name: vectors.contiguous() for name, vectors in screen.gallery.vectors.items()}
+    """Write a screen and the mean that was taken off what it compares, whole or not at all, for its owner alone.
+
+    Vectors that are in files already are linked, where the disk can.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    for old in (temporary, path):
+        shutil.rmtree(old, ignore_errors=True)
+    temporary.mkdir(mode=0o700, parents=True)
+    for space, references in screen.gallery.references.items():
+        file = temporary / f"{space}.safetensors"
+        if references.file is None:
+            vectors.write(file, references.rows, screen.gallery.owners[space])
+        else:
+            _place(references.file, file)
     said = {
-        "owners": {name: list(owners) for name, owners in screen.gallery.owners.items()},
+        "spaces": list(screen.gallery.references),
         "fusion": asdict(screen.fusion),
         "threshold": asdict(screen.threshold),
         "held_out_patients": list(screen.held_out_patients),
     }
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {"screen": json.dumps(said)})
-    temporary.replace(path)
+    tensors = {"centre": centre.contiguous(), "held_out": screen.held_out.contiguous()}
+    save_file(tensors, temporary / _SCREEN, {"screen": json.dumps(said)})
+    temporary.rename(path)
 
 
 def read(path: Path) -> tuple[Screen, Tensor]:
-    """What `write` wrote, with equal verdicts.
+    """What `write` wrote, with equal verdicts; the vectors are mapped, so that processes of a machine share them.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: it is damaged.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path / _SCREEN, framework="pt") as file:
             said = json.loads(file.metadata()["screen"])
-            # in the order of the owners: equal scores go to the first space
-            vectors = {name: file.get_tensor(_SPACE + name) for name in said["owners"]}
-            centre, held_out = file.get_tensor(_CENTRE), file.get_tensor(_HELD_OUT)
-    except (SafetensorError, TypeError, KeyError) as error:
+            centre, held_out = file.get_tensor("centre"), file.get_tensor("held_out")
+    except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise DataError(f"{path}: not readable as a privacy screen ({error}); remove it and run again") from error
-    gallery = Gallery(vectors, said["owners"])
+    gallery = Gallery.stored([path / f"{space}.safetensors" for space in said["spaces"]])
     screen = Screen(
         gallery, Fusion(**said["fusion"]), Threshold(**said["threshold"]), held_out, said["held_out_patients"]
     )
     return screen, centre
+
+
+def _place(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        target.chmod(0o600)

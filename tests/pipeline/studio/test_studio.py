@@ -7,7 +7,7 @@ from echosyn import weights
 from echosyn.data import filelist, latents, stills, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline import filtering, references
+from echosyn.pipeline import heart_filter, references
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.studio.limits import Limits
 from echosyn.pipeline.studio.shelf import described
@@ -23,8 +23,8 @@ def studio() -> Studio:
 
 def test_training_hearts_are_rejected_and_held_out_ones_are_not(studio):
     given = references.of_models(weights.shipped(), "psax")
-    reid = filtering.reid_for(weights.find(weights.shipped(), "reid"), given.vae, "test", "cpu")
-    judge = filtering.of_references(reid, given)
+    reid = heart_filter.reid_for(weights.find(weights.shipped(), "reid"), given.vae, "test", "cpu")
+    judge = heart_filter.of_references(reid, given)
     import torch
 
     assert not judge.judge(torch.cat(list(given.train[:20]))).kept.any()

@@ -19,7 +19,6 @@ from echosyn.apps.cli.commands import (
     Json,
     Out,
     Quiet,
-    Rate,
     Scheduler,
     Seed,
     Steps,
@@ -30,6 +29,22 @@ from echosyn.apps.cli.console import Console, show
 from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
 
 __all__ = ["app"]
+
+
+Calibrated = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of `echosyn calibrate`, instead of --reference and what belongs to it.", show_default=False
+    ),
+]
+MaybeRate = Annotated[
+    float | None,
+    typer.Option(
+        "--false-rejection-rate",
+        help="How often an innocent heart may be rejected; default 0.05.",
+        show_default=False,
+    ),
+]
 
 
 class Variant(StrEnum):
@@ -107,11 +122,12 @@ def filter_(
     candidates: Annotated[Path, typer.Argument(help="Folder of stills.", show_default=False)],
     out: Out,
     reid: Annotated[Path, typer.Option(help="Model folder of the re-identification model.", show_default=False)],
-    reference: Annotated[Path, typer.Option(help="Latents of the real videos.", show_default=False)],
+    reference: Annotated[Path | None, typer.Option(help="Latents of the real videos.", show_default=False)] = None,
+    calibrated: Calibrated = None,
     rule: Annotated[
         Rule, typer.Option(help="published: EchoNet-Synthetic's, with what it really rejects.")
     ] = Rule.calibrated,
-    false_rejection_rate: Rate = 0.05,
+    false_rejection_rate: MaybeRate = None,
     device: Device = "auto",
     workers: Workers = None,
     ray: RayAddress = None,
@@ -129,6 +145,7 @@ def filter_(
             out,
             reid=reid,
             reference=reference,
+            calibrated=calibrated,
             rule=cast(Any, rule.value),
             false_rejection_rate=false_rejection_rate,
             device=device,
@@ -217,6 +234,7 @@ def generate(
         Path | None,
         typer.Option(help="The real videos themselves, for the check of the finished ones.", show_default=False),
     ] = None,
+    calibrated: Calibrated = None,
     frames: Frames = 192,
     ef: EF = None,
     ef_from: EFFrom = None,
@@ -227,7 +245,7 @@ def generate(
     guidance: Guidance = None,
     condition: Condition = None,
     batch_size: Batch = 8,
-    false_rejection_rate: Rate = 0.05,
+    false_rejection_rate: MaybeRate = None,
     require: Annotated[
         list[str] | None,
         typer.Option(
@@ -268,13 +286,14 @@ def generate(
         return
     if models is None:
         models, dataset = weights.shipped(), dataset or Variant.a4c
-    needed = ["vae", "lidm", "lvdm", *(["reid"] if reference else [])]
+    needed = ["vae", "lidm", "lvdm", *(["reid"] if reference or calibrated else [])]
     asked: dict[str, Any] = {
         "models": weights.find_all(models, needed, dataset.value if dataset else None),
         "num": num,
         "seed": seed,
         "reference": reference,
         "real": real,
+        "calibrated": calibrated,
         "num_frames": frames,
         "ef": efs(ef, ef_from),
         "steps": steps,
@@ -293,7 +312,7 @@ def generate(
         return
     with executor(device, workers, ray) as who:
         result = generating.generate(out, executor=who, shard=part(shard), progress=Console(quiet), **asked)
-    if reference is None:
+    if reference is None and calibrated is None:
         typer.echo("warning: no --reference: nothing was filtered, do not share this set", err=True)
     if lost := result.pop("lost", None):
         typer.echo(

@@ -13,7 +13,7 @@ from echosyn.data import filelist
 from echosyn.errors import DataError
 from echosyn.pipeline.archive import Archive, Reading, VideoScreen, frames_of, gathered, look_at, video_screen
 from echosyn.pipeline.executing import Executor, InProcess, Lost
-from echosyn.pipeline.filtering import embed
+from echosyn.pipeline.heart_filter import embed
 from echosyn.pipeline.models import check_same_vae, codec
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.fingerprints import Look
@@ -37,6 +37,7 @@ class Desk:
 def prepare(
     real: Path,
     models: Mapping[str, Path],
+    folder: Path,
     *,
     false_rejection_rate: float = 0.05,
     seed: int = 0,
@@ -50,6 +51,7 @@ def prepare(
     Args:
         real: dataset folder.
         models: folders of ``vae`` and ``reid``.
+        folder: private, for what is kept of the videos, as long as the desk is used.
         false_rejection_rate: of innocents.
         seed: of the interval's bootstrap.
         device: where to compute.
@@ -61,15 +63,14 @@ def prepare(
     vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
     check_same_vae(reid, weights.load_facts(reid).vae, vae)
     encoder, model = codec(vae, where), weights.load(reid, "reid").to(where)
-    archive = gathered(
-        filelist.read(real), Reading(vae, real, None, device), executor or InProcess.of(device), progress
-    )
+    reading = Reading(vae, real, None, device)
+    archive = gathered(filelist.read(real), reading, executor or InProcess.of(device), folder, progress)
 
     def embedding(frames: torch.Tensor) -> torch.Tensor:
         return embed(model, frames)
 
     calibration: dict[str, Any] = {"false_rejection_rate": false_rejection_rate, "seed": seed, "match": match}
-    screen = video_screen(archive, embedding, progress=progress, **calibration)
+    screen = video_screen(archive, embedding, folder, progress=progress, **calibration)
     return Desk(real, archive, screen, encoder, embedding, where, vae)
 
 

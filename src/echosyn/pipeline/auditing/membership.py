@@ -1,6 +1,6 @@
 """Who was in the training set? Attacks on the models and on the videos alone, with their controls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: 
     """
     names, is_train, positions = by_patient(archive)
     found = [judged("nearest synthetic video", "videos", exposure, names, is_train, seed)]
-    vectors = _mean_frames([archive.looks[i] for i in positions], centre)
+    vectors = _mean_frames((archive.looks[i] for i in positions), centre)
     known = np.flatnonzero(~is_train)[::2]
     targets = np.setdiff1d(np.arange(len(names)), known)
     if len(known) >= 3 and len(looks) >= 3 and (~is_train[targets]).any():
@@ -222,6 +222,6 @@ def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
     return eps / scale.view(-1, *[1] * (eps.ndim - 1))
 
 
-def _mean_frames(looks: Sequence[Look], centre: Tensor) -> Array:
+def _mean_frames(looks: Iterable[Look], centre: Tensor) -> Array:
     vectors: Array = torch.stack([(look.thumbnails.mean(dim=0) - centre).flatten() for look in looks]).double().numpy()
     return vectors

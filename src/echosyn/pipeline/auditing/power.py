@@ -138,7 +138,7 @@ class PublishedRule:
 def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
     """First frames only, threshold from TRAIN against TEST, strangers from VAL; None if a split is missing."""
     first = {
-        split: [archive.looks[i].latents[0] for i, r in enumerate(archive.records) if r.split == split]
+        split: [archive.looks[i].latents[0].clone() for i, r in enumerate(archive.records) if r.split == split]
         for split in ("TRAIN", "VAL", "TEST")
     }
     if not all(first.values()):

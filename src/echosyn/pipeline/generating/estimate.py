@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from echosyn import device as devices
+from echosyn.data.records import Record
 from echosyn.pipeline.animate import Heart, units
+from echosyn.pipeline.archive import Reading
 from echosyn.pipeline.generating.order import Order
 from echosyn.pipeline.generating.works import Look, block_of, prepare
 from echosyn.pipeline.sample import BLOCK
@@ -41,7 +43,7 @@ def estimate(order: Order, workers: int) -> dict[str, Any]:
             seconds, size = _measured(order, Path(folder), 1 if device.type == "cpu" else order.motion.batch_size)
     finally:
         torch.set_num_threads(threads)
-    passing = 1 - order.rate if order.reference else 1.0  # of hearts, and again of videos
+    passing = 1 - order.rate if order.screened else 1.0  # of hearts, and again of videos
     each = seconds["invent"] / passing**2 + (seconds["animate"] + seconds["check"] + seconds["measure"]) / passing
     working = len(order.recordings()) * seconds["check"] + order.num * each
     on_gpu = {} if device.type == "cpu" else {"gpu_hours": (working - order.num * seconds["measure"]) / 3600}
@@ -93,9 +95,13 @@ def _measured(order: Order, folder: Path, batch: int) -> tuple[dict[str, float],
     for name in ("animate", "measure"):
         seconds[name] /= count
     seconds["invent"] /= len(numbers)
-    if (reading := order.reading()) is not None:
+    reading, records = order.reading(), order.recordings()
+    if order.calibrated:  # nothing real is at hand: what was made here takes as long
+        reading = Reading(order.folders["vae"], folder, None, order.device)
+        records = [Record(path.stem) for path in sorted(videos.glob("*.avi"))]
+    if reading is not None:
         read = timed("begin", reading.start)
-        records = order.recordings()[: BATCHES + 1]
+        records = records[: BATCHES + 1]
         read((0, records[0]))
         for item in enumerate(records[1:], 1):
             timed("check", partial(read, item))

@@ -13,8 +13,8 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError
 from echosyn.pipeline.animate import Beat
 from echosyn.pipeline.archive import Reading
+from echosyn.pipeline.calibrated import RATE, Calibrated, opened, refuse_both
 from echosyn.pipeline.evaluating import physiology
-from echosyn.pipeline.generating.outcome import Rules
 from echosyn.pipeline.generating.works import Invent, Look, Measure, Screens
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
@@ -30,6 +30,8 @@ class Order:
     """Of the models."""
     reference: Path | None
     real: Path | None
+    calibrated: Calibrated | None
+    """The screens of earlier, instead of the two."""
     animator: LatentVideoPipeline
     """On the CPU, for what it knows."""
     motion: Motion
@@ -48,6 +50,7 @@ class Order:
         seed: int,
         reference: Path | None = None,
         real: Path | None = None,
+        calibrated: Path | None = None,
         num_frames: int = 192,
         ef: EFDistribution | None = None,
         steps: int | None = None,
@@ -55,7 +58,7 @@ class Order:
         scheduler: str | None = None,
         batch_size: int = 8,
         conditions: Mapping[str, str] | None = None,
-        false_rejection_rate: float = 0.05,
+        false_rejection_rate: float | None = None,
         complete_with_rejected: bool = False,
         require: Sequence[str] = (),
         device: str = "auto",
@@ -69,16 +72,25 @@ class Order:
         """
         if num < 1:
             raise ConfigError(f"--num {num}: expected at least 1 video")
-        needed = ("vae", "lidm", "lvdm", *(["reid"] if reference is not None else []))
-        folders = {stage: weights.resolve(models[stage]) for stage in needed}
+        refuse_both(calibrated, reference=reference, real=real, false_rejection_rate=false_rejection_rate)
+        screened = reference is not None or calibrated is not None
+        folders = {s: weights.resolve(models[s]) for s in ("vae", "lidm", "lvdm", *(["reid"] if screened else []))}
         animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), scheduler)
         asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
         known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
         motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
         motion.check(animator)
         physiology.required(require)
-        return cls(num, seed, folders, reference, real, animator, motion, ef or EFDistribution(), false_rejection_rate,
+        earlier = opened(calibrated, {s: folders[s] for s in ("vae", "reid")}) if calibrated else None
+        rate = RATE if false_rejection_rate is None else false_rejection_rate
+        rate = earlier.rate if earlier else rate
+        return cls(num, seed, folders, reference, real, earlier, animator, motion, ef or EFDistribution(), rate,
                     complete_with_rejected, tuple(require), device)  # fmt: skip
+
+    @property
+    def screened(self) -> bool:
+        """Whether there is anybody to compare with."""
+        return self.reference is not None or self.calibrated is not None
 
     def settings(self) -> dict[str, Any]:
         """What provenance says."""
@@ -91,15 +103,16 @@ class Order:
         given = {"reference": self.reference, "real": self.real}
         return dict(self.folders) | {name: path for name, path in given.items() if path is not None}
 
-    def rules(self) -> Rules:
-        """What videos must pass, as far as it is known before the screens are calibrated."""
-        return Rules(require=list(self.require))
+    def hashes(self) -> Mapping[str, str]:
+        """Of what they are made from by way of screens of earlier."""
+        return self.calibrated.hashes if self.calibrated else {}
 
     def screens(self, working: Path) -> Screens | None:
-        """Where the screens will be, if there is anybody to compare with."""
-        if self.reference is None:
+        """Where the screens are or will be, if there is anybody to compare with."""
+        if not self.screened:
             return None
-        return Screens(working / "stills.screen", working / "videos.screen", self.folders["vae"], self.folders["reid"])
+        folder = self.calibrated.folder if self.calibrated else working
+        return Screens.in_folder(folder, self.folders["vae"], self.folders["reid"])
 
     def works(self, videos: Path, working: Path) -> tuple[Invent, Beat, Look, Measure | None]:
         """The works, writing into these folders."""

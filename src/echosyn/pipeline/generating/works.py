@@ -10,7 +10,8 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record, Tracing
-from echosyn.pipeline import filtering, final_check
+from echosyn.pipeline import final_check, heart_filter
+from echosyn.pipeline.calibrated import RULES, STILLS, VIDEOS
 from echosyn.pipeline.evaluating import labels, physiology
 from echosyn.pipeline.evaluating.physiology import Measured
 from echosyn.pipeline.models import image_pipeline
@@ -48,6 +49,16 @@ class Screens:
     vae: Path
     reid: Path
 
+    @classmethod
+    def in_folder(cls, folder: Path, vae: Path, reid: Path) -> "Screens":
+        """Under their usual names."""
+        return cls(folder / STILLS, folder / VIDEOS, vae, reid)
+
+    @property
+    def rules(self) -> Path:
+        """What the screens ask for, beside them; written last."""
+        return self.stills.with_name(RULES)
+
 
 @dataclass(frozen=True)
 class Invent:
@@ -63,7 +74,7 @@ class Invent:
         """Load the models."""
         pipeline = image_pipeline(self.lidm, devices.resolve(self.device))
         steps = weights.load_facts(self.lidm).num_inference_steps
-        judge = filtering.read(self.screens.stills, self.screens.reid, self.device) if self.screens else None
+        judge = heart_filter.read(self.screens.stills, self.screens.reid, self.device) if self.screens else None
 
         def run(numbers: tuple[int, ...]) -> dict[int, Still]:
             path = stills.shard(self.folder, numbers[0])

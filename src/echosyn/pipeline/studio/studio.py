@@ -21,8 +21,8 @@ from echosyn.diffusion.solvers import DIFFUSION, FLOW, solver
 from echosyn.errors import ConfigError, ModelError
 from echosyn.metrics.area import SIZE, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
-from echosyn.pipeline import filtering, references
-from echosyn.pipeline.filtering import Filter
+from echosyn.pipeline import heart_filter, references
+from echosyn.pipeline.heart_filter import Filter
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.motion import Motion, beat
 from echosyn.pipeline.sample import invent
@@ -199,12 +199,16 @@ class Studio:
 
     def _calibrated(self, variant: str | None) -> Filter | None:
         if self.reference is not None:
-            return filtering.calibrated(weights.find(self.models, "reid", variant), self.reference, device=self.device)
+            return heart_filter.calibrated(
+                weights.find(self.models, "reid", variant), self.reference, device=self.device
+            )
         given = references.of_models(self.models, variant) if variant else None
         if given is None:
             return None
-        model = filtering.reid_for(weights.find(self.models, "reid", variant), given.vae, str(self.models), self.device)
-        return filtering.of_references(model, given)
+        model = heart_filter.reid_for(
+            weights.find(self.models, "reid", variant), given.vae, str(self.models), self.device
+        )
+        return heart_filter.of_references(model, given)
 
     def _lidm_folder(self, variant: str | None) -> Path:
         if variant not in self.lidms:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from echosyn.pipeline.filtering import Filter
+from echosyn.pipeline.heart_filter import Filter
 
 NUM_QUANTILES = 41
 

@@ -1,0 +1,107 @@
+"""``echosyn calibrate``: both privacy screens, once for every shard and every set of the same models and recordings."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from echosyn import weights
+from echosyn.hashing import content_hash
+from echosyn.pipeline import final_check, heart_filter
+from echosyn.pipeline.calibrated import COMMAND, PRIVATE, RATE
+from echosyn.pipeline.executing import Executor, InProcess
+from echosyn.pipeline.folder import new_folder, note, write_json
+from echosyn.pipeline.generating.outcome import Rules
+from echosyn.pipeline.generating.works import Screens
+from echosyn.pipeline.matching import Matcher
+from echosyn.pipeline.progress import Progress, silent
+
+
+def calibrate(
+    out: Path,
+    *,
+    models: Mapping[str, Path],
+    reference: Path,
+    real: Path | None = None,
+    false_rejection_rate: float = RATE,
+    device: str = "auto",
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write a folder that `echosyn.pipeline.generate.generate` takes instead of the real recordings.
+
+    Its sub-folder ``private`` holds vectors and names of real patients and must stay in the house.
+
+    Args:
+        out: new folder.
+        models: model folders by stage: ``vae`` and ``reid``.
+        reference: latents of the real videos.
+        real: dataset folder that ``reference`` was made from, for the check of finished videos; without it they are
+            compared with the decoded reference.
+        false_rejection_rate: of innocent hearts and of innocent videos.
+        device: where to compute.
+        executor: who reads the videos; default this process. It changes no byte on CPUs.
+        progress: told what is done.
+
+    Returns:
+        ``calibrated``, the held-out ``patients`` and whether they are ``enough`` for the rate.
+
+    Raises:
+        DataError: the latents come from another VAE, there are no TRAIN or no held-out videos, or a video is damaged.
+    """
+    vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
+    inputs = {"vae": vae, "reid": reid, "reference": reference} | ({"real": real} if real else {})
+    with new_folder(out, COMMAND, {"rate": false_rejection_rate}, inputs) as folder:
+        private = folder / PRIVATE
+        private.mkdir(exist_ok=True, mode=0o700)
+        screens = Screens.in_folder(private, vae, reid)
+        rules = calibrate_into(screens, reference, real, false_rejection_rate, device, executor, progress)
+        note(folder, screens=content_hash(private))
+    still, video = rules.still_threshold or {}, rules.video_threshold or {}
+    return {
+        "calibrated": str(out),
+        "patients": video["num_patients"],
+        "enough": still["enough"] and video["enough"],
+        "compared_with": rules.compared_with,
+    }
+
+
+def calibrate_into(
+    screens: Screens,
+    reference: Path | None,
+    real: Path | None,
+    rate: float = RATE,
+    device: str = "auto",
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> Rules:
+    """Calibrate the two screens and write them for the workers; what they ask for.
+
+    If an earlier try or job has, nothing is asked of ``reference``, which may be None then.
+    """
+    if screens.rules.exists():
+        return Rules(**json.loads(screens.rules.read_text()))
+    assert reference is not None
+    executor = executor or InProcess.of(device)
+    files = screens.rules.with_name("work")
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir()
+    options: dict[str, Any] = {"match": Matcher(executor, files, progress), "device": device, "progress": progress}
+    screen = heart_filter.calibrated(
+        screens.reid, reference, false_rejection_rate=rate, folder=files / "stills", **options
+    )
+    screen.write(screens.stills)
+    sources = reference, real, rate
+    check = final_check.calibrated(
+        screens.vae, screens.reid, *sources, device, executor, progress, folder=files / "videos"
+    )
+    check.write(screens.videos)
+    shutil.rmtree(files)
+    rules = Rules(
+        still_threshold=screen.threshold.to_json(),
+        video_threshold=check.screen.screen.threshold.to_json(),
+        compared_with="videos" if real else "decoded latents",
+    )
+    write_json(screens.rules, rules.to_json())
+    return rules

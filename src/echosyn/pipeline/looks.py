@@ -1,0 +1,78 @@
+"""Many videos, or what is kept of them, without having all in memory: archives may be larger than that."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar, overload
+
+import numpy as np
+import torch
+
+from echosyn.privacy.fingerprints import Look
+
+T = TypeVar("T")
+
+
+class Lazily(Sequence[T]):
+    """Things that are made when they are asked for, each time.
+
+    Args:
+        num: how many.
+        make: makes one of them, by its position.
+    """
+
+    def __init__(self, num: int, make: Callable[[int], T]) -> None:
+        self.num, self.make = num, make
+
+    def __len__(self) -> int:
+        return self.num
+
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+    @overload
+    def __getitem__(self, position: slice) -> "Lazily[T]": ...
+    def __getitem__(self, position: int | slice) -> "T | Lazily[T]":
+        chosen = range(self.num)[position]
+        if isinstance(chosen, range):
+            return Lazily(len(chosen), lambda i: self.make(chosen[i]))
+        return self.make(chosen)
+
+
+class Filed:
+    """Looks in a file; `looks` reads them from there.
+
+    Args:
+        path: a new file, for its owner alone.
+        num: how many looks there will be.
+    """
+
+    def __init__(self, path: Path, num: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b", buffering=0)
+        self._end = 0
+        self._places: list[tuple[int, torch.Size, torch.Size] | None] = [None] * num
+
+    def put(self, position: int, look: Look) -> None:
+        """Keep one."""
+        parts = look.thumbnails.float(), look.latents.float()
+        data = b"".join(part.contiguous().numpy().tobytes() for part in parts)
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._file.fileno(), data[written:], self._end + written)
+        self._places[position] = self._end, parts[0].shape, parts[1].shape
+        self._end += len(data)
+
+    @property
+    def looks(self) -> Sequence[Look]:
+        """All that were put."""
+        return Lazily(len(self._places), self._read)
+
+    def _read(self, position: int) -> Look:
+        found = self._places[position]
+        assert found is not None, f"look {position} was not kept"
+        start, thumbnails, latents = found
+        size = 4 * (thumbnails.numel() + latents.numel())
+        data = np.frombuffer(os.pread(self._file.fileno(), size, start), np.float32).copy()
+        first, second = torch.from_numpy(data).split([thumbnails.numel(), latents.numel()])
+        return Look(first.view(thumbnails), second.view(latents))
