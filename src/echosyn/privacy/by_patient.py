@@ -98,8 +98,11 @@ def _improve(best: Tensor, q: Tensor, counts: Sequence[int], r: Prepared, owner:
 def _exact(q: Tensor, view: Tensor, unit: Tensor, row: Tensor) -> Tensor:
     """Correlations of pairs of rows, summed one by one."""
     at_once = max(1, _NUMBERS_AT_ONCE // q.shape[1])
-    parts = zip(view.split(at_once), row.split(at_once), strict=True)
-    return torch.cat([q.index_select(0, a).mul_(unit.index_select(0, b)).sum(dim=1).float() for a, b in parts])
+    scores = q.new_empty(len(view))  # small results between large temporary ones would keep those from being used again
+    for start in range(0, len(view), at_once):
+        part = slice(start, start + at_once)
+        torch.sum(q.index_select(0, view[part]).mul_(unit.index_select(0, row[part])), dim=1, out=scores[part])
+    return scores.float()
 
 
 def _views(
