@@ -27,7 +27,7 @@ def calls(text: str) -> list[list[str]]:
     found = []
     for line in re.sub(r"\\\n|\n#    ? (?=--)", " ", text).splitlines():
         if call := CALL.search(re.sub(r"^# ", "", line.strip())):
-            words = re.sub(r"\$\(\([^)]*\)\)|\$\{?\w+\}?", "1", re.split(r" &&| >|;", call[1])[0].rstrip("'"))
+            words = re.sub(r"\$\(\([^)]*\)\)|\$\{?\w+\}?", "1", re.split(r" &&| [12]?>|;", call[1])[0].rstrip("'"))
             more = "--reference 1" if words.startswith("calibrate") else ""
             found.append(shlex.split(words.replace('"$@"', more), comments=True))
     return found

@@ -221,6 +221,24 @@ def test_models_of_another_vae(refused, workshop, dataset, other_vae, program, t
     assert "another VAE" in refused("filter", workshop.candidates, "OUT", *reid)
 
 
+def test_screens_are_only_for_what_they_were_calibrated_for(refused, program, workshop, other_vae, tmp_path):
+    models, latents = workshop.folder / "models", workshop.latents
+    once = ["--models", models, "--reference", latents]
+    assert "another VAE" in refused("calibrate", "OUT", *once, "--vae", other_vae)
+    assert "reid" in refused("calibrate", "OUT", *once, "--reid", workshop.model("ef"))
+    screens = tmp_path / "screens"
+    warned = program.good("calibrate", screens, *once).stderr
+    assert "2 held-out patients cannot support a false rejection rate of 5.0%" in warned
+    generate = ["generate", "OUT", "--models", models, "--num", 2, "--calibrated"]
+    assert "leave one of the two out" in refused(*generate, screens, "--reference", latents)
+    assert "leave one of the two out" in refused(*generate, screens, "--false-rejection-rate", 0.05)
+    assert "not a finished folder of `echosyn calibrate`" in refused(*generate, latents)
+    assert "for another vae than" in refused("generate", "OUT", "--num", 2, "--calibrated", screens)
+    kept = ["filter", workshop.candidates, "OUT", "--reid", workshop.model("reid")]
+    assert "Give --reference, or --calibrated" in refused(*kept)
+    assert "leave one of the two out" in refused(*kept, "--reference", latents, "--calibrated", screens)
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

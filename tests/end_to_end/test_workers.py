@@ -43,6 +43,7 @@ def commands(data: Path) -> dict[str, list[object]]:
         "encode": ["encode", data / "real", "OUT", "--vae", MODELS / "vae", "--courses"],
         "sample": ["sample", "OUT", "--lidm", MODELS / "lidm_a4c", "--num", 12],
         "filter": ["filter", data / "candidates", "OUT", "--reid", MODELS / "reid", "--reference", data / "latents"],
+        "calibrate": ["calibrate", "OUT", "--reference", data / "latents", "--real", data / "real"],
         "animate": ["animate", data / "candidates", "OUT", *models, "--num", 4, "--frames", 48],
         "audit": ["audit", *compared, "OUT", "--models", MODELS, "--videos-only", "--canaries", 2],
         "evaluate": ["evaluate", *compared, "OUT", "--only", "fidelity", "--protocol", "echosyn-quick-v1"],
@@ -53,7 +54,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("verb", ["import", "encode", "sample", "filter", "animate", "audit", "evaluate"])
+@pytest.mark.parametrize("verb", ["import", "encode", "sample", "filter", "calibrate", "animate", "audit", "evaluate"])
 @pytest.mark.parametrize("how", [("--workers", "2"), ("--ray", "local")], ids=["processes", "ray"])
 def test_the_folder_is_the_same(verb: str, how: Sequence[str], data: Path, tmp_path: Path) -> None:
     if "--ray" in how and importlib.util.find_spec("ray") is None:

@@ -10,7 +10,7 @@ import pytest
 
 from echosyn import weights
 from echosyn.errors import ConfigError, DataError, ModelError
-from echosyn.pipeline import archive, filtering, heart_filter, references
+from echosyn.pipeline import archive, filtering, final_check, heart_filter, references
 from echosyn.pipeline import generate as generating
 from echosyn.pipeline.calibrate import calibrate
 from echosyn.pipeline.executing import InProcess, Processes
@@ -115,6 +115,25 @@ def test_who_reads_the_videos_changes_nothing(
     with Processes(1) as processes:
         calibrate(tmp_path / "there", models=models, **real, device="cpu", executor=processes)
     assert content(tmp_path / "there") == content(screens)
+
+
+def test_a_second_try_gives_the_same(
+    models: dict[str, Path],
+    real: dict[str, Path],
+    screens: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(final_check, "calibrated", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(tmp_path / "again", models=models, **real, device="cpu")
+    assert (tmp_path / "again.partial" / "private" / "stills.screen").exists()
+    calibrate(tmp_path / "again", models=models, **real, device="cpu")
+    assert content(tmp_path / "again") == content(screens)
 
 
 def test_the_filter_decides_alike(tiny_models: Path, real: dict[str, Path], screens: Path, tmp_path: Path) -> None:

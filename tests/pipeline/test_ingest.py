@@ -13,6 +13,8 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import read_provenance
 from echosyn.pipeline.ingest import ingest
+from echosyn.pipeline.merging import merge
+from echosyn.pipeline.sharding import Shard
 
 CLIPS = Path(__file__).parents[3] / "shared" / "clips"
 
@@ -230,6 +232,69 @@ def test_a_second_try_continues_and_gives_the_same(src: Path, tmp_path: Path, mo
     assert pixels(tmp_path / "out") == pixels(tmp_path / "whole")
     assert folder_hash(tmp_path / "out") == folder_hash(tmp_path / "whole")
     assert read_provenance(tmp_path / "out") == read_provenance(tmp_path / "whole")
+
+
+# Parts
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def in_parts(src: Path, out: Path, count: int, **how: Any) -> None:
+    parts = [out.with_name(f"{out.name}-{number}") for number in range(1, count + 1)]
+    for number, path in enumerate(parts, 1):
+        ingest(src, path, size=32, shard=Shard(number, count), **how)
+    merge(parts[::-1], out)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_merged_parts_of_a_folder_are_the_whole(src: Path, tmp_path: Path, count: int) -> None:
+    """Bad files, equal names, a picture that is not square, and patients whose videos are in several parts."""
+    damage(src)
+    video.write_mp4(src / "more" / "wide.mp4", ramp(5, 32, 48), 25)
+    labels = tmp_path / "labels.csv"
+    rows = ["a.mp4,p,61,", "b.avi,q,,deep", "c.gif,p,40.5,", "more/a.avi,q,33,", "more/wide.mp4,r,,", "cut.avi,p,20,"]
+    labels.write_text("FileName,PatientId,EF,Note\n" + "\n".join(rows) + "\n")
+    how: dict[str, Any] = {"source": "folder", "labels": labels, "skip_bad": True, "seed": 3}
+    ingest(src, tmp_path / "whole", size=32, **how)
+    in_parts(src, tmp_path / "merged", count, **how)
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    said = read_provenance(tmp_path / "merged")
+    assert said["skipped"] == {"truncated": 1, "unreadable": 1}
+    assert any("not square" in one for one in said["notes"])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_merged_parts_of_a_dataset_are_the_whole(dynamic: Path, tmp_path: Path, count: int) -> None:
+    chords = [Tracing(f"{name}.avi", i, 2.0, 11.25, 20.5, i) for i, name in enumerate("bacab")]
+    filelist.write_tracings(dynamic, chords)
+    how: dict[str, Any] = {"source": "dynamic", "crop": (2, 2, 20, 20)}
+    ingest(dynamic, tmp_path / "whole", size=32, **how)
+    in_parts(dynamic, tmp_path / "merged", count, **how)
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert [t.frame for t in filelist.read_tracings(tmp_path / "merged")] == [0, 1, 3, 4]
+
+
+def test_a_part_names_its_bad_videos_and_parts_without_any_video_do_not_merge(src: Path, tmp_path: Path) -> None:
+    damage(src)
+    with pytest.raises(DataError, match=r"1 bad video\(s\): 1 truncated; mend them"):
+        ingest(src, tmp_path / "out", source="folder", size=32, shard=Shard(4, 4))
+    assert not list(tmp_path.glob("out*"))
+    how: dict[str, Any] = {"source": "folder", "crop": (0, 0, 90, 90), "skip_bad": True}
+    with pytest.raises(DataError, match="no part has a video"):
+        in_parts(src, tmp_path / "out", 2, **how)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_was_changed_is_named(src: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        ingest(src, tmp_path / f"{number}", source="folder", size=32, shard=Shard(number, 2))
+    records = filelist.read(tmp_path / "2")
+    filelist.write(tmp_path / "2", records[1:])
+    with pytest.raises(DataError, match=r"/2: is not as the import made it .*; make this part again"):
+        merge([tmp_path / "1", tmp_path / "2"], tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.slow

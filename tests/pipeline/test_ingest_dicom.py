@@ -2,10 +2,12 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import review
 from echosyn.pipeline.executing import Processes
 from echosyn.pipeline.ingest_dicom import ingest_dicom
+from echosyn.pipeline.merging import merge
+from echosyn.pipeline.sharding import Shard
 
 SIDE = 48
 
@@ -191,6 +195,67 @@ def test_the_number_of_workers_and_a_known_key_change_nothing(archive: Path, tmp
         ingest_dicom(archive, tmp_path / name, private=tmp_path / "mine", executor=Processes(workers))
     one, two = (contents(tmp_path / name) for name in ("one", "two"))
     assert one == two
+
+
+def keeper(folder: Path, digit: str = "0") -> Path:
+    """A private folder with a key that is always the same."""
+    folder.mkdir(mode=0o700)
+    (folder / pseudonyms.KEY_FILE).touch(0o600)
+    (folder / pseudonyms.KEY_FILE).write_text(digit * 64)
+    return folder
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_merged_parts_are_the_whole(archive: Path, tmp_path: Path, count: int) -> None:
+    """Bad files, copies of an instance, and patients whose videos are in several parts."""
+    table = tmp_path / "labels.csv"
+    table.write_text("PatientID,EF\npatient 1,44.5\n")
+    how = {"private": keeper(tmp_path / "mine"), "labels": table, "executor": Processes(1), "seed": 4}
+    ingest_dicom(archive, tmp_path / "whole", **how)
+    parts = [tmp_path / f"part-{number}" for number in range(1, count + 1)]
+    for number, path in enumerate(parts, 1):
+        ingest_dicom(archive, path, **how, shard=Shard(number, count))
+    assert all(review.is_open(path) for path in parts), "nobody learns from a part that nobody has looked at"
+    merge(parts[::-1], tmp_path / "merged")
+    assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
+    private = [row for path in parts for row in rows(tmp_path / "mine" / f"{path.name}.csv")]
+    assert sorted(private, key=lambda row: row["Source"]) == rows(tmp_path / "mine" / "whole.csv")
+    filled = [path for path in parts if rows(path / "FileList.csv")]
+    assert len(filled) > 1
+    assert count < 5 or len(filled) < count, "a part without a video is one, too"
+
+
+def test_parts_need_one_key_and_the_same_files(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--shard 1/2 without --private: each part would draw a key of its own"):
+        ingest_dicom(archive, tmp_path / "a", shard=Shard(1, 2))
+    assert not list(tmp_path.glob("a*"))
+    ingest_dicom(archive, tmp_path / "a", private=keeper(tmp_path / "mine"), shard=Shard(1, 2))
+    ingest_dicom(archive, tmp_path / "b", private=keeper(tmp_path / "other", "1"), shard=Shard(2, 2))
+    with pytest.raises(DataError, match=r"\(settings: key differs\)"):
+        merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    copied = shutil.copytree(archive, tmp_path / "archive")
+    (copied / "letter.txt").unlink()
+    ingest_dicom(copied, tmp_path / "c", private=tmp_path / "mine", shard=Shard(2, 2))
+    with pytest.raises(DataError, match=r"c: was made from other files than .*a"):
+        merge([tmp_path / "a", tmp_path / "c"], tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_a_file_that_only_some_could_read_is_noticed(archive: Path, tmp_path: Path) -> None:
+    parts, private = [tmp_path / f"part-{number}" for number in (1, 2)], keeper(tmp_path / "mine")
+    for number, path in enumerate(parts, 1):
+        ingest_dicom(archive, path, private=private, shard=Shard(number, 2))
+    report = parts[0] / "import.csv"
+    report.write_text("".join(report.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(DataError, match=r"the parts have 12 rows of 13 files: one could be read by some"):
+        merge(parts, tmp_path / "out")
+
+
+def test_processes_that_begin_together_have_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: pseudonyms.open_key(tmp_path / "mine").key, range(64)))
+    assert len(keys) == 1
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [pseudonyms.KEY_FILE]
 
 
 def test_pseudonyms_need_the_key_and_the_key_needs_its_owner(tmp_path: Path) -> None:

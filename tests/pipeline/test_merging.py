@@ -93,6 +93,16 @@ def test_the_only_shard_is_the_whole(makers: dict[str, Make], tmp_path: Path) ->
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
 
 
+def test_a_part_may_have_nothing_to_do(folder: Path, tmp_path: Path) -> None:
+    models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm")}
+    asked: dict[str, Any] = {"models": models, "num": 3, "seed": 3, "num_frames": 8, "device": "cpu"}
+    generating.generate(tmp_path / "whole", **asked)
+    for number in (1, 2):
+        generating.generate(tmp_path / f"{number}", **asked, shard=Shard(number, 2))
+    merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+
+
 # What is refused
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from echosyn.errors import ModelError
+from echosyn.memory import Fitting
 from echosyn.pixels import PixelConvention, convention
 
 ON_CPU, ELSEWHERE = 8, 64
@@ -19,13 +20,15 @@ class LatentCodec:
     Args:
         vae: diffusers' ``AutoencoderKL``; its config holds ``scaling_factor`` (and perhaps ``shift_factor``).
         pixels: how its weights see grey levels.
-        batch_size: frames that go through the VAE at once; default `ON_CPU` or `ELSEWHERE`.
+        batch_size: frames that go through the VAE at once; default `ON_CPU` or `ELSEWHERE`. A GPU takes fewer where its
+            memory is too small.
     """
 
     def __init__(self, vae: Any, pixels: PixelConvention | str = "published", batch_size: int | None = None) -> None:
         self.vae = vae
         self.pixels = convention(pixels) if isinstance(pixels, str) else pixels
-        self.batch_size = batch_size or (ON_CPU if self.device.type == "cpu" else ELSEWHERE)
+        on_cpu = self.device.type == "cpu"
+        self.batches = Fitting(batch_size or (ON_CPU if on_cpu else ELSEWHERE), "frames", fixed=on_cpu)
         self.scale = float(vae.config.scaling_factor)
         self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
         if not self.scale > 0:
@@ -50,23 +53,27 @@ class LatentCodec:
             frames: pixels; height and width multiples of the VAE's downsampling.
             noise: standard normal ``(N, C, h, w)`` to draw one posterior sample a frame; without it, the posterior mean.
         """
-        parts = []
-        for i in range(0, len(frames), self.batch_size):
-            posterior = self.vae.encode(self.to_input(frames[i : i + self.batch_size])).latent_dist
+
+        def some(places: Sequence[int]) -> Tensor:
+            of = slice(places[0], places[-1] + 1)
+            posterior = self.vae.encode(self.to_input(frames[of])).latent_dist
             z = posterior.mean
             if noise is not None:
-                z = z + posterior.std * noise[i : i + self.batch_size].to(z)
-            parts.append(((z - self.shift) * self.scale).cpu())
-        return torch.cat(parts)
+                z = z + posterior.std * noise[of].to(z)
+            latents: Tensor = ((z - self.shift) * self.scale).cpu()
+            return latents
+
+        return torch.cat(self.batches.over(some, range(len(frames))))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents ``(N, C, h, w)`` -> uint8 frames ``(N, H, W, channels)`` on the CPU."""
-        parts = []
-        for part in latents.split(self.batch_size):
-            z = part.to(self.device) / self.scale + self.shift
-            parts.append(self.pixels.to_pixels(self.vae.decode(z).sample).permute(0, 2, 3, 1).cpu())
-        return torch.cat(parts)
+
+        def some(places: Sequence[int]) -> Tensor:
+            z = latents[places[0] : places[-1] + 1].to(self.device) / self.scale + self.shift
+            return self.pixels.to_pixels(self.vae.decode(z).sample).permute(0, 2, 3, 1).cpu()
+
+        return torch.cat(self.batches.over(some, range(len(latents))))
 
     def decode_videos(self, latents: Tensor) -> Tensor:
         """Scaled latents ``(B, C, T, h, w)`` -> uint8 videos ``(B, T, H, W, channels)`` on the CPU."""

@@ -14,6 +14,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
+from echosyn.memory import Fitting
 from echosyn.pipeline.executing import Executor, InProcess, Lost, one_by_one
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import video_pipeline
@@ -47,13 +48,14 @@ class Beat:
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
         pipeline = video_pipeline(self.lvdm, self.vae, devices.resolve(self.device), self.motion.scheduler)
+        batches = Fitting(self.motion.batch_size, f"videos of {self.motion.num_frames} frames")
 
         def run(hearts: tuple[Heart, ...]) -> list[int]:
             numbers = [heart.number for heart in hearts]
             paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
             if not all(path.exists() for path in paths):
                 latents = stills.pick(hearts[0].file, numbers)
-                _write(pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
+                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
             return numbers
 
         return run
@@ -182,16 +184,36 @@ def write_videos(
     (folder / "Videos").mkdir(exist_ok=True)
     records = [record_of(i, ef.draw(seed, i), tuple(hearts.shape), pipeline, motion) for i in indices]
     splits = split_by_order(len(indices))
+    batches = Fitting(motion.batch_size, f"videos of {motion.num_frames} frames")
     for first in range(0, len(indices), motion.batch_size):
         batch = records[first : first + motion.batch_size]
         paths = [folder / "Videos" / f"{r.name}.avi" for r in batch]
         if not all(path.exists() for path in paths):
             part = slice(first, first + motion.batch_size)
-            _write(pipeline, indices[part], hearts[part], seed, ef, motion, paths)
+            _in_batches(batches, pipeline, indices[part], hearts[part], seed, ef, motion, paths)
         progress("animate", first + len(batch), len(indices))
     records = [replace(r, split=split) for r, split in zip(records, splits, strict=True)]
     filelist.write(folder, records)
     return records
+
+
+def _in_batches(
+    batches: Fitting,
+    pipeline: LatentVideoPipeline,
+    numbers: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    paths: Sequence[Path],
+) -> None:
+    """`_write`, of as many at a time as there is memory for."""
+
+    def write(places: Sequence[int]) -> None:
+        of = slice(places[0], places[-1] + 1)
+        _write(pipeline, numbers[of], hearts[of], seed, ef, motion, paths[of])
+
+    batches.over(write, range(len(numbers)))
 
 
 def _write(

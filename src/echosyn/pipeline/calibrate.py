@@ -15,6 +15,7 @@ from echosyn.pipeline.folder import new_folder, note, write_json
 from echosyn.pipeline.generating.outcome import Rules
 from echosyn.pipeline.generating.works import Screens
 from echosyn.pipeline.matching import Matcher
+from echosyn.pipeline.models import check_same_vae
 from echosyn.pipeline.progress import Progress, silent
 
 
@@ -48,9 +49,12 @@ def calibrate(
         ``calibrated``, the held-out ``patients`` and whether they are ``enough`` for the rate.
 
     Raises:
+        ModelError: the models do not belong together.
         DataError: the latents come from another VAE, there are no TRAIN or no held-out videos, or a video is damaged.
     """
     vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
+    heart_filter.load_reid(reid, reference, "cpu")  # what does not belong together is refused before anything is hashed
+    check_same_vae(reid, weights.load_facts(reid).vae, vae)
     inputs = {"vae": vae, "reid": reid, "reference": reference} | ({"real": real} if real else {})
     with new_folder(out, COMMAND, {"rate": false_rejection_rate}, inputs) as folder:
         private = folder / PRIVATE

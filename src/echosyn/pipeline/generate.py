@@ -72,7 +72,8 @@ def generate(
         hop: frames between windows of a long video; default half a window.
         blend: how windows become one video.
         conditions: further conditions of the video model by name, alike for all videos.
-        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; a CPU makes one after the other.
+        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; fewer where its memory is too
+            small. A CPU makes one after the other.
         false_rejection_rate: of the filter; default 5 %.
         complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
             the set must not be shared.

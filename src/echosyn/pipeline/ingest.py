@@ -1,8 +1,7 @@
 """The verb `import`: videos of another layout -> a dataset folder of square grey AVIs with their true frame rate."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +9,14 @@ from typing import Any, Literal
 from echosyn.data import filelist, layouts, table, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
-from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.records import Record, Tracing
 from echosyn.data.resizing import resized
 from echosyn.data.video import Frames, Video
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.executing import Executor, InProcess, Lost
-from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.importing import Found, finish, listed
+from echosyn.pipeline.sharding import WHOLE, Shard
 
 Source = Literal["folder", "dynamic", "pediatric"]
 Box = tuple[int, int, int, int]
@@ -93,6 +94,7 @@ def ingest(
     seed: int = 0,
     skip_bad: bool = False,
     executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
@@ -108,6 +110,7 @@ def ingest(
         seed: Of the split, where the source has none.
         skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
         executor: Who does the work; default this process. It changes nothing.
+        shard: Only this part of the videos; `echosyn.pipeline.merging` joins all parts to what one job makes.
         progress: Called with (done, total) after each video.
 
     Returns:
@@ -122,15 +125,16 @@ def ingest(
     layout = _layout(src, source, labels, seed)
     settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
     inputs = {"source": src} | ({"labels": labels} if labels else {})
-    with new_folder(out, "import", settings, inputs) as folder:
+    with new_folder(out, "import", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         work = Ingest(folder, _Geometry(crop, size), fps)
-        done, bad = _all(layout, work, executor or InProcess.of("cpu"), progress)
-        _refuse(src, bad, none_left=not done, skip_bad=skip_bad)
-        filelist.write(folder, [entry.record for entry in done])
-        _write_tracings(folder, layout, done, _Geometry(crop, size))
-        summary = _summary(layout, done, bad)
-        note(folder, **summary)
+        items = [item for item in enumerate(layout.items) if shard.has(item[0])]
+        done, bad = _all(items, work, executor or InProcess.of("cpu"), progress)
+        _refuse(src, list(bad.values()), none_left=not done and shard == WHOLE, skip_bad=skip_bad)
+        found = _found(layout, done, bad, _Geometry(crop, size))
+        summary = finish(folder, found)
+        if shard != WHOLE:
+            found.write(folder)
     return summary
 
 
@@ -159,16 +163,20 @@ class Ingest:
 
 
 def _all(
-    layout: Layout, work: Ingest, executor: Executor, progress: Callable[[int, int], None] | None
-) -> tuple[list[_Done], list[_Bad]]:
+    items: Sequence[tuple[int, tuple[Record, Path]]],
+    work: Ingest,
+    executor: Executor,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[dict[int, _Done], dict[int, _Bad]]:
+    """What became of the videos, by position and in this order."""
     found: dict[int, _Done | _Bad] = {}
-    for (i, (_, path)), result in executor.map([work], enumerate(layout.items)):
+    for (i, (_, path)), result in executor.map([work], items):
         died = isinstance(result, Lost)
         found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
         if progress:
-            progress(len(found), len(layout.items))
-    in_order = [found[i] for i in sorted(found)]
-    return [r for r in in_order if isinstance(r, _Done)], [r for r in in_order if isinstance(r, _Bad)]
+            progress(len(found), len(items))
+    in_order = [(i, found[i]) for i in sorted(found)]
+    return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, _Bad)}
 
 
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
@@ -225,41 +233,22 @@ def _check_settings(
 def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) -> None:
     if not bad or (skip_bad and not none_left):
         return
-    counts = ", ".join(f"{count} {reason}" for reason, count in _counts(bad).items())
     cure = "none is left" if none_left else "mend them, or leave them out with --skip-bad"
-    head = f"{src}: {len(bad)} bad video(s): {counts}; {cure}"
+    head = f"{src}: {len(bad)} bad video(s): {listed(entry.reason for entry in bad)}; {cure}"
     raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
 
 
-def _write_tracings(folder: Path, layout: Layout, done: Sequence[_Done], geometry: _Geometry) -> None:
-    by_name = {entry.record.name.casefold(): entry for entry in done}
-    traced = [(tracing, by_name.get(filelist.stem(tracing.name).casefold())) for tracing in layout.tracings]
-    moved = [geometry.tracing(tracing, to.box, to.record.name) for tracing, to in traced if to]
-    if moved:
-        filelist.write_tracings(folder, moved)
-
-
-def _summary(layout: Layout, done: Sequence[_Done], bad: Sequence[_Bad]) -> dict[str, Any]:
-    records = [entry.record for entry in done]
-    stretched = sum(entry.box[2] != entry.box[3] for entry in done)
-    wrong = Counter(column for entry in done for column in entry.differs)
-    imported = {record.name.casefold() for record in records}
-    untraced = sum(filelist.stem(tracing.name).casefold() not in imported for tracing in layout.tracings)
-    notes = [
-        *layout.notes,
-        *([f"{stretched} video(s) were not square and were stretched: cut a square with crop"] if stretched else []),
-        *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
-        *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
-    ]
-    return {
-        "videos": len(records),
-        "frames": sum(record.num_frames or 0 for record in records),
-        "splits": {split: sum(record.split == split for record in records) for split in SPLITS},
-        "folds": dict(layout.folds),
-        "skipped": _counts(bad),
-        "notes": notes,
-    }
-
-
-def _counts(bad: Sequence[_Bad]) -> dict[str, int]:
-    return dict(Counter(entry.reason for entry in bad).most_common())
+def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], geometry: _Geometry) -> Found:
+    by_name = {entry.record.name.casefold(): entry for entry in done.values()}
+    traced = [by_name.get(filelist.stem(tracing.name).casefold()) for tracing in layout.tracings]
+    rows = enumerate(zip(layout.tracings, traced, strict=True))
+    return Found(
+        layout.notes,
+        layout.folds,
+        len(layout.tracings),
+        {i: entry.record for i, entry in done.items()},
+        [i for i, entry in done.items() if entry.box[2] != entry.box[3]],
+        {i: list(entry.differs) for i, entry in done.items()},
+        {i: entry.reason for i, entry in bad.items()},
+        {row: geometry.tracing(one, to.box, to.record.name) for row, (one, to) in rows if to},
+    )

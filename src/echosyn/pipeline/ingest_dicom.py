@@ -1,8 +1,8 @@
 """The verb `import --from dicom`: a hospital's files -> a dataset folder that names nobody, and a private report beside it."""
 
+import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -16,16 +16,17 @@ from echosyn.data.dicom.finding import Source
 from echosyn.data.dicom.item import Identity, Outcome
 from echosyn.data.dicom.labels import Labels
 from echosyn.data.dicom.pseudonyms import Pseudonyms
-from echosyn.data.records import SPLITS, Record
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
 from echosyn.pipeline import review
 from echosyn.pipeline.executing import Executor, Lost, Processes
 from echosyn.pipeline.folder import new_folder, note, refuse_existing
+from echosyn.pipeline.importing import REPORT, finish_dicom, listed
 from echosyn.pipeline.processes import Limited
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.sharding import WHOLE, Shard
 
-REPORT = "import.csv"
 _JOURNAL = "import.jsonl"
 _LIMIT_S = 900.0
 _CRASHED = f"it ended the process, or took longer than {_LIMIT_S / 60:.0f} minutes"
@@ -54,6 +55,7 @@ def ingest_dicom(
     seed: int = 0,
     ocr: bool = False,
     executor: Executor | None = None,
+    shard: Shard = WHOLE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
@@ -70,6 +72,9 @@ def ingest_dicom(
         seed: Of the split, which is by patient.
         ocr: Leave out videos on which text is read inside the sector.
         executor: Who does the work; default one other process, since a damaged file may end the process that decodes it.
+        shard: Only this part, for `echosyn.pipeline.merging`: all files of an instance, by its pseudonym. ``private`` must be
+            given then, and have the same key for all parts. Every part reads the headers of all files; the contact sheets
+            are made when the parts are merged, and the splits drawn.
         progress: Told how many files are done.
 
     Raises:
@@ -77,6 +82,11 @@ def ingest_dicom(
         DataError: ``src`` is no source, ``labels`` are wrong, or nothing could be imported.
         MissingExtraError: pydicom (or rapidocr) is not installed.
     """
+    if private is None and shard != WHOLE:
+        raise ConfigError(
+            f"--shard {shard.number}/{shard.count} without --private: each part would draw a key of its own, and a patient have "
+            "several pseudonyms; give one folder for all parts, or copies of it with its key"
+        )
     private = private or out.with_name(f"{out.name}-private")
     _check(src, out, private, fps, size)
     for module, extra in (("pydicom", "dicom"), *([("rapidocr", "deid")] if ocr else [])):
@@ -87,23 +97,26 @@ def ingest_dicom(
     keyed = pseudonyms.open_key(private)
     settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
     who: AbstractContextManager[Executor] = nullcontext(executor) if executor else Processes(1)
-    with new_folder(out, "import", settings) as folder, who as executor:
-        candidates, outcomes = _plan(sources, keyed, executor, progress)
+    with new_folder(out, "import", settings, shard=shard) as folder, who as executor:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        candidates, outcomes = _part(shard, *_plan(sources, keyed, executor, progress))
         run = partial(_imported, folder, size=size, fps=fps, ocr=ocr, executor=executor, progress=progress)
         plan = _in_turn(candidates, outcomes, run)
         done = [planned for planned in plan if outcomes[planned.item].status == "imported"]
         names = {keyed.of("item", source.state): source.name for source in sources}
         _report(private / f"{out.name}.csv", plan, outcomes, names)
-        if not done:
-            raise DataError(f"{src}: nothing to import: {_counted(outcomes)}; see {private / f'{out.name}.csv'}")
+        if not done and shard == WHOLE:
+            reasons = listed(outcome.reason for outcome in outcomes.values())
+            raise DataError(f"{src}: nothing to import: {reasons}; see {private / f'{out.name}.csv'}")
         records = _records(done, outcomes, given, size, seed)
         _keep_only(folder, records)
-        filelist.write(folder, records)
         _report(folder / REPORT, plan, outcomes)
-        sheets = review.write_sheets(folder, records, progress)
-        (folder / _JOURNAL).unlink()
-        summary = _summary(records, outcomes, sheets)
-        note(folder, inputs=keyed.of("source", "\n".join(sorted(names))), needs_review=True, **summary)
+        sheets = review.write_sheets(folder, records, progress) if shard == WHOLE else 0
+        (folder / _JOURNAL).unlink(missing_ok=True)
+        became = [(outcome.status, outcome.reason) for outcome in outcomes.values()]
+        summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets)
+        if shard != WHOLE:
+            note(folder, part={"files": len(names)})
     return {"dataset": str(out), "private": str(private), **summary}
 
 
@@ -143,6 +156,18 @@ def _plan(
     return candidates, outcomes
 
 
+def _part(
+    shard: Shard, candidates: dict[str, list[_Planned]], outcomes: dict[str, Outcome]
+) -> tuple[dict[str, list[_Planned]], dict[str, Outcome]]:
+    """Those of a shard: by pseudonym, so that it depends on no other file."""
+
+    def has(name: str) -> bool:
+        return shard.has(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
+
+    own = {name: same for name, same in candidates.items() if has(name)}
+    return own, {key: outcome for key, outcome in outcomes.items() if has(key)}
+
+
 def _in_turn(
     candidates: Mapping[str, list[_Planned]],
     outcomes: dict[str, Outcome],
@@ -176,7 +201,6 @@ def _imported(
 ) -> dict[str, Outcome]:
     """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
     videos = folder / filelist.VIDEOS
-    videos.mkdir(exist_ok=True)
     tasks = {p.item: item.Task(p.source.path, videos / f"{p.name}.avi", size, fps, ocr) for p in plan}
     before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
     outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
@@ -250,24 +274,3 @@ def _report(
     columns = [*_COLUMNS, *(["Source"] if names else [])]
     rows.sort(key=lambda row: row[-1 if names else 0])
     table.write(path, columns, rows, mode=0o600 if names else 0o666)
-
-
-def _summary(records: Sequence[Record], outcomes: Mapping[str, Outcome], sheets: int) -> dict[str, Any]:
-    count = Counter(outcome.status for outcome in outcomes.values())
-    reasons = Counter(outcome.reason for outcome in outcomes.values() if outcome.reason)
-    return {
-        "videos": len(records),
-        "frames": sum(record.num_frames or 0 for record in records),
-        "patients": len({record.patient for record in records}),
-        "with_ef": sum(record.ef is not None for record in records),
-        "splits": {split: sum(record.split == split for record in records) for split in SPLITS},
-        "skipped": count["skipped"],
-        "failed": count["failed"],
-        "reasons": dict(sorted(reasons.items())),
-        "sheets": sheets,
-    }
-
-
-def _counted(outcomes: Mapping[str, Outcome]) -> str:
-    reasons = Counter(outcome.reason for outcome in outcomes.values())
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())

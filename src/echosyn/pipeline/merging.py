@@ -2,46 +2,23 @@
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echosyn.data import filelist, latents, stills, video
+from echosyn.data import filelist, latents, stills
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance
 from echosyn.pipeline.generate import JOURNAL
 from echosyn.pipeline.generating.outcome import Outcome, Rules, finish, from_json
+from echosyn.pipeline.importing import joined
+from echosyn.pipeline.parts import Part, place, place_videos
 from echosyn.pipeline.phantom import split_by_order
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.sample import PER_FILE
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a job."""
-
-    folder: Path
-    said: Mapping[str, Any]
-    """Its provenance."""
-
-    @property
-    def number(self) -> int:
-        """From 1 on."""
-        return int(self.said["call"]["shard"]["number"])
-
-    @property
-    def count(self) -> int:
-        """Of all parts."""
-        return int(self.said["call"]["shard"]["count"])
-
-    @property
-    def call(self) -> dict[str, Any]:
-        """What was asked for, alike for all parts."""
-        return {name: value for name, value in self.said["call"].items() if name != "shard"}
 
 
 def merge(folders: Sequence[Path], out: Path, *, progress: Progress = silent) -> dict[str, Any]:
@@ -114,7 +91,7 @@ def _difference(a: Part, b: Part) -> str:
 
 def _in_turn(parts: Sequence[Part]) -> list[tuple[Part, Record]]:
     """The rows of all parts in the order of the whole, of which part k has every n-th row."""
-    rows = [filelist.read(part.folder) for part in parts]
+    rows = [part.records() for part in parts]
     found = []
     for i in range(max(map(len, rows))):
         found += [(part, of[i]) for part, of in zip(parts, rows, strict=True) if i < len(of)]
@@ -176,7 +153,7 @@ def _stills(parts: Sequence[Part], folder: Path, progress: Progress) -> int:
 
 def _animate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str, Any]:
     rows = sorted(_in_turn(parts), key=lambda row: row[1].name)
-    _videos(rows, folder, progress)
+    place_videos(rows, folder, progress)
     splits = split_by_order(len(rows))
     filelist.write(folder, [replace(record, split=split) for (_, record), split in zip(rows, splits, strict=True)])
     lost = sorted(number for part in parts for number in part.said.get("lost", []))
@@ -187,9 +164,7 @@ def _animate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[st
 
 def _generate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str, Any]:
     num = int(parts[0].call["settings"]["num"])
-    of = {
-        int(record.name.rpartition("_")[2]): (part, record) for part in parts for record in filelist.read(part.folder)
-    }
+    of = {int(record.name.rpartition("_")[2]): (part, record) for part in parts for record in part.records()}
     end = min(int(part.said["part"]["end"]) for part in parts)
     stay = sorted(n for n in of if n < end)[:num]
     if len(stay) < num:
@@ -197,7 +172,7 @@ def _generate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[s
             f"the parts have {len(stay)} videos of the {num} that are wanted, up to heart {end}: one of them was less lucky "
             f"than it knew; make the parts again with a larger --num, such as {num + max(2, num // 20)}, or without --shard"
         )
-    _videos([of[n] for n in stay], folder, progress)
+    place_videos([of[n] for n in stay], folder, progress)
     outcome = Outcome()
     for part in parts:
         outcome = outcome.joined(Outcome.from_json(part.said["part"]["outcome"]))
@@ -210,16 +185,6 @@ def _generate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[s
     return {"videos": len(stay), "privacy": privacy}
 
 
-def _videos(rows: Sequence[tuple[Part, Record]], folder: Path, progress: Progress) -> None:
-    (folder / filelist.VIDEOS).mkdir()
-    for done, (part, record) in enumerate(rows, 1):
-        source = part.folder / filelist.VIDEOS / f"{record.name}.avi"
-        place(source, folder / filelist.VIDEOS / source.name)
-        if video.size(source) != (record.height, record.width):
-            raise DataError(f"{source}: is not of {record.width}x{record.height} pixels; make this part again")
-        progress("merge", done, len(rows))
-
-
 def _keep(folder: Path, parts: Sequence[Part], names: Sequence[str]) -> None:
     """Notes of the parts that hold for the whole."""
     said = {name: parts[0].said[name] for name in names if name in parts[0].said}
@@ -227,22 +192,8 @@ def _keep(folder: Path, parts: Sequence[Part], names: Sequence[str]) -> None:
         note(folder, **said)
 
 
-def place(source: Path, target: Path) -> None:
-    """Link a file, or copy it where the disk cannot.
-
-    Raises:
-        DataError: there is none.
-    """
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except FileNotFoundError as error:
-        raise DataError(f"{source}: is missing; make this part again") from error
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 _JOIN: Mapping[str, Callable[[Sequence[Part], Path, Progress], dict[str, Any]]] = {
+    "import": joined,
     "encode": _encode,
     "sample": _sample,
     "filter": _filter,

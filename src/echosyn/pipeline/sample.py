@@ -14,6 +14,7 @@ from echosyn.data import stills
 from echosyn.diffusion.pipelines import LatentImagePipeline
 from echosyn.diffusion.solvers import checked_steps
 from echosyn.errors import ConfigError, StoppedError
+from echosyn.memory import Fitting
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import image_pipeline
@@ -41,13 +42,18 @@ class Sample:
 
     def start(self) -> Callable[[int], int]:
         """Load the LIDM."""
-        pipeline = image_pipeline(self.lidm, devices.resolve(self.device), self.scheduler)
+        device = devices.resolve(self.device)
+        pipeline = image_pipeline(self.lidm, device, self.scheduler)
+        batches = Fitting(self.batch_size, "hearts", fixed=device.type == "cpu")
+
+        def some(numbers: Sequence[int]) -> Tensor:
+            return invent(pipeline, numbers, self.seed, self.steps, len(numbers))
 
         def run(first: int) -> int:
             numbers = range(first, min(first + PER_FILE, self.num))
             if not stills.shard(self.folder, first).exists():
                 whole = range(first, -(-numbers.stop // self.batch_size) * self.batch_size)
-                made = invent(pipeline, whole, self.seed, self.steps, self.batch_size)
+                made = torch.cat(batches.over(some, whole))
                 stills.write(self.folder, numbers, made[: len(numbers)])
             return len(numbers)
 
@@ -77,7 +83,8 @@ def sample(
         seed: of their noise.
         steps: sampling steps; default what suits the model.
         scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
-        batch_size: stills at a time on a GPU, where it moves the last digits; a CPU takes `BLOCK`.
+        batch_size: stills at a time on a GPU, where it moves the last digits; fewer where its memory is too small. A CPU takes
+            `BLOCK`.
         device: where to compute.
         executor: who does the work; default this process. It changes no byte on CPUs.
         shard: only this part of the files, `PER_FILE` stills each; `echosyn.pipeline.merging` joins all parts.

@@ -11,7 +11,7 @@ import typer
 
 from echosyn import __version__
 from echosyn.apps.cli.console import Console, show
-from echosyn.apps.cli.executors import RayAddress, Workers, executor
+from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
 from echosyn.apps.cli.remote import Program
 from echosyn.errors import ConfigError
 
@@ -150,6 +150,7 @@ def import_(
     ocr: Annotated[bool, typer.Option("--ocr", help="DICOM: leave out videos with text over the tissue.")] = False,
     workers: Workers = None,
     ray: RayAddress = None,
+    shard: ShardOption = None,
     seed: Annotated[int, typer.Option(help="Of the splits, where there are none.")] = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -157,6 +158,7 @@ def import_(
     """Read other people's folders into a dataset folder: grey, 112x112, one split a patient."""
     from echosyn.pipeline.ingest import ingest
     from echosyn.pipeline.ingest_dicom import ingest_dicom
+    from echosyn.pipeline.sharding import part
 
     console = Console(quiet)
     if source is Source.dicom:
@@ -175,6 +177,7 @@ def import_(
                 seed=seed,
                 ocr=ocr,
                 executor=who,
+                shard=part(shard),
                 progress=console,
             )
         show(result, json)
@@ -192,6 +195,7 @@ def import_(
             seed=seed,
             skip_bad=skip_bad,
             executor=who,
+            shard=part(shard),
             progress=lambda done, total: console("import", done, total),
         )
     show(result, json)

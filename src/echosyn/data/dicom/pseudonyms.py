@@ -49,11 +49,16 @@ def open_key(folder: Path) -> Pseudonyms:
 
 
 def _write(path: Path, text: str) -> None:
-    """Create a file whole, for its owner's eyes from the first byte."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
+    """Create a file whole, for its owner's eyes from the first byte, unless another process was faster."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # no links on this disk
+        temporary.replace(path)
+    temporary.unlink(missing_ok=True)

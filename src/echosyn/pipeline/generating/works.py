@@ -10,6 +10,7 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record, Tracing
+from echosyn.memory import Fitting
 from echosyn.pipeline import final_check, heart_filter
 from echosyn.pipeline.calibrated import RULES, STILLS, VIDEOS
 from echosyn.pipeline.evaluating import labels, physiology
@@ -72,7 +73,9 @@ class Invent:
 
     def start(self) -> Callable[[tuple[int, ...]], dict[int, Still]]:
         """Load the models."""
-        pipeline = image_pipeline(self.lidm, devices.resolve(self.device))
+        device = devices.resolve(self.device)
+        pipeline = image_pipeline(self.lidm, device)
+        batches = Fitting(BLOCK, "hearts", fixed=device.type == "cpu")
         steps = weights.load_facts(self.lidm).num_inference_steps
         judge = heart_filter.read(self.screens.stills, self.screens.reid, self.device) if self.screens else None
 
@@ -80,7 +83,7 @@ class Invent:
             path = stills.shard(self.folder, numbers[0])
             found = stills.read_shard(path) if path.exists() else None
             if found is None or found["index"].tolist() != list(numbers):
-                latents = invent(pipeline, numbers, self.seed, steps)
+                latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
                 verdict = judge.judge(latents) if judge else None
                 kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
                 score = verdict.similarity if verdict else torch.zeros(len(numbers))
