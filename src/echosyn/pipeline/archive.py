@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from echosyn.data import clips, filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
-from echosyn.pipeline.executing import Executor, Lost
+from echosyn.pipeline.executing import Executor, Lost, Work
 from echosyn.pipeline.looks import Filed, Lazily
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.progress import Progress, silent
@@ -98,15 +99,39 @@ def gathered(
     Raises:
         DataError: workers died at a recording.
     """
-    file = Filed(folder / "looks", len(records))
-    for done, ((i, record), look) in enumerate(executor.map([reading], enumerate(records)), 1):
+    told = Told("read real videos", lambda record: f"{reading.dataset or reading.latents}, {record.name}", progress)
+    return Archive(records, looked_at(reading, records, executor, folder / "looks", told))
+
+
+@dataclass(frozen=True)
+class Told:
+    """How progress and mistakes name what is looked at."""
+
+    what: str
+    name: Callable[[Any], str]
+    progress: Progress
+
+
+def looked_at(work: Work, things: Sequence[Any], executor: Executor, path: Path, told: Told) -> Sequence[Look]:
+    """What workers see of things, in a file at ``path``, in the order of the things.
+
+    Args:
+        work: makes a look of ``(position, thing)``.
+        things: what it takes.
+        executor: who works.
+        path: new file.
+        told: names.
+
+    Raises:
+        DataError: workers died at one.
+    """
+    file = Filed(path, len(things))
+    for done, ((i, thing), look) in enumerate(executor.map([work], enumerate(things)), 1):
         if isinstance(look, Lost):
-            raise DataError(
-                f"{reading.dataset or reading.latents}: workers died at {record.name}: remove or replace it"
-            )
+            raise DataError(f"{told.name(thing)}: workers died at this video each time; remove or replace it")
         file.put(i, look)
-        progress("read real videos", done, len(records))
-    return Archive(records, file.looks)
+        told.progress(told.what, done, len(things))
+    return file.looks
 
 
 def _given(path: Path | None) -> Path:

@@ -82,7 +82,7 @@ def audit(
         match = Matcher(executor, working, progress)
         options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
         desk = prepare(real, folders, working, false_rejection_rate=false_rejection_rate, progress=progress, **options)
-        looks = look(files, desk, executor, progress)
+        looks = look(files, desk, working, executor, progress)
         sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
         judged, exposure = compared(desk.screen, looks, sides, executor, working, progress)
         found = _findings(desk, looks, judged, exposure, sides, folders, num_canaries, seed, len(quiet), progress)

@@ -66,7 +66,7 @@ def withdraw(
         working = folder / "work"
         shutil.rmtree(working, ignore_errors=True)
         desk = prepare(real, models, working, false_rejection_rate=rate, device=device, progress=progress)
-        looks = look(files, desk, progress=progress)
+        looks = look(files, desk, working, progress=progress)
         near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]

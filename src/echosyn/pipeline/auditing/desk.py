@@ -11,8 +11,18 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import DataError
-from echosyn.pipeline.archive import Archive, Reading, VideoScreen, frames_of, gathered, look_at, video_screen
-from echosyn.pipeline.executing import Executor, InProcess, Lost
+from echosyn.pipeline.archive import (
+    Archive,
+    Reading,
+    Told,
+    VideoScreen,
+    frames_of,
+    gathered,
+    look_at,
+    looked_at,
+    video_screen,
+)
+from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.heart_filter import embed
 from echosyn.pipeline.models import check_same_vae, codec
 from echosyn.pipeline.progress import Progress, silent
@@ -87,31 +97,26 @@ def files_of(synthetic: Path) -> list[Path]:
 
 
 def look(
-    files: Sequence[Path], desk: Desk, executor: Executor | None = None, progress: Progress = silent
-) -> list[Look]:
-    """Read finished videos back from their files.
+    files: Sequence[Path], desk: Desk, folder: Path, executor: Executor | None = None, progress: Progress = silent
+) -> Sequence[Look]:
+    """Read finished videos back from their files; what is seen of them is kept in a file of a private folder.
 
     Raises:
         DataError: workers died at one.
     """
-    found: dict[Path, Look] = {}
-    work = LookAt(desk.vae, str(desk.device))
-    for path, seen in (executor or InProcess.of(str(desk.device))).map([work], files):
-        if isinstance(seen, Lost):
-            raise DataError(f"{path}: workers died at this video each time; remove or replace it")
-        found[path] = seen
-        progress("read synthetic videos", len(found), len(files))
-    return [found[path] for path in files]
+    executor = executor or InProcess.of(str(desk.device))
+    told = Told("read synthetic videos", str, progress)
+    return looked_at(LookAt(desk.vae, str(desk.device)), files, executor, folder / "finished looks", told)
 
 
 @dataclass(frozen=True)
 class LookAt:
-    """Work: reads a finished video."""
+    """Work: reads a finished video, given as ``(position, file)``."""
 
     vae: Path
     device: str = "auto"
 
-    def start(self) -> Callable[[Path], Look]:
+    def start(self) -> Callable[[tuple[int, Path]], Look]:
         """Load the VAE."""
         encoder = codec(self.vae, devices.resolve(self.device))
-        return lambda path: look_at(frames_of(path), encoder)
+        return lambda item: look_at(frames_of(item[1]), encoder)
