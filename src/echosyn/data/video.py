@@ -33,6 +33,8 @@ _LIMITED, _FULL = 1, 2
 # Not the file's fault, so not a reason to leave a video out.
 _MACHINE_IS_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _NEUTRAL_CHROMA = 2
+ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+"""For conversions of pixels. PyAV 17 begins threads for every frame unless told, which costs more than they bring."""
 _EIGHT_BIT_YUV = tuple(f"yuv{full}{layout}p" for full in ("", "j") for layout in (411, 420, 422, 440, 444))
 
 
@@ -267,7 +269,7 @@ def _grey(frame: Any) -> Frames:
         return _mean(_rgb(frame))
     if frame.color_range == _FULL or pixels.startswith("yuvj") or (pixels == "gray" and frame.color_range != _LIMITED):
         return _plane(frame.planes[0]).copy()
-    return _array(frame.reformat(format="gray", dst_color_range=_FULL))
+    return _array(frame.reformat(format="gray", dst_color_range=_FULL, **ONE_THREAD))
 
 
 def _plane(plane: Any) -> Frames:
@@ -279,7 +281,7 @@ def _is_coloured(chroma: Frames) -> bool:
 
 
 def _rgb(frame: Any) -> Frames:
-    return _array(frame.reformat(format="rgb24"))
+    return _array(frame.reformat(format="rgb24", **ONE_THREAD))
 
 
 def _array(frame: Any) -> Frames:
@@ -348,7 +350,7 @@ def _to_av(frame: Frames, pixels: str, color_range: int) -> Any:
     if pixels == "pal8":
         return _palette_frame(frame)
     source = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="gray" if frame.ndim == 2 else "rgb24")
-    return source.reformat(format=pixels, src_color_range=_FULL, dst_color_range=color_range)
+    return source.reformat(format=pixels, src_color_range=_FULL, dst_color_range=color_range, **ONE_THREAD)
 
 
 def _palette_frame(frame: Frames) -> Any:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.dicom.reading import Dataset, decoding, is_film
-from echosyn.data.video import Frames
+from echosyn.data.video import ONE_THREAD, Frames
 from echosyn.extras import require
 
 _PLUGINS = ("pylibjpeg", "pillow", "pyjpegls", "pydicom", "gdcm")
@@ -108,7 +108,7 @@ def _film(found: Dataset) -> Iterator[tuple[np.ndarray, str]]:
         if (video.height, video.width) != (int(found.Rows), int(found.Columns)):
             raise BadDicomError("wrong header", "the pixels have another size than the header says")
         for frame in container.decode(video):
-            yield frame.to_ndarray(format="rgb24"), "RGB"
+            yield frame.to_ndarray(format="rgb24", **ONE_THREAD), "RGB"
 
 
 def _conversion(found: Dataset, first: np.ndarray, model: str) -> Callable[[np.ndarray], Frames]:
