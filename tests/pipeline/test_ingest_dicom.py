@@ -312,7 +312,9 @@ def killed_and_repeated(src: Path, out: Path, private: Path, workers: int) -> in
         "    from echosyn.pipeline.ingest_dicom import ingest_dicom\n"
         "    src, out, private = map(Path, sys.argv[1:4])\n"
         "    ingest_dicom(src, out, private=private, executor=Processes(int(sys.argv[4])))\n"
-        "    print(max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024)\n"
+        "    status = Path('/proc/self/status')  # getrusage counts what the parent had, too\n"
+        "    own = int(status.read_text().partition('VmHWM:')[2].split()[0]) if status.is_file() else 0\n"
+        "    print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024)\n"
     )
     script = out.parent / "script.py"
     script.write_text(code)
