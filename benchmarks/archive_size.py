@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="*", default=[500, 1000, 2000])
     parser.add_argument("--audited", type=int, nargs="*", default=[300, 1200, 3000])
     parser.add_argument("--archives", type=int, nargs="*", default=[1000, 3000, 10_000])
-    parser.add_argument("--held-out", type=int, default=200)
+    parser.add_argument("--held-out", type=int, default=100)
     chosen = parser.parse_args()
     found: dict[str, Any] = {"echosyn": __version__, "clock": "processor", "lists": []}
     with tempfile.TemporaryDirectory() as name:

@@ -2,6 +2,8 @@
 
     python benchmarks/scaling.py WORK [--num 300] [--items 1000]
 
+``--items 0`` leaves the memory out and keeps what an earlier run found of it.
+
 Every run is a command of its own, timed from outside, so beginning is counted; the machine should be idle. A node of one core
 is held to it by its affinity. WORK is a new folder. Writes benchmarks/results/scaling.json.
 """
@@ -108,6 +110,8 @@ def main() -> None:
     args.work.mkdir(parents=True)
     results: dict[str, object] = {"machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"}
     results |= {"videos": args.num, "frames": 192, "load_before": os.getloadavg()[0]}
+    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["memory"] = earlier.get("memory", {})
     seconds: dict[str, float] = {}
     hashes: dict[str, str] = {}
 
@@ -127,12 +131,11 @@ def main() -> None:
         timed("one node of one core", ["--ray", one.address])
     with nodes([[0], [1]]) as two:
         timed("two nodes of one core", ["--ray", two.address])
-        results["memory"] = {
-            "ray": flatness(memory(args.work / "memory-ray", args.items, ["--ray", two.address], "ray::Worker"))
-        }
-    results["memory"]["processes"] = flatness(  # type: ignore[index]
-        memory(args.work / "memory-processes", args.items, ["--workers", "2"], "spawn_main")
-    )
+        if args.items:
+            ray = memory(args.work / "memory-ray", args.items, ["--ray", two.address], "ray::Worker")
+    if args.items:
+        processes = memory(args.work / "memory-processes", args.items, ["--workers", "2"], "spawn_main")
+        results["memory"] = {"ray": flatness(ray), "processes": flatness(processes)}
     base = seconds["in process"]
     results["overhead"] = {name: seconds[name] / base - 1 for name in ("two processes", "ray local")}
     results["two_nodes_over_one"] = seconds["one node of one core"] / seconds["two nodes of one core"]
