@@ -20,10 +20,7 @@ from echosyn.pipeline.progress import Progress, silent
 from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, THUMBNAIL, Look, VideoPrints, Views, evenly, thumbnails
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
-from echosyn.privacy.screening import Judgement, Match, Screen, most_held_out, screen
-
-SCALE_PATIENTS = 200
-"""Training videos, evenly chosen, that set the scales of the spaces."""
+from echosyn.privacy.screening import SCALE_PATIENTS, Judgement, Match, Screen, most_held_out, screen
 
 Read = Callable[[Record], Look]
 
@@ -215,7 +212,7 @@ def video_screen(
             progress("embed", i + 1, len(archive.looks))
 
     owners = archive.patients(range(len(archive.records)))
-    gallery = Gallery.filed(references(), owners, folder) if folder else Gallery.of(list(references()), owners)
+    gallery = Gallery.of(references(), owners, folder)
 
     def queries(positions: Sequence[int], num: int) -> tuple[Sequence[Views], list[str]]:
         chosen = evenly(torch.tensor(positions), num).tolist()

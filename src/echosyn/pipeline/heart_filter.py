@@ -20,10 +20,7 @@ from echosyn.privacy.filtering import Verdict
 from echosyn.privacy.fingerprints import StillPrints, Views, evenly
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
-from echosyn.privacy.screening import Match, Screen, most_held_out, screen
-
-SCALE_PATIENTS = 200
-"""Training videos, evenly chosen, that set the scales of the spaces."""
+from echosyn.privacy.screening import SCALE_PATIENTS, Match, Screen, most_held_out, screen
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +104,7 @@ def of_references(
             yield prints.of_references(frames)
             progress("embed", i + 1, len(train))
 
-    gallery = Gallery.filed(of_all(), owners, folder) if folder else Gallery.of(list(of_all()), owners)
+    gallery = Gallery.of(of_all(), owners, folder)
     scale = evenly(torch.arange(len(train)), SCALE_PATIENTS).tolist()
     middle = prints.of_stills(torch.stack([frames[len(frames) // 2] for frames in (train[i] for i in scale)]))
     found = screen(

@@ -1,7 +1,5 @@
 """Parts of a job that ``--shard`` made, and how their files come together."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +9,7 @@ from typing import Any
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
+from echosyn.files import link_or_copy
 from echosyn.pipeline.progress import Progress
 
 
@@ -67,8 +66,6 @@ def place(source: Path, target: Path) -> None:
     """
     target.unlink(missing_ok=True)
     try:
-        os.link(source, target)
+        link_or_copy(source, target)
     except FileNotFoundError as error:
         raise DataError(f"{source}: is missing; make this part again") from error
-    except OSError:
-        shutil.copyfile(source, target)

@@ -25,16 +25,20 @@ class Gallery:
     owners: Mapping[str, Owners]
 
     @classmethod
-    def of(cls, views: Sequence[Views], patients: Sequence[str]) -> "Gallery":
-        """Join the vectors of many videos in memory.
+    def of(cls, views: Iterable[Views], patients: Sequence[str], folder: Path | None = None) -> "Gallery":
+        """Join the vectors of many videos.
 
         Args:
             views: Of each video.
             patients: Of each video.
+            folder: See `filed`; None keeps them in memory.
 
         Raises:
             DataError: There is no video, or a vector is broken or constant.
         """
+        if folder is not None:
+            return cls.filed(views, patients, folder)
+        views = list(views)
         if not views:
             raise DataError(NOBODY)
         spaces = [name for name in views[0] if any(len(v[name]) for v in views)]

@@ -20,6 +20,8 @@ _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
 ITEMS_AT_ONCE = 256
 """Items that are compared at a time: 70 MB of views of finished videos."""
+SCALE_PATIENTS = 200
+"""Training videos, evenly chosen, that set the scales of the spaces."""
 HELD_OUT_VIDEOS = 2000
 """Held-out videos, evenly chosen, that set a threshold, at most; for rates below 1 in 200 it is ten over the rate."""
 UNLIKE = -1.0

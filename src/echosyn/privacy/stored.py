@@ -1,7 +1,6 @@
 """A calibrated screen in a folder, for the workers of one job. Private: it holds vectors and names of real patients."""
 
 import json
-import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import DataError
+from echosyn.files import link_or_copy
 from echosyn.privacy import vectors
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.gallery import Gallery
@@ -33,7 +33,8 @@ def write(path: Path, screen: Screen, centre: Tensor) -> None:
         if references.file is None:
             vectors.write(file, references.rows, screen.gallery.owners[space])
         else:
-            _place(references.file, file)
+            link_or_copy(references.file, file)
+            file.chmod(0o600)
     said = {
         "spaces": list(screen.gallery.references),
         "fusion": asdict(screen.fusion),
@@ -62,11 +63,3 @@ def read(path: Path) -> tuple[Screen, Tensor]:
         gallery, Fusion(**said["fusion"]), Threshold(**said["threshold"]), held_out, said["held_out_patients"]
     )
     return screen, centre
-
-
-def _place(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-        target.chmod(0o600)

@@ -50,7 +50,7 @@ def compared(
     verdicts = _Verdicts(len(looks))
     exposure: Exposure | None = None
     with TemporaryDirectory(dir=folder) as name:
-        references = Path(name) / "screen.safetensors"
+        references = Path(name) / "screen"
         stored.write(references, screen.screen, screen.prints.centre)
         for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
             if isinstance(result, Lost):

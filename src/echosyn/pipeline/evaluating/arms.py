@@ -1,7 +1,5 @@
 """The training sets that are compared: folders of equally many videos, in the layout of every dataset."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
+from echosyn.files import link_or_copy
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
 
@@ -184,7 +183,4 @@ def reconstructed(
 
 def _link(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    link_or_copy(source, target)
