@@ -1,9 +1,9 @@
 """Model folders: a diffusers folder (``config.json`` and safetensors) plus ``echosyn.json`` with what the weights cannot say.
 
 Weights are read in every form that diffusers writes (`echosyn.weights.stored`) and always into aligned memory, so that a
-network's output does not depend on the file they came from. A folder made by others (the published ones) has no ``echosyn.json``; its facts are the published defaults, its
-scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` beside it, and where its weights are a pickle
-(`PUBLISHED_FILES`), they are read as plain tensors or refused.
+network's output does not depend on the file they came from. A folder made by others (the published ones) has no
+``echosyn.json``; its facts are the published defaults, its scheduler is read from the ``noise_scheduler`` block of the
+``config.yaml`` beside it, and where its weights are a pickle (`PUBLISHED_FILES`), they are read as plain tensors or refused.
 """
 
 import importlib
