@@ -69,7 +69,6 @@ def test_the_seed_decides_the_weights_and_a_folder_gives_back_the_same_network(n
     assert all(loaded.config[key] == first.config[key] for key in first.config if not key.startswith("_"))
     with torch.no_grad():
         # diffusers leaves its parameters where the file has them: another address, another kernel, another rounding
-        torch.testing.assert_close(call(loaded), call(first), rtol=1e-4, atol=1e-5)
         assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), first.parameters(), strict=True))
         for parameter in loaded.parameters():
             parameter.data = aligned(parameter.data)
