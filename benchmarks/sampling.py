@@ -267,7 +267,9 @@ def as_text(result: dict) -> str:
         part = result["parts"][name]
         cells = "".join(f"{part[key]:>12.1f}" for key in ("denoise_s", "decode_s", "write_s"))
         lines.append(f"{name.replace('_', ' '):<28}{cells}{part['window_step_s']:>14.2f}")
-    lines.append("Both run the same network on a window: where the last column differs, other work disturbed one of them.")
+    lines.append(
+        "Both run the same network on a window: where the last column differs, other work disturbed one of them."
+    )
     lines += ["", "Extrapolated:", *(f"- {text}" for text in result["extrapolated"])]
     return "\n".join(lines)
 
