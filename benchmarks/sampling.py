@@ -207,6 +207,8 @@ def measure(args: argparse.Namespace, models: Path | None) -> dict[str, object]:
     seconds_a = PUBLISHED_STEPS * len(plan(base, window, hop)) * a["window_step_s"]
     parts_a = {"denoise_s": seconds_a, "decode_s": base / DECODED_AT_ONCE * a["decode_8_s"], "write_s": a["write_s"]}
     total_a = sum(parts_a.values())
+    parts_a["window_step_s"] = a["window_step_s"]
+    b["window_step_s"] = b["denoise_s"] / steps / len(tiles(base, window, False))
     best_c = min((part["s_per_video"] for part in c.values()), default=None)
 
     def long(length: int) -> dict[str, float | None]:
@@ -260,6 +262,14 @@ def as_text(result: dict) -> str:
     lines.append(line("(c) fast family", result["fast_s"], result["ratio_fast"]))
     lines += ["", "What each change brings"]
     lines += [line(name, row and row["seconds"], row and row["ratio"]) for name, row in result["contributions"].items()]
+    lines += ["", f"{'Seconds of the parts':<28}{'denoise':>12}{'decode':>12}{'write':>12}{'window, step':>14}"]
+    for name in ("published", "same_weights"):
+        part = result["parts"][name]
+        cells = "".join(f"{part[key]:>12.1f}" for key in ("denoise_s", "decode_s", "write_s"))
+        lines.append(f"{name.replace('_', ' '):<28}{cells}{part['window_step_s']:>14.2f}")
+    lines.append(
+        "Both run the same network on a window: where the last column differs, other work disturbed one of them."
+    )
     lines += ["", "Extrapolated:", *(f"- {text}" for text in result["extrapolated"])]
     return "\n".join(lines)
 

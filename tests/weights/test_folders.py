@@ -112,15 +112,6 @@ def test_garbage_and_truncated_weights_are_refused(lidm: Path) -> None:
         assert "cannot be loaded" in refusal(lidm, "lidm")
 
 
-def test_pickles_are_never_read(lidm: Path) -> None:
-    tensors = load_file(lidm / weights.WEIGHTS)
-    (lidm / weights.WEIGHTS).unlink()
-    torch.save(tensors, lidm / "diffusion_pytorch_model.bin")
-    assert "diffusion_pytorch_model.safetensors" in refusal(lidm, "lidm")
-    with pytest.raises(ModelError, match="has no diffusion_pytorch_model"):
-        weights.weights_hash(lidm)
-
-
 def test_facts_that_are_wrong_are_refused(lidm: Path) -> None:
     (lidm / weights.FACTS).write_text('{"stag": "lidm"}')
     with pytest.raises(ConfigError, match="did you mean 'stage'"):

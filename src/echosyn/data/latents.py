@@ -21,6 +21,7 @@ from echosyn.data.clips import Indices
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions
+from echosyn.tensors import aligned
 
 INFO = "latents.json"
 KEY = "latents"
@@ -55,13 +56,13 @@ def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None =
     with _opened(source) as file:
         stored = file.get_slice(KEY)
         if indices is None:
-            return from_numpy(stored[:])
+            return aligned(from_numpy(stored[:]))
         wanted = np.asarray(indices, dtype=np.int64)
         count = stored.get_shape()[0]
         if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= count:
             raise DataError(f"{source}: frames asked for are outside 0..{count - 1}; encode the dataset again")
         first = int(wanted.min())
-        return from_numpy(stored[first : int(wanted.max()) + 1][wanted - first])
+        return aligned(from_numpy(stored[first : int(wanted.max()) + 1][wanted - first]))
 
 
 def read_course(folder: Path, record: Record) -> NDArray[np.float32] | None:

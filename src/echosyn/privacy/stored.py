@@ -15,6 +15,7 @@ from echosyn.privacy import vectors
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.screening import Fusion, Screen
+from echosyn.tensors import aligned
 
 _SCREEN = "screen.safetensors"
 
@@ -55,7 +56,7 @@ def read(path: Path) -> tuple[Screen, Tensor]:
     try:
         with safe_open(path / _SCREEN, framework="pt") as file:
             said = json.loads(file.metadata()["screen"])
-            centre, held_out = file.get_tensor("centre"), file.get_tensor("held_out")
+            centre, held_out = (aligned(file.get_tensor(name)) for name in ("centre", "held_out"))
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise DataError(f"{path}: not readable as a privacy screen ({error}); remove it and run again") from error
     gallery = Gallery.stored([path / f"{space}.safetensors" for space in said["spaces"]])

@@ -16,6 +16,7 @@ from torch import Tensor
 from echosyn.errors import DataError
 from echosyn.privacy.matching import Prepared, prepared
 from echosyn.privacy.owners import Owners
+from echosyn.tensors import ALIGNMENT, aligned
 
 _DIGITS = 20
 """Characters kept free for each number of the header."""
@@ -36,7 +37,7 @@ class Writer:
         self._place = {name: i for i, name in enumerate(self.names)}
         self._norms, self._codes = array("f"), array("i")  # not many small tensors, which fragment the memory
         self._largest = 1.0
-        self._size = len(self._header(0)) + 8 * _DIGITS
+        self._size = -(-(8 + len(self._header(0)) + 8 * _DIGITS) // ALIGNMENT) * ALIGNMENT - 8  # vectors begin aligned
         path.unlink(missing_ok=True)
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._file.seek(8 + self._size)
@@ -108,9 +109,9 @@ def read(path: Path, rows: tuple[int, int] | None = None) -> tuple[Prepared, Own
             names = json.loads(said["names"])
             parts = ["vectors", "norm", *(["codes"] if names else [])]
             if rows is None:
-                found = [file.get_tensor(part) for part in parts]
+                found = [aligned(file.get_tensor(part)) for part in parts]  # vectors are: they stay mapped
             else:
-                found = [file.get_slice(part)[rows[0] : rows[1]] for part in parts]
+                found = [aligned(file.get_slice(part)[rows[0] : rows[1]]) for part in parts]
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise DataError(f"{path}: not readable as vectors ({error}); remove it and run again") from error
     known = Prepared(found[0], found[1], float(said["largest"]), path if rows is None else None)

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import ConfigError
 from echosyn.hashing import file_hash
+from echosyn.tensors import read_tensors
 from echosyn.training.loop import Training
 
 PREFIX = "step-"
@@ -115,7 +116,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
         manifest = json.loads((folder / MANIFEST).read_text())
         if set(manifest) != {STATE, SCALARS} or any(file_hash(folder / n) != digest for n, digest in manifest.items()):
             return None
-        return _unflatten(load_file(folder / STATE), json.loads((folder / SCALARS).read_text()))
+        return _unflatten(read_tensors(folder / STATE), json.loads((folder / SCALARS).read_text()))
     except (OSError, ValueError, AttributeError, TypeError, SafetensorError):
         return None
 

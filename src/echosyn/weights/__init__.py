@@ -1,8 +1,9 @@
 """Model folders: a diffusers folder (``config.json`` and safetensors) plus ``echosyn.json`` with what the weights cannot say.
 
-A folder made by others (the published ones) has no ``echosyn.json``; its facts are the published defaults, its
-scheduler is read from the ``noise_scheduler`` block of the ``config.yaml`` beside it, and where its weights are a pickle
-(`PUBLISHED_FILES`), they are read as plain tensors or refused.
+Weights are read in every form that diffusers writes (`echosyn.weights.stored`) and always into aligned memory, so that a
+network's output does not depend on the file they came from. A folder made by others (the published ones) has no
+``echosyn.json``; its facts are the published defaults, its scheduler is read from the ``noise_scheduler`` block of the
+``config.yaml`` beside it, and where its weights are a pickle (`PUBLISHED_FILES`), they are read as plain tensors or refused.
 """
 
 import importlib
@@ -13,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from safetensors import SafetensorError
+from torch import Tensor
 
 from echosyn.config import Settings, build, near_miss, read_yaml
 from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
 from echosyn.files import usual_permissions
-from echosyn.hashing import file_hash
+from echosyn.weights import stored
+from echosyn.weights.stored import WEIGHTS
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 FACTS = "echosyn.json"
 SCHEDULER = "scheduler_config.json"
 
@@ -168,20 +169,29 @@ def load(folder: Path, stage: str) -> Any:
     said = load_facts(folder).stage
     if said is not None and said != stage:
         raise ModelError(f"{folder}: was trained as {said}, expected a {stage} model")
-    try:
-        # diffusers would fill missing weights with random ones and fall back to a pickle
-        model, info = network_class(name).from_pretrained(
-            folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True, output_loading_info=True
+    found = stored.read(folder)
+    model, missing = _filled(network_class(name), config, found, folder)
+    if missing:
+        raise ModelError(
+            f"{folder}: {stored.files(folder)[0].name} lacks {len(missing)} tensor(s) of its {name}, first {missing[0]!r}; "
+            "copy or train the model again"
         )
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+    return model.eval().requires_grad_(False)
+
+
+def _filled(kind: Any, config: Mapping[str, Any], found: dict[str, Tensor], folder: Path) -> tuple[Any, list[str]]:
+    """A network whose parameters are the tensors given, and the names that were not among them."""
+    from accelerate import init_empty_weights
+
+    try:
+        with init_empty_weights(include_buffers=False):  # no time for random weights, and no draw from the generator
+            model = kind.from_config(config)
+        model._fix_state_dict_keys_on_load(found)  # names of old versions of diffusers
+        missing, _ = model.load_state_dict(found, strict=False, assign=True)
+    except (ValueError, RuntimeError, TypeError) as error:
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2]) or type(error).__name__
         raise ModelError(f"{folder}: its weights cannot be loaded ({reason}); copy or train the model again") from error
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"{folder}: {WEIGHTS} lacks {len(missing)} tensor(s) of its {name}, first {missing[0]!r}; copy or train the "
-            "model again"
-        )
-    return model.float().eval().requires_grad_(False)  # models that ship are stored in half precision
+    return model, sorted(missing)
 
 
 def load_facts(folder: Path) -> Facts:
@@ -250,11 +260,8 @@ def resolve(folder: Path) -> Path:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 of a model folder's weights."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise ModelError(f"{folder}: has no {WEIGHTS}; expected a diffusers model folder")
-    return file_hash(path)
+    """SHA-256 of a model folder's weights: of the file, or over the files that are read where they are in shards."""
+    return stored.digest(folder)
 
 
 def _published_checkpoint(folder: Path, stage: str) -> Path | None:

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from echosyn.errors import ModelError
+from echosyn.tensors import aligned, read_tensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Names under which training programs store the weights among other things."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint file by name, without the ``module.`` that data-parallel training prefixes.
+    """The weights of a checkpoint file by name, aligned, without the ``module.`` that data-parallel training prefixes.
 
     Args:
         path: safetensors, or a pickle of torch that holds nothing but tensors and plain values.
@@ -33,7 +33,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         if isinstance(inner := content.get(name), Mapping):
             content = dict(inner)
             break
-    weights = {str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    weights = {name.removeprefix("module."): aligned(value) for name, value in tensors.items()}
     if not weights:
         raise ModelError(
             f"{path}: holds no weights; expected tensors by name, as torch.save(model.state_dict()) writes"
@@ -43,7 +44,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 def _safetensors(path: Path) -> dict[str, Any]:
     try:
-        return dict(load_file(path))
+        return dict(read_tensors(path))
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: no readable safetensors file ({error}); copy it again") from error
 

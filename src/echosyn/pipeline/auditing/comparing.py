@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from echosyn.errors import StoppedError
 from echosyn.pipeline.archive import VideoScreen
@@ -17,6 +17,7 @@ from echosyn.privacy import stored
 from echosyn.privacy.exposure import Exposure, Sides
 from echosyn.privacy.fingerprints import Look, Views
 from echosyn.privacy.screening import Judgement, Screen
+from echosyn.tensors import read_tensors
 
 BLOCK = 64
 """Videos of a block; memory is bounded by a block times the patients."""
@@ -118,7 +119,7 @@ def write(path: Path, items: Sequence[Views]) -> None:
 
 def read(path: Path) -> list[Views]:
     """What `write` wrote."""
-    stored_views = load_file(path)
+    stored_views = read_tensors(path)
     spaces = [name for name in stored_views if f"{name} of each" in stored_views]
     parts = {space: stored_views[space].split(stored_views[f"{space} of each"].tolist()) for space in spaces}
     return [dict(zip(spaces, views, strict=True)) for views in zip(*parts.values(), strict=True)]
