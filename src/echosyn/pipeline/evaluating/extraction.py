@@ -14,6 +14,7 @@ from echosyn import rng
 from echosyn.data.clips import resampled
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, StoppedError
+from echosyn.files import whole
 from echosyn.metrics.moments import Array, Moments
 from echosyn.pipeline.evaluating.features import Frames, Places, Rows, Space, spaces
 from echosyn.pipeline.evaluating.protocols import Protocol, Sampling, Side
@@ -314,9 +315,8 @@ def _write(file: Path, found: Sequence[Mapping[str, Any]]) -> None:
         there = [p for p in parts if p is not None]
         tensors[name] = np.concatenate(there) if there else np.zeros((0, 0), np.float32)
         tensors[f"{name}|counts"] = np.array([0 if p is None else len(p) for p in parts], np.int64)
-    temporary = file.with_suffix(".tmp")
-    save_file(tensors, temporary)
-    temporary.replace(file)
+    with whole(file) as temporary:
+        save_file(tensors, temporary)
 
 
 def _read(file: Path, name: str) -> tuple[Rows, NDArray[np.int64]]:
