@@ -32,13 +32,18 @@ def test_what_is_written_has_its_name_when_the_block_ends_and_no_temporary_stays
     assert list(tmp_path.iterdir()) == [path]
 
 
+def _dying(path: Path, kind: type[BaseException], *, folder: bool) -> None:
+    with whole(path) as temporary:
+        temporary.mkdir() if folder else temporary.write_text("ne")
+        raise kind
+
+
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 def test_a_writer_that_dies_leaves_the_old_file_and_nothing_else(kind, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(kind), whole(path) as temporary:
-        temporary.write_text("ne")
-        raise kind
+    with pytest.raises(kind):
+        _dying(path, kind, folder=False)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -51,9 +56,8 @@ def test_folders_are_whole_too_and_leftovers_of_a_killed_process_do_not_get_into
         temporary.mkdir()
         (temporary / "made").touch()
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["made"]
-    with pytest.raises(RuntimeError), whole(tmp_path / "other") as temporary:
-        temporary.mkdir()
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        _dying(tmp_path / "other", RuntimeError, folder=True)
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
