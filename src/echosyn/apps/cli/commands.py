@@ -381,7 +381,7 @@ def evaluate(
     scheduler: Scheduler = None,
     hop: Hop = None,
     blend: Blending = "cut",
-    protocol: Annotated[str, typer.Option(help="Of the fidelity figures: name or YAML file.")] = "echosyn-v1",
+    protocol: Annotated[str, typer.Option(help="Of the fidelity figures: name or YAML file.")] = "echosyn-v2",
     only: Annotated[
         str | None,
         typer.Option(help="fidelity: nothing else, and nothing is trained.", show_default=False),

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from echosyn import rng
+from echosyn.data.background import zeroed
 from echosyn.data.clips import resampled
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, StoppedError
@@ -261,6 +262,8 @@ def _features(
     item: Item, side: Side, protocol: Protocol, plan: Plan, taken: Mapping[str, _Taken], seed: int
 ) -> dict[str, Rows | None]:
     frames, fps = item.read()
+    if protocol.background == "zeroed":
+        frames = zeroed(frames)
     frames = _sized(frames, item, protocol)
     found: dict[str, Rows | None] = {}
     for name, wanted in plan.items():
