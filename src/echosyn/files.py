@@ -1,11 +1,36 @@
-"""Files that we write: their permissions, and copies that take no room where the disk can.
+"""Files that we write: whole or not at all, their permissions, and copies that take no room where the disk can.
 
 Safetensors keeps its files to their owner, a shared folder needs the usual permissions.
 """
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling, ``NAME.tmp``, to write a file or a folder into; it gets its name when the block ends well.
+
+    Whatever happens in between, readers find what was there before, or nothing; what a killed process left is overwritten.
+    A folder must not be there yet.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    _remove(temporary)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def usual_permissions(path: Path) -> None:

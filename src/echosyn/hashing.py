@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from echosyn.files import whole
+
 PROVENANCE = "provenance.json"
 
 
@@ -27,10 +29,9 @@ def content_hash(path: Path) -> str:
 
 
 def write_sums(path: Path, sums: Mapping[str, str]) -> None:
-    """Write SHA-256 by relative path, as ``sha256sum -c`` reads it, through a temporary file."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
-    temporary.replace(path)
+    """Write SHA-256 by relative path, as ``sha256sum -c`` reads it."""
+    with whole(path) as temporary:
+        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
 
 
 def read_sums(path: Path) -> dict[str, str]:

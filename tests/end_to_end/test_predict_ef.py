@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from echosyn import weights
 from echosyn.data import filelist
 
 
@@ -33,10 +34,34 @@ def test_bad_files_are_named_and_the_others_are_still_read(program, workshop, da
     assert second.startswith(f"error: {tmp_path / 'none.avi'}: missing file")
 
 
+def test_without_a_model_the_one_that_ships_reads_phantoms_and_says_so(program, tmp_path):
+    program.good(
+        "phantom", tmp_path / "data", "--num", "4", "--view", "both", "--frames", "80", "--fps", "32", "--quiet"
+    )
+    plain = program("predict-ef", tmp_path / "data" / "Videos", "--json", "--quiet")
+    assert plain.code == 0
+    (warning,) = plain.stderr.splitlines()
+    assert warning.startswith("warning: no --model: the network that ships has learned from phantoms of both views")
+    known = {r.name: r.ef for r in filelist.read(tmp_path / "data")}
+    for video in json.loads(plain.stdout)["videos"]:
+        assert abs(video["ef"] - known[Path(video["file"]).stem]) < 15
+    named = program(
+        "predict-ef", tmp_path / "data" / "Videos", "--json", "--quiet", "--model", weights.shipped() / "ef"
+    )
+    assert (named.stdout, named.stderr) == (plain.stdout, "")
+
+
+@pytest.mark.parametrize(("fps", "warned"), [("32", False), ("34", False), ("40", True)])
+def test_a_video_shorter_than_the_clips_of_the_network_is_named(program, tmp_path, fps, warned):
+    program.good("phantom", tmp_path / "data", "--num", "1", "--frames", "64", "--fps", fps, "--quiet")
+    result = program("predict-ef", tmp_path / "data" / "Videos")
+    assert result.code == 0
+    assert ("1.6 s, and the regressor looks at 2 s: do not trust this EF" in result.stderr) == warned
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "--model is missing"),
         (["--model", "VAE"], "expected a ef model"),
         (["--model", "none"], "none: no such model folder"),
         (["--model", "EF", "--clips", "few"], "--clips few: expected a number from 1 on, or all"),

@@ -46,7 +46,7 @@ def commands(data: Path) -> dict[str, list[object]]:
         "calibrate": ["calibrate", "OUT", "--reference", data / "latents", "--real", data / "real"],
         "animate": ["animate", data / "candidates", "OUT", *models, "--num", 4, "--frames", 48],
         "audit": ["audit", *compared, "OUT", "--models", MODELS, "--videos-only", "--canaries", 2],
-        "evaluate": ["evaluate", *compared, "OUT", "--only", "fidelity", "--protocol", "echosyn-quick-v1"],
+        "evaluate": ["evaluate", *compared, "OUT", "--only", "fidelity", "--protocol", "echosyn-quick-v2"],
     }
 
 

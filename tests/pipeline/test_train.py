@@ -133,6 +133,42 @@ def test_a_resumed_run_with_other_settings_is_refused_and_says_which(call: Calla
     assert "ema" not in message
 
 
+@pytest.mark.parametrize("schedule", ["constant", "step"])
+def test_a_lengthened_training_is_the_one_that_had_asked_for_more_from_the_start(
+    call: Callable[..., Any], tmp_path: Path, schedule: str
+) -> None:
+    how = {"schedule": schedule, "decay_every_steps": 3, "warmup_steps": 2}
+    call("short", **how, steps=5)
+    assert call("short", resume=True, **how, steps=9)["steps"] == 9
+    call("long", **how, steps=9)
+    for model in ("model", "model-raw"):
+        one, other = (weights.weights_hash(tmp_path / name / model) for name in ("short", "long"))
+        assert one == other
+    assert [m["learning_rate"] for m in logged(tmp_path / "short")] == [
+        m["learning_rate"] for m in logged(tmp_path / "long")
+    ]
+    assert json.loads((tmp_path / "short" / "run.json").read_text())["settings"]["loop"]["steps"] == 9
+
+
+def test_where_rates_depend_on_the_last_step_the_refusal_names_the_setting_and_the_flag(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
+    call("run", schedule="cosine")
+    with pytest.raises(ConfigError) as error:
+        call("run", resume=True, schedule="cosine", steps=8)
+    for words in ("settings.loop.steps: 6 -> 8", "loop.schedule=cosine", "--accept-changes", "loop.schedule=constant"):
+        assert words in str(error.value)
+    assert call("run", resume=True, accept_changes=True, schedule="cosine", steps=8)["steps"] == 8
+
+
+def test_a_training_cannot_be_shortened_afterwards(call: Callable[..., Any], tmp_path: Path) -> None:
+    call("run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"has done 6 steps, more than loop\.steps = 4; ask for at least 6"):
+        call("run", resume=True, steps=4)
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
 def test_accepted_changes_go_on_and_are_written_down(call: Callable[..., Any], tmp_path: Path) -> None:
     call("run", steps=4)
     call("run", resume=True, accept_changes=True, learning_rate=0.5)

@@ -20,7 +20,7 @@ from torch import Tensor, from_numpy
 from echosyn.data.clips import Indices
 from echosyn.data.records import Record
 from echosyn.errors import DataError
-from echosyn.files import usual_permissions
+from echosyn.files import usual_permissions, whole
 from echosyn.tensors import aligned
 
 INFO = "latents.json"
@@ -37,13 +37,12 @@ def write(folder: Path, record: Record, latents: Tensor, course: NDArray[np.floa
     """Write the latents ``(T, C, h, w)`` of one video and its course ``(T,)``, whole or not at all."""
     target = path(folder, record)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(".tmp")
     tensors = {KEY: latents.contiguous()}
     if course is not None:
         tensors[COURSE] = from_numpy(course).float()
-    save_file(tensors, temporary)
-    usual_permissions(temporary)
-    temporary.replace(target)
+    with whole(target) as temporary:
+        save_file(tensors, temporary)
+        usual_permissions(temporary)
 
 
 def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None = None) -> Tensor:
@@ -90,7 +89,8 @@ def _opened(source: Path) -> Iterator[Any]:
 
 def write_info(folder: Path, **facts: object) -> None:
     """Write what made the latents: ``vae`` (hash of its weights), ``pixels``, ``posterior``, ``shape`` of a frame."""
-    (folder / INFO).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    with whole(folder / INFO) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
 def info(folder: Path) -> dict[str, object]:

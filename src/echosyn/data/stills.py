@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import DataError
-from echosyn.files import usual_permissions
+from echosyn.files import usual_permissions, whole
 from echosyn.tensors import aligned
 
 
@@ -27,11 +27,10 @@ def shard(folder: Path, first: int) -> Path:
 def write(folder: Path, indices: Sequence[int], latents: Tensor, more: Mapping[str, Tensor] | None = None) -> None:
     """Write one shard, whole or not at all; with ``more`` tensors ``(n, ...)`` by name."""
     target = shard(folder, indices[0])
-    temporary = target.with_suffix(".tmp")
     tensors = {"index": torch.tensor(indices), "latents": latents.contiguous()}
-    save_file(tensors | {name: value.contiguous() for name, value in (more or {}).items()}, temporary)
-    usual_permissions(temporary)
-    temporary.replace(target)
+    with whole(target) as temporary:
+        save_file(tensors | {name: value.contiguous() for name, value in (more or {}).items()}, temporary)
+        usual_permissions(temporary)
 
 
 def shards(folder: Path) -> list[Path]:

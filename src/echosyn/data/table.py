@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echosyn.errors import DataError
+from echosyn.files import whole
 
 MAX_SHOWN = 20
 
@@ -62,14 +63,12 @@ def read(path: Path, required: Sequence[str]) -> Table:
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]], *, mode: int = 0o666) -> None:
     """Write a CSV file whole or not at all; who may read it (``mode``, less the umask) holds from its first byte."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    temporary.replace(path)
+    with whole(path) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
 
 
 def refuse(path: Path, problems: Iterable[tuple[int, str]], what: str = "bad row(s)") -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from echosyn.errors import VideoError
+from echosyn.files import whole
 
 Frames = NDArray[np.uint8]
 """``(T, H, W)`` grey or ``(T, H, W, 3)`` RGB, 0..255."""
@@ -309,19 +310,14 @@ def _require_frames(path: Path, frames: Frames, fps: float) -> None:
 
 
 def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary sibling and rename it; on any failure nothing is left."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Let ``write`` write a file or folder, whole or not at all."""
     try:
-        write(temporary)
-        temporary.replace(path)
+        with whole(path) as temporary:
+            write(temporary)
     except av.error.FFmpegError as error:
         if isinstance(error, OSError):
             raise
         raise VideoError(f"{path}: cannot be written ({error}); try another size or frame rate") from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
 
 
 def _encode(

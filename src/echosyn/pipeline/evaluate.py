@@ -30,8 +30,9 @@ from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.training.stage import StageSettings
 
-FEATURE_SPACE = "echosyn-ef"
-"""Penultimate features of the EF regressor trained on the real TRAIN videos."""
+FEATURE_SPACE = "run-ef"
+"""Penultimate features of the EF regressor that the evaluation trained on the real TRAIN videos; the space `echosyn-ef`
+is of the network that ships."""
 
 VAE_FRAMES = 256
 

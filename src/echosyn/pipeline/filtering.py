@@ -12,6 +12,7 @@ import torch
 from echosyn import weights
 from echosyn.data import stills
 from echosyn.errors import ConfigError, DataError, StoppedError
+from echosyn.files import whole
 from echosyn.pipeline.calibrated import RATE, STILLS, opened, refuse_both
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder, note
@@ -161,7 +162,7 @@ def counts(verdict: Verdict) -> dict[str, Any]:
 def write_similarity(folder: Path, indices: Sequence[int], verdict: Verdict, patients: Sequence[str]) -> None:
     """Write every candidate's nearest real patient: for the custodian's eyes."""
     folder.mkdir(exist_ok=True)
-    with (folder / "similarity.csv").open("w", newline="") as file:
+    with whole(folder / "similarity.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["Still", "Similarity", "Kept", "NearestPatient"])
         for row in zip(

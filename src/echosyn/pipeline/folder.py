@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from echosyn import __version__
 from echosyn.errors import DataError, EchosynError, StoppedError
+from echosyn.files import whole
 from echosyn.hashing import PROVENANCE, content_hash
 from echosyn.pipeline.sharding import WHOLE, Shard
 
@@ -117,10 +118,9 @@ def refuse_existing(out: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON through a temporary file, so that a reader never sees half of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    temporary.replace(path)
+    """Write JSON; a reader never sees half of it."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from echosyn.data import clips, filelist, video
 from echosyn.data.clips import Indices
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.files import whole
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.progress import Progress, silent
 
@@ -37,7 +38,8 @@ def extract_frames(dataset: Path, out: Path, *, every: int = 5, progress: Progre
         for split, name in LISTS.items():
             images = [p for r in records if r.split == split for p in sorted((folder / "images" / r.name).iterdir())]
             paths = [out.resolve() / path.relative_to(folder) for path in images]
-            (folder / name).write_text("".join(f"{path}\n" for path in paths))
+            with whole(folder / name) as temporary:
+                temporary.write_text("".join(f"{path}\n" for path in paths))
     return {"images": str(out), "videos": len(records)}
 
 

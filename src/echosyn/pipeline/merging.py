@@ -11,6 +11,7 @@ from typing import Any
 from echosyn.data import filelist, latents, stills
 from echosyn.data.records import Record
 from echosyn.errors import DataError
+from echosyn.files import whole
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance
 from echosyn.pipeline.generate import JOURNAL
 from echosyn.pipeline.generating.outcome import Outcome, Rules, finish, from_json
@@ -130,7 +131,7 @@ def _filter(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str
             header, *body = list(csv.reader(file))
             rows += body
     rows.sort(key=lambda row: int(row[0]))
-    with (folder / "private" / "similarity.csv").open("w", newline="") as file:
+    with whole(folder / "private" / "similarity.csv") as path, path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     said = dict(parts[0].said["privacy"])
     kept = sum(int(part.said["privacy"]["num_kept"]) for part in parts)

@@ -44,6 +44,8 @@ class FileEF:
     num_clips: int = 0
     resized_from: tuple[int, int] | None = None
     """``(height, width)`` of a file that is not 112x112; the whole picture was squeezed."""
+    too_short: str | None = None
+    """In words, where the video is shorter than the clips that the regressor sees: the rest of its clip is blank."""
     problem: str | None = None
 
 
@@ -105,10 +107,23 @@ def predict_files(
             frames = recording.frames
             reading = read(resized(frames, SIZE), recording.fps, num_clips)
             size = (frames.shape[1], frames.shape[2])
-            yield FileEF(path, reading.ef, reading.num_clips, size if size != (SIZE, SIZE) else None)
+            yield FileEF(
+                path,
+                reading.ef,
+                reading.num_clips,
+                size if size != (SIZE, SIZE) else None,
+                _too_short(len(frames), recording.fps, read),
+            )
         except VideoError as error:
             yield FileEF(path, problem=str(error))
         progress("read EF", i + 1, len(files))
+
+
+def _too_short(num_frames: int, fps: float, read: EFReader) -> str | None:
+    wanted = read.num_frames / read.fps
+    if read.period is not None or num_frames / fps > wanted - 1 / read.fps:
+        return None
+    return f"{num_frames / fps:.2g} s, and the regressor looks at {wanted:.2g} s: do not trust this EF"
 
 
 def video_files(paths: Sequence[Path]) -> list[Path]:

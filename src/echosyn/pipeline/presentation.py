@@ -35,7 +35,7 @@ def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "EF R2 on real, trained on synthetic": utility["train on synthetic"]["r2"]["value"],
         "EF MAE on real, trained on real": utility["train on real"]["mae"]["value"],
         "EF MAE on real, trained on synthetic": utility["train on synthetic"]["mae"]["value"],
-        "Fréchet distance (echosyn-ef)": numbers["frechet"]["value"],
+        "Fréchet distance (run-ef)": numbers["frechet"]["value"],
         "Fréchet floor, real against real": numbers["frechet"].get("floor", {}).get("mean"),
         "VAE PSNR (dB)": vae.get("psnr"),
         "VAE SSIM": vae.get("ssim"),

@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.errors import DataError, ModelError
+from echosyn.files import whole
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
 from echosyn.pipeline.progress import Progress, silent
@@ -216,7 +217,8 @@ def _write_papers(
     for stage, text in described.items():
         cards.check_card(text, ModelCard)
         (folder / "model-cards").mkdir(exist_ok=True)
-        (folder / "model-cards" / f"{stage}.md").write_text(text)
+        with whole(folder / "model-cards" / f"{stage}.md") as path:
+            path.write_text(text)
     card = cards.dataset_card(
         words.title,
         licence,
@@ -229,7 +231,8 @@ def _write_papers(
         licence_file=words.licence_file,
     )
     cards.check_card(card)
-    (folder / "README.md").write_text(card)
+    with whole(folder / "README.md") as path:
+        path.write_text(card)
     described_for_machines = croissant.describe(
         folder,
         title=words.title,
@@ -239,7 +242,8 @@ def _write_papers(
         date=datetime.now(UTC).date().isoformat(),
         address=f"https://huggingface.co/datasets/{push}" if push else None,
     )
-    (folder / seal.CROISSANT).write_text(json.dumps(described_for_machines, indent=2) + "\n")
+    with whole(folder / seal.CROISSANT) as path:
+        path.write_text(json.dumps(described_for_machines, indent=2) + "\n")
 
 
 def _filter(made: Mapping[str, Any]) -> str:

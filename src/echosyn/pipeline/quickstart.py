@@ -14,7 +14,7 @@ NUM_PATIENTS = 112
 NUM_FRAMES = 96
 FPS = 32.0
 NUM_SYNTHETIC = 24
-PROTOCOL = "echosyn-quick-v1"
+PROTOCOL = "echosyn-quick-v2"
 
 
 def quickstart(

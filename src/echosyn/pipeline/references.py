@@ -12,7 +12,7 @@ from torch import Tensor
 from echosyn.data import filelist, latents
 from echosyn.data.records import Record
 from echosyn.errors import DataError
-from echosyn.files import usual_permissions
+from echosyn.files import usual_permissions, whole
 from echosyn.pipeline.looks import Lazily
 from echosyn.privacy.fingerprints import evenly
 from echosyn.tensors import aligned
@@ -71,10 +71,10 @@ def write(models: Path, variant: str, train: Tensor, held_out: Tensor, *, vae: s
     """
     path = models / FOLDER / f"{variant}.safetensors"
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file({"train": train.half().contiguous(), "held_out": held_out.half().contiguous()}, temporary, {"vae": vae})
-    usual_permissions(temporary)
-    temporary.replace(path)
+    tensors = {"train": train.half().contiguous(), "held_out": held_out.half().contiguous()}
+    with whole(path) as temporary:
+        save_file(tensors, temporary, {"vae": vae})
+        usual_permissions(temporary)
     return path
 
 

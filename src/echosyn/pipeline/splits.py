@@ -17,6 +17,7 @@ from typing import Any
 from echosyn import weights
 from echosyn.data.records import Record
 from echosyn.errors import DataError, ModelError
+from echosyn.files import whole
 
 TRAINED_ON = "trained_on.json"
 RUN = "run.json"
@@ -49,7 +50,8 @@ def write(model: Path, records: Sequence[Record], data: str) -> None:
         "videos": sorted({_hash(key, r.name) for r in records}),
         "patients": sorted({_hash(key, r.patient) for r in records}),
     }
-    (model / TRAINED_ON).write_text(json.dumps(content, indent=0) + "\n")
+    with whole(model / TRAINED_ON) as temporary:
+        temporary.write_text(json.dumps(content, indent=0) + "\n")
 
 
 def seen(model: Path) -> Seen | None:

@@ -18,6 +18,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
 from echosyn.diffusion.windows import borders
 from echosyn.errors import ConfigError, DataError
+from echosyn.files import whole
 from echosyn.metrics import plots
 from echosyn.metrics.physiology import seam_score
 from echosyn.pipeline.animate import first_stills, write_videos
@@ -136,7 +137,8 @@ def compare_steps(
         write_json(folder / "report.json", known)
         table = [_flat(row) for row in rows]
         _write_csv(folder / "steps.csv", table)
-        (folder / "steps.png").write_bytes(_plot(table))
+        with whole(folder / "steps.png") as temporary:
+            temporary.write_bytes(_plot(table))
     return {"report": str(out / "report.json"), "plot": str(out / "steps.png"), "table": table, "rows": rows}
 
 
@@ -229,7 +231,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(COLUMNS))
         writer.writeheader()
         writer.writerows(table)

@@ -31,7 +31,8 @@ from echosyn.pipeline.splits import RUN
 from echosyn.training import catalog, checkpoint
 from echosyn.training.log import Log
 from echosyn.training.loop import NonFiniteLossError, Training, fit
-from echosyn.training.stage import Stage, StageSettings
+from echosyn.training.optimization import depends_on_last_step
+from echosyn.training.stage import LoopSettings, Stage, StageSettings
 
 LONGEST_LOOK = timedelta(hours=6)
 """How long the other processes wait while the main one looks at held-out videos or writes the model."""
@@ -267,11 +268,17 @@ def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -
         return
     before = json.loads((out / RUN).read_text())
     past = before.pop("before", [])
+    loop = LoopSettings.model_validate(run["settings"]["loop"])
+    done = max(map(checkpoint.step_of, checkpoint.found(out)), default=0)
+    if done > loop.steps:
+        raise ConfigError(
+            f"{out}: has done {done} steps, more than loop.steps = {loop.steps}; ask for at least {done}, or choose a new folder"
+        )
     changes = _changes(before, run)
     if changes and not accept_changes:
         raise ConfigError(
-            f"{out}: --resume would continue another training ({changes}); undo the change, give --accept-changes, or choose "
-            "a new folder"
+            f"{out}: --resume would continue another training ({changes}){_why_not_longer(before, loop)}; undo the change, give "
+            "--accept-changes, or choose a new folder"
         )
     past += [changes] if changes else []
     write_json(out / RUN, run | ({"before": past} if past else {}))
@@ -352,12 +359,23 @@ def _accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator
 
 def _changes(before: dict[str, Any], run: dict[str, Any]) -> str:
     """What a resumed run would do otherwise, in words; empty if nothing."""
-    free = FREE_TO_CHANGE | ({"steps"} if run["settings"]["loop"]["schedule"] != "cosine" else set())
+    loop = LoopSettings.model_validate(run["settings"]["loop"])
+    free = FREE_TO_CHANGE | (set() if depends_on_last_step(loop) else {"steps"})
     old, new = _flat(before), _flat(run)
     names = sorted(old.keys() | new.keys())
     free |= {"settings.vae"} if run["stage"] in mixtures.STAGES else set()  # there it decodes pictures only
     changed = [n for n in names if old.get(n) != new.get(n) and n.removeprefix("settings.loop.") not in free]
     return "; ".join(f"{n}: {_short(old.get(n))} -> {_short(new.get(n))}" for n in changed)
+
+
+def _why_not_longer(before: dict[str, Any], loop: LoopSettings) -> str:
+    """Why another number of steps makes another training, where it does, and which setting does not."""
+    if before["settings"]["loop"]["steps"] == loop.steps or not depends_on_last_step(loop):
+        return ""
+    return (
+        f": with loop.schedule={loop.schedule} all learning rates depend on loop.steps. --accept-changes goes on with those of "
+        f"{loop.steps} steps; trainings with --set loop.schedule=constant can be lengthened as they are"
+    )
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from echosyn.errors import DataError
-from echosyn.files import link_or_copy
+from echosyn.files import link_or_copy, whole
 from echosyn.privacy import vectors
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.gallery import Gallery
@@ -25,17 +25,6 @@ def write(path: Path, screen: Screen, centre: Tensor) -> None:
 
     Vectors that are in files already are linked, where the disk can.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    for old in (temporary, path):
-        shutil.rmtree(old, ignore_errors=True)
-    temporary.mkdir(mode=0o700, parents=True)
-    for space, references in screen.gallery.references.items():
-        file = temporary / f"{space}.safetensors"
-        if references.file is None:
-            vectors.write(file, references.rows, screen.gallery.owners[space])
-        else:
-            link_or_copy(references.file, file)
-            file.chmod(0o600)
     said = {
         "spaces": list(screen.gallery.references),
         "fusion": asdict(screen.fusion),
@@ -43,8 +32,17 @@ def write(path: Path, screen: Screen, centre: Tensor) -> None:
         "held_out_patients": list(screen.held_out_patients),
     }
     tensors = {"centre": centre.contiguous(), "held_out": screen.held_out.contiguous()}
-    save_file(tensors, temporary / _SCREEN, {"screen": json.dumps(said)})
-    temporary.rename(path)
+    shutil.rmtree(path, ignore_errors=True)
+    with whole(path) as temporary:
+        temporary.mkdir(mode=0o700, parents=True)
+        for space, references in screen.gallery.references.items():
+            file = temporary / f"{space}.safetensors"
+            if references.file is None:
+                vectors.write(file, references.rows, screen.gallery.owners[space])
+            else:
+                link_or_copy(references.file, file)
+                file.chmod(0o600)
+        save_file(tensors, temporary / _SCREEN, {"screen": json.dumps(said)})
 
 
 def read(path: Path) -> tuple[Screen, Tensor]:

@@ -5,6 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from echosyn.files import whole
+
 
 class Journal:
     """Facts by file name in a file of JSON lines; a later line replaces an earlier one."""
@@ -20,9 +22,8 @@ class Journal:
             self.facts[name] = facts
 
     def __enter__(self) -> Self:
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text("".join(json.dumps([name, *facts]) + "\n" for name, facts in self.facts.items()))
-        temporary.replace(self.path)
+        with whole(self.path) as temporary:
+            temporary.write_text("".join(json.dumps([name, *facts]) + "\n" for name, facts in self.facts.items()))
         self._file: TextIO = self.path.open("a")
         return self
 

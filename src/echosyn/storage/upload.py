@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from echosyn.errors import DataError
+from echosyn.files import whole
 from echosyn.hashing import PROVENANCE
 from echosyn.storage.journal import Journal
 from echosyn.storage.place import MARKER, Place, Progress, Stat, cached, locked, together
@@ -186,6 +187,5 @@ def _read(entry: Path) -> Work | None:
 
 
 def _write(entry: Path, work: Work) -> None:
-    temporary = entry / (WORK + ".tmp")
-    temporary.write_text(json.dumps(asdict(work)))
-    temporary.replace(entry / WORK)
+    with whole(entry / WORK) as temporary:
+        temporary.write_text(json.dumps(asdict(work)))

@@ -10,6 +10,8 @@ import numpy as np
 from accelerate import Accelerator
 from PIL import Image
 
+from echosyn.files import whole
+
 METRICS = "metrics.jsonl"
 
 
@@ -30,9 +32,8 @@ class Log:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         # a power cut may have left half a line at the end
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        fresh = self.path.with_suffix(".tmp")
-        fresh.write_text("".join(f"{line}\n" for line in kept))
-        fresh.replace(self.path)
+        with whole(self.path) as fresh:
+            fresh.write_text("".join(f"{line}\n" for line in kept))
         os.environ.setdefault("WANDB_MODE", "offline")
         os.environ.setdefault("WANDB_SILENT", "true")
         accelerator.init_trackers("tracking", init_kwargs={"tensorboard": {"purge_step": step + 1}})

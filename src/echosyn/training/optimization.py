@@ -18,6 +18,11 @@ def optimizer(parameters: Sequence[nn.Parameter], settings: LoopSettings) -> tor
     return kind(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay)
 
 
+def depends_on_last_step(settings: LoopSettings) -> bool:
+    """Whether a longer training has other rates from its first step on, so that a finished one cannot become it."""
+    return settings.schedule == "cosine"
+
+
 def learning_rate(settings: LoopSettings, step: int) -> float:
     """The rate of optimizer step ``step`` (from 0), whatever the number of processes and accumulated parts.
 

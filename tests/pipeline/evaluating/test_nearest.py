@@ -80,7 +80,7 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
         "ef_adherence": agreement.agreement(ef, made, 0),
         "ef_by_area": {side: adherence.of_rows(r, made[:1], 0) for side, r in rows.items()},
         "physiology": {side: physiology.summary(r) for side, r in rows.items()},
-        "frechet": {"space": "echosyn-ef", "value": None, "reason": "too few"},
+        "frechet": {"space": "run-ef", "value": None, "reason": "too few"},
         "fidelity": fidelity,
         "provenance": {"seed": 0},
         "privacy": None,

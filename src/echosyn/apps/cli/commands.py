@@ -282,7 +282,10 @@ def train(
     ] = False,
     ray: Annotated[
         str | None,
-        typer.Option(help="On workers of Ray: local, auto or HOST:PORT; dead ones are replaced.", show_default=False),
+        typer.Option(
+            help="On workers of Ray: local, HOST:PORT or auto, as without a word; dead ones are replaced.",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[str, typer.Option(help="Ray: processes, N or LEAST:MOST.")] = "1",
     cpus_per_worker: Annotated[int, typer.Option(help="Ray: CPUs of each.")] = 1,
@@ -378,7 +381,7 @@ def evaluate(
     scheduler: Scheduler = None,
     hop: Hop = None,
     blend: Blending = "cut",
-    protocol: Annotated[str, typer.Option(help="Of the fidelity figures: name or YAML file.")] = "echosyn-v1",
+    protocol: Annotated[str, typer.Option(help="Of the fidelity figures: name or YAML file.")] = "echosyn-v2",
     only: Annotated[
         str | None,
         typer.Option(help="fidelity: nothing else, and nothing is trained.", show_default=False),
@@ -468,7 +471,10 @@ def predict_ef(
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.", show_default=False)],
     model: Annotated[
         Path | None,
-        typer.Option(help="Model folder of the EF regressor, or a folder with ef in it.", show_default=False),
+        typer.Option(
+            help="Model folder of the EF regressor, or a folder with ef in it; default: what ships, for the phantom.",
+            show_default=False,
+        ),
     ] = None,
     clips: Annotated[
         str, typer.Option(help="Average over so many clips of a video, or all (EchoNet-Dynamic's test; slow).")
@@ -479,11 +485,15 @@ def predict_ef(
     json: Json = False,
 ) -> None:
     """Read the EF off video files, in percent: a line a file. Bad files are named and left out; exit code 2 if there are any."""
+    from echosyn import weights
     from echosyn.pipeline.predict import predict_files, video_files
 
     if model is None:
-        raise ConfigError(
-            "--model is missing: this version ships no models; give the model folder of `echosyn train ef`"
+        model = weights.shipped()
+        typer.echo(
+            "warning: no --model: the network that ships has learned from phantoms of both views, never from patients; for "
+            "recordings give the model folder of `echosyn train ef`",
+            err=True,
         )
     files, readings, problems = video_files(videos), [], 0
     for reading in predict_files(
@@ -496,6 +506,8 @@ def predict_ef(
         if reading.resized_from is not None and not quiet:
             height, width = reading.resized_from
             typer.echo(f"warning: {reading.path}: {width}x{height} as a whole became 112x112", err=True)
+        if reading.too_short is not None and not quiet:
+            typer.echo(f"warning: {reading.path}: {reading.too_short}", err=True)
         if json:
             readings.append({"file": str(reading.path), "ef": reading.ef, "clips": reading.num_clips})
         else:

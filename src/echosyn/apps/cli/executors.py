@@ -1,6 +1,7 @@
 """Who does the work of a verb: options, and the executor that they ask for."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,30 @@ Workers = Annotated[
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option("--ray", help="Let a Ray cluster do the work: local, auto or HOST:PORT.", show_default=False),
+    typer.Option(
+        "--ray", help="Let a Ray cluster do the work: local, HOST:PORT or auto, as without a word.", show_default=False
+    ),
 ]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="K/N: make only the K-th of N parts; `echosyn merge` joins them.", show_default=False),
 ]
+
+
+RAY = re.compile(r"local|auto|(?:ray://)?(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
+"""What may follow ``--ray``; any other word is not its value."""
+
+
+def ray_said(words: Sequence[str]) -> list[str]:
+    """A command line on which a bare ``--ray`` means ``--ray auto``, whatever comes after it."""
+    said: list[str] = []
+    ended = False
+    for i, word in enumerate(words):
+        said.append(word)
+        ended = ended or word == "--"
+        if word == "--ray" and not ended and not (i + 1 < len(words) and RAY.fullmatch(words[i + 1])):
+            said.append("auto")
+    return said
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from echosyn.apps.cli.commands import (
 )
 from echosyn.apps.cli.console import Console, show
 from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
+from echosyn.apps.cli.given import refuse_others
 
 __all__ = ["app"]
 
@@ -213,6 +214,7 @@ def animate(
 
 @app.command()
 def generate(
+    context: typer.Context,
     out: Out,
     models: Annotated[
         Path | None,
@@ -282,6 +284,7 @@ def generate(
     if replay is not None:
         from echosyn.apps.cli.page import make_again
 
+        refuse_others(context, "--replay", {"out", "models", "replay", "device", "quiet", "json"})
         make_again(replay, out, models or weights.shipped(), device, Console(quiet), json)
         return
     if models is None:

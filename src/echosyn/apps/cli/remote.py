@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from echosyn.apps.cli.executors import ray_said
 from echosyn.errors import ConfigError, EchosynError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the local copy's path in the place of every URL: a path would lose one of its slashes."""
+        args = ray_said(args)
         if any("://" in word for word in args):
             from echosyn.storage import cached
 

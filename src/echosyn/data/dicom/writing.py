@@ -8,6 +8,7 @@ from typing import Any
 from echosyn import __version__
 from echosyn.data.video import Frames
 from echosyn.extras import require
+from echosyn.files import whole
 
 SYNTHETIC = "SYNTHETIC"
 _STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -54,9 +55,8 @@ def write(path: Path, frames: Frames, fps: float, subject: Subject, *, marked: b
     found.file_meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
     found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
     found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
-    temporary = path.with_name(path.name + ".tmp")
-    found.save_as(temporary, enforce_file_format=True)
-    temporary.replace(path)
+    with whole(path) as temporary:
+        found.save_as(temporary, enforce_file_format=True)
 
 
 def _people(found: Any, frames: Frames, fps: float, subject: Subject) -> None:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from echosyn.files import whole
 from echosyn.metrics.plots import power_curves, similarity_histogram
 from echosyn.pipeline.report.page import Report, Section, render
 
@@ -69,7 +70,7 @@ def write_private(
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A private table."""
-    with path.open("w", newline="") as file:
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
 
 

@@ -11,9 +11,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from echosyn import rng
+from echosyn.data.background import zeroed
 from echosyn.data.clips import resampled
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, StoppedError
+from echosyn.files import whole
 from echosyn.metrics.moments import Array, Moments
 from echosyn.pipeline.evaluating.features import Frames, Places, Rows, Space, spaces
 from echosyn.pipeline.evaluating.protocols import Protocol, Sampling, Side
@@ -260,6 +262,8 @@ def _features(
     item: Item, side: Side, protocol: Protocol, plan: Plan, taken: Mapping[str, _Taken], seed: int
 ) -> dict[str, Rows | None]:
     frames, fps = item.read()
+    if protocol.background == "zeroed":
+        frames = zeroed(frames)
     frames = _sized(frames, item, protocol)
     found: dict[str, Rows | None] = {}
     for name, wanted in plan.items():
@@ -314,9 +318,8 @@ def _write(file: Path, found: Sequence[Mapping[str, Any]]) -> None:
         there = [p for p in parts if p is not None]
         tensors[name] = np.concatenate(there) if there else np.zeros((0, 0), np.float32)
         tensors[f"{name}|counts"] = np.array([0 if p is None else len(p) for p in parts], np.int64)
-    temporary = file.with_suffix(".tmp")
-    save_file(tensors, temporary)
-    temporary.replace(file)
+    with whole(file) as temporary:
+        save_file(tensors, temporary)
 
 
 def _read(file: Path, name: str) -> tuple[Rows, NDArray[np.int64]]:

@@ -24,7 +24,7 @@ from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.report.page import render
 
-DEFAULT = "echosyn-v1"
+DEFAULT = "echosyn-v2"
 FEATURES = "features"
 
 
@@ -89,7 +89,7 @@ def fidelity(
             numbers[f"{number}/{measure.space}/{measure.sampling}"] = known | found[number]
         progress("compare features", done, len(protocol.measures))
     return {
-        "protocol": {"id": protocol.id, "sha256": protocol.sha256},
+        "protocol": {"id": protocol.id, "sha256": protocol.sha256, "background": protocol.background},
         "seed": seed,
         "sets": {side: _described(videos) for side, videos in sides.items()},
         "left_out": _left_out(features, protocol, measures),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError
+from echosyn.files import whole
 from echosyn.metrics import physiology
 from echosyn.metrics.area import LeftVentricle, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
@@ -142,7 +143,7 @@ def summary(rows: Sequence[Measured]) -> dict[str, Any]:
 def write_csv(path: Path, rows: Sequence[Measured]) -> None:
     """One line a video, a column a figure; ``flags`` separated by semicolons, unknown values empty."""
     names = [f.name for f in fields(Measured)]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)

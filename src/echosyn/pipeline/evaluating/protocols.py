@@ -82,6 +82,8 @@ class Protocol(Settings):
     """Height and width of the frames."""
     resize: bool = True
     """Bring frames of another size to it; otherwise they are refused."""
+    background: Literal["raw", "zeroed"] = "raw"
+    """What lies around the sector: as it is in the files, or black on both sides, see `echosyn.data.background`."""
     unit: Literal["video", "image"] = "video"
     """What counts as one where n is held against the number of dimensions."""
     equal_n: bool = True

@@ -17,6 +17,12 @@ READ: Mapping[str, str] = {
 }
 """How to read each number."""
 
+BACKGROUND: Mapping[str, str] = {
+    "raw": "what the files hold, which may tell the sides apart",
+    "zeroed": "black on both sides",
+}
+"""What a protocol does with the background."""
+
 
 def rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A line of a table for each number: ``metric``, ``space``, ``value``, ``low``, ``high``, ``floor``, ``n`` and ``note``."""
@@ -42,7 +48,8 @@ def section(fidelity: Mapping[str, Any]) -> Section:
         "title": "Fidelity",
         "explanation": f"Protocol {fidelity['protocol']['id']}: {sets['synthetic']['videos']} synthetic videos against "
         f"{sets['real']['videos']} real ones. Brackets: 95 % interval over patients. Real against real is what a perfect "
-        "generator would score at the same number of videos. Distances in different feature spaces do not compare.",
+        "generator would score at the same number of videos. Distances in different feature spaces do not compare. "
+        f"Around the sector: {BACKGROUND[fidelity['protocol'].get('background', 'raw')]}.",
         "columns": ["Metric", "Features", "Value", "Real against real", "Videos a side", "Read it so"],
         "rows": [
             [r["metric"], r["space"], {k: r[k] for k in ("value", "low", "high")}, r["floor"], r["n"], r["note"]]

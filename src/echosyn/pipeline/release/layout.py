@@ -12,6 +12,7 @@ from pathlib import Path
 from echosyn.data import filelist, table, video
 from echosyn.data.records import EXTRA, SPLITS, Record, Split
 from echosyn.errors import ConfigError
+from echosyn.files import whole
 from echosyn.hashing import file_hash
 from echosyn.pipeline.progress import Progress, silent
 
@@ -97,9 +98,8 @@ def _row(item: Item, folder: Path) -> Iterator[str]:
 def _place(item: Item, folder: Path) -> None:
     avi, mp4 = folder / item.avi, folder / item.mp4
     if not avi.exists():
-        temporary = avi.with_name(avi.name + ".tmp")
-        shutil.copyfile(item.source, temporary)
-        temporary.replace(avi)
+        with whole(avi) as temporary:
+            shutil.copyfile(item.source, temporary)
     if not mp4.exists():
         recording = video.read(avi)
         video.write_mp4(mp4, recording.frames, recording.fps)

@@ -10,6 +10,7 @@ from echosyn import hashing
 from echosyn.data import filelist
 from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
+from echosyn.files import whole
 from echosyn.hashing import PROVENANCE, file_hash
 
 SUMS = "SHA256SUMS"
@@ -32,7 +33,8 @@ def close(folder: Path, record: Mapping[str, Any]) -> str:
     """Write the hashes of all files and the sealed record; returns the seal."""
     hashing.write_sums(folder / SUMS, {name: file_hash(folder / name) for name in files(folder)})
     facts = dict(record) | {"files": file_hash(folder / SUMS), "videos": videos_hash(folder)}
-    (folder / PROVENANCE).write_text(_sealed(facts))
+    with whole(folder / PROVENANCE) as temporary:
+        temporary.write_text(_sealed(facts))
     return _seal(facts)
 
 

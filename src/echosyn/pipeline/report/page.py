@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from echosyn.files import whole
+
 Status = Literal["pass", "warn", "fail", "info"]
 Side = Literal["real", "synthetic"]
 
@@ -123,7 +125,8 @@ def render(report: Report | Mapping[str, Any], media: Sequence[Media], out_html:
     is_private = bool(shown["real"] or pairs or (tiles and "real" in tiles["rows"]))
     moves = bool(media or tiles or pairs)
     html = page.render(content | {"media": shown, "moves": moves, "is_private": is_private, "provenance": flat})
-    out_html.write_text(html, encoding="utf-8")
+    with whole(out_html) as temporary:
+        temporary.write_text(html, encoding="utf-8")
 
 
 def cell(value: Any) -> Cell:
