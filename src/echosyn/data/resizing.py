@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from echosyn.data.video import Frames
+from echosyn.data.frames import Frames
 
 SQUARE_ENOUGH = 0.005
 """How far from 1 a pixel's aspect may be and count as square: less than one pixel in 200."""
