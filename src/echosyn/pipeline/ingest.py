@@ -84,7 +84,9 @@ class _Geometry:
 
     def _within(self, box: Box, origin: Origin) -> Box:
         """A box of source pixels in square ones, to the nearest."""
-        down, across = (shown / stored for shown, stored in zip(origin.shown, (origin.height, origin.width), strict=True))
+        down, across = (
+            shown / stored for shown, stored in zip(origin.shown, (origin.height, origin.width), strict=True)
+        )
         left, right = round(box[0] * across), round((box[0] + box[2]) * across)
         top, bottom = round(box[1] * down), round((box[1] + box[3]) * down)
         return left, top, right - left, bottom - top
@@ -219,7 +221,8 @@ def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: flo
     rate = video.exact_fps(_rate(record, origin, fps))
     height, width = origin.height, origin.width
     said = {
-        "FrameHeight or FrameWidth": (record.height or height, record.width or width) in ((height, width), origin.shown),
+        "FrameHeight or FrameWidth": (record.height or height, record.width or width)
+        in ((height, width), origin.shown),
         "NumberOfFrames": record.num_frames in (None, origin.num_frames, origin.decoded),
         "FPS": record.fps is None or fps is not None or math.isclose(record.fps, rate, rel_tol=FPS_TOLERANCE),
     }

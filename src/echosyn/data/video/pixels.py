@@ -23,7 +23,9 @@ def grey(frame: Any) -> Frames:
             return mean(rgb(frame))
     elif not pixels.startswith("gray"):
         return mean(rgb(frame))
-    if frame.color_range == FULL or pixels.startswith("yuvj") or (pixels == "gray" and frame.color_range != LIMITED):
+    eight_bits = pixels == "gray" or pixels in _EIGHT_BIT_YUV
+    full = frame.color_range == FULL or pixels.startswith("yuvj") or (pixels == "gray" and frame.color_range != LIMITED)
+    if eight_bits and full:
         return _plane(frame.planes[0]).copy()
     return _array(frame.reformat(format="gray", dst_color_range=FULL, **ONE_THREAD))
 

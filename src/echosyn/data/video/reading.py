@@ -146,6 +146,8 @@ class _Decoding:
     count: int = 0
     hidden: int = 0
     stamps: list[int] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+    """When packets are to be decoded, in ticks."""
     last: int = 0
 
     def __iter__(self) -> Iterator[Any]:
@@ -154,6 +156,8 @@ class _Decoding:
                 if packet.is_corrupt:
                     raise self._truncated()
                 self.hidden += packet.is_discard
+                if packet.size and packet.dts is not None:
+                    self.sent.append(packet.dts)
                 for frame in packet.decode():
                     self._note(frame)
                     yield frame
@@ -177,9 +181,7 @@ class _Decoding:
             except ViewError as error:
                 raise BadVideoError(self.path, "unreadable", f"{error}; convert it") from error
         if (frame.height, frame.width) != self.size:
-            raise BadVideoError(
-                self.path, "unreadable", f"the picture size changes at frame {self.count}; convert it"
-            )
+            raise BadVideoError(self.path, "unreadable", f"the picture size changes at frame {self.count}; convert it")
         if frame.is_corrupt:
             raise self._truncated()
         if frame.pts is not None:
@@ -208,8 +210,7 @@ class _Decoding:
         rates = (self.stream.average_rate, self.stream.base_rate if self.count > 1 else None)
         said = [rate for rate in rates if rate]
         tick = self.stream.time_base or Fraction(0)
-        # Frames come in the order in which they are shown; an AVI of a codec with B-frames numbers them in another.
-        stamps = sorted(self.stamps) if tick and len(self.stamps) == self.count else []
+        stamps = self._stamps() if tick else []
         try:
             found = timing.steady(stamps, self._last(stamps), tick, said)
         except StampsError as error:
@@ -222,6 +223,15 @@ class _Decoding:
         if found is None:
             raise BadVideoError(self.path, "no frame rate", "the container has none; give it: --fps NUMBER")
         return found
+
+    def _stamps(self) -> list[int]:
+        """When the frames are shown, in ticks; none if the file does not say.
+
+        An AVI numbers its chunks, whatever order a codec needs them in: decoders guess, the numbers are right.
+        """
+        if self.container.format.name == "avi" and len(self.sent) == self.count:
+            return sorted(self.sent)
+        return sorted(self.stamps) if len(self.stamps) == self.count else []
 
     def _last(self, stamps: list[int]) -> int:
         """How long the last frame is shown: chunks that were dropped after it count."""

@@ -77,7 +77,9 @@ def _turn(frame: Any) -> tuple[bool, bool, bool]:
     data = frame.side_data.get(Type.DISPLAYMATRIX)
     if data is None:
         return False, False, False
-    a, b, _, c, d = (int(np.sign(n)) if abs(n) == _ONE else n for n in np.frombuffer(bytes(data), np.int32)[:5].tolist())
+    a, b, _, c, d = (
+        int(np.sign(n)) if abs(n) == _ONE else n for n in np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    )
     if (abs(a), b, c, abs(d)) == (1, 0, 0, 1):
         return False, a < 0, d < 0
     if (a, abs(b), abs(c), d) == (0, 1, 1, 0):
