@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 from echosyn.data.video import Frames
-
 from zoo.case import Case
 
 NUM_FRAMES, HEIGHT, WIDTH, FPS = 16, 48, 64, 25.0

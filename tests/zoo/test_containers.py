@@ -7,7 +7,6 @@ import pytest
 
 from echosyn.data import video
 from echosyn.data.video import BadVideoError
-
 from zoo.containers import CASES, Container
 
 
