@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zoo.containers import VARIABLE, Recipe, discs, encode, held, many, merged_gif, repeated, with_dropped_frames
 
 from echosyn.data import checking, filelist, video
 from echosyn.data.records import Record, Tracing
@@ -14,6 +13,7 @@ from echosyn.pipeline.folder import read_provenance
 from echosyn.pipeline.ingest import ingest
 from echosyn.pipeline.merging import merge
 from echosyn.pipeline.sharding import Shard
+from zoo.containers import VARIABLE, Recipe, discs, encode, held, many, merged_gif, repeated, with_dropped_frames
 
 EXACT = {"qp": "0", "bf": "0"}
 
@@ -81,7 +81,10 @@ def test_a_turned_video_is_upright_and_the_crop_is_counted_there(src: Path) -> N
 
 
 def test_a_picture_that_is_square_in_square_pixels_is_not_stretched(src: Path) -> None:
-    encode(src / "a.mp4", Recipe("libx264", "yuv444p", options=EXACT, aspect=Fraction(4, 3), frames=lambda: discs(width=36)))
+    encode(
+        src / "a.mp4",
+        Recipe("libx264", "yuv444p", options=EXACT, aspect=Fraction(4, 3), frames=lambda: discs(width=36)),
+    )
     _, _, notes = imported(src)
     assert said(notes, "1 video(s) had pixels that are not square, which were made square")
     assert not said(notes, "stretched")

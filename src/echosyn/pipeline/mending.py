@@ -15,7 +15,9 @@ def mended(origin: Origin, fps: float) -> list[str]:
     if times.variable:
         phrases.append(f"of variable frame rate were resampled by their time stamps to {fps:.4g} frames a second")
     elif times.repeats is not None:
-        phrases.append(f"had dropped, merged or paused frames, which were repeated at {fps:.4g} frames a second: no time is lost")
+        phrases.append(
+            f"had dropped, merged or paused frames, which were repeated at {fps:.4g} frames a second: no time is lost"
+        )
     if not origin.view.upright:
         phrases.append("were turned upright as their container says")
     if origin.shown != (origin.height, origin.width):
