@@ -179,6 +179,15 @@ def _cut_avi(folder: Path) -> Path:
     return path
 
 
+def _cut(name: str, recipe: Recipe) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = encode(folder / name, recipe)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+        return path
+
+    return make
+
+
 def dropped() -> Frames:
     """What `with_dropped_frames` shows."""
     return discs()[[4 if i in (5, 6) else min(i, 13) for i in range(NUM_FRAMES)]]
@@ -512,6 +521,10 @@ def _times() -> list[Container]:
             LOSSLESS,
         ),
         Container("Time", "AVI cut short", _cut_avi, refused="truncated: "),
+        Container("Time", "MKV cut short", _cut("a.mkv", Recipe("ffv1", "gray")), refused="truncated: "),
+        Container(
+            "Time", "WMV cut short", _cut("a.wmv", Recipe("wmv2", "yuv420p", container="asf")), refused="truncated: "
+        ),
     ]
 
 

@@ -24,6 +24,8 @@ EXPECTED = "expected AVI, MP4, GIF, Matroska, MPEG or Windows Media"
 _CONTAINERS = "avi,mov,gif,matroska,mpeg,mpegts,mpegvideo,asf"
 # Not the file's fault, so not a reason to leave a video out.
 MACHINE_IS_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_SEGMENT = bytes.fromhex("18538067")
+_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _NESTED = {b"AVI ", b"AVIX", b"movi", b"rec "}
 
 
@@ -65,13 +67,42 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
-def gif_is_cut(path: Path, container: Any) -> bool:
-    """A GIF has no frame count, only a last byte that says that it is whole (some writers pad with zeros)."""
-    if container.format.name != "gif":
-        return False
+def is_cut(path: Path, container: Any) -> bool:
+    """Whether the file ends before its container does, for those without a count of frames that say where they end."""
+    check = {"gif": _gif_is_cut, "matroska,webm": _matroska_is_cut, "asf": _asf_is_cut}.get(container.format.name)
+    return check is not None and check(path)
+
+
+def _gif_is_cut(path: Path) -> bool:
+    """The last byte says that it is whole (some writers pad with zeros)."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 1024))
         return not file.read().rstrip(b"\0").endswith(b";")
+
+
+def _matroska_is_cut(path: Path) -> bool:
+    """Its segment says how long it is; a live recording says that it does not know."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    at = head.find(_SEGMENT)
+    if at < 0 or at + 12 > len(head):
+        return False
+    first = head[at + 4]
+    width = 9 - first.bit_length()
+    length = int.from_bytes(head[at + 4 : at + 4 + width], "big") & ((1 << (7 * width)) - 1)
+    unknown = length == (1 << (7 * width)) - 1
+    return not unknown and at + 4 + width + length > path.stat().st_size
+
+
+def _asf_is_cut(path: Path) -> bool:
+    """Its file properties say how long it is, unless they are marked as those of a broadcast."""
+    with path.open("rb") as file:
+        head = file.read(65536)
+    at = head.find(_FILE_PROPERTIES)
+    if at < 0 or at + 92 > len(head):
+        return False
+    length, flags = struct.unpack_from("<Q", head, at + 40)[0], struct.unpack_from("<I", head, at + 88)[0]
+    return not flags & 1 and length > path.stat().st_size
 
 
 def dropped_chunks(path: Path, container: Any, stream: Any) -> int:

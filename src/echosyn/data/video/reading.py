@@ -16,7 +16,7 @@ from echosyn.data.video.containers import (
     BadVideoError,
     Fault,
     dropped_chunks,
-    gif_is_cut,
+    is_cut,
     opened,
 )
 from echosyn.data.video.timing import StampsError, Times
@@ -196,7 +196,7 @@ class _Decoding:
         missing = said - self.count - self.hidden if said else 0
         if missing > 0:
             missing -= dropped_chunks(self.path, self.container, self.stream)
-        if missing or gif_is_cut(self.path, self.container):
+        if missing or is_cut(self.path, self.container):
             raise self._truncated()
 
     def _truncated(self) -> BadVideoError:

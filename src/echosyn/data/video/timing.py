@@ -73,7 +73,7 @@ def steady(stamps: Sequence[int], last: int, tick: Fraction, said: Sequence[Frac
         return Times(float(said[0])) if said else None
     for rate in said:
         interval = float(1 / (rate * tick))
-        if _fits(at, np.arange(len(at)) * interval):
+        if _fits(at, np.arange(len(at), dtype=np.float64) * interval):
             return _held(np.ones(len(at) - 1), last, interval, float(rate))
     steps = _whole_steps(at)
     if steps is not None:
