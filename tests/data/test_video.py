@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from echosyn.data import video
-from echosyn.data.video import BadVideoError, Frames, Video
+from echosyn.data.video import BadVideoError, Frames, Video, reading
 from echosyn.errors import VideoError
 
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, frames: Frames, fps: 
 
 def test_a_failed_write_keeps_the_old_file_and_no_temporary_one(avi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = avi.read_bytes()
-    monkeypatch.setattr(video, "probe", lambda path: (39, 48, 64, 50.0))
+    monkeypatch.setattr(reading, "probe", lambda path: (39, 48, 64, 50.0))
     with pytest.raises(VideoError, match=r"not as written: 39 frames of 64x48 at 50 fps, expected 40"):
         video.write_avi(avi, waves(40), 50)
     assert avi.read_bytes() == before
@@ -266,7 +266,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.avi"
     nothing.touch()
     for path in (text, art, still, playlist, nothing):
-        assert fault(path).startswith("unreadable: expected AVI, MP4, GIF or Matroska")
+        assert fault(path).startswith("unreadable: expected AVI, MP4, GIF, Matroska, MPEG or Windows Media")
     assert fault(tmp_path / "absent.avi").startswith("missing file: ")
     assert fault(tmp_path).startswith("missing file: ")
 
@@ -291,12 +291,12 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
     assert fault(path).startswith("unreadable: it has no video stream")
 
 
-def test_no_frame_rate_is_an_error_unless_it_is_given(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
+def without_a_rate(path: Path, num_frames: int) -> Path:
+    """A Matroska file that says nothing about its frame rate, of 25 frames a second."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "gray"
-        for frame in waves(3):
+        for frame in waves(num_frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
         container.mux(stream.encode())
     data = bytearray(path.read_bytes())
@@ -304,9 +304,20 @@ def test_no_frame_rate_is_an_error_unless_it_is_given(tmp_path: Path) -> None:
     length = data[rate + 3] & 0x7F
     data[rate : rate + 4 + length] = bytes([0xEC, 0x80 | (2 + length)]) + bytes(2 + length)
     path.write_bytes(data)
+    return path
+
+
+def test_no_frame_rate_is_an_error_unless_it_is_given(tmp_path: Path) -> None:
+    path = without_a_rate(tmp_path / "a.mkv", 1)
     assert fault(path).startswith("no frame rate: the container has none; give it: --fps")
     assert video.read(path, fps=12.5).fps == 12.5
-    assert np.array_equal(video.read(path, fps=12.5).frames, waves(3))
+    assert np.array_equal(video.read(path, fps=12.5).frames, waves(1))
+
+
+def test_time_stamps_tell_the_rate_where_the_container_does_not(tmp_path: Path) -> None:
+    found = video.read(without_a_rate(tmp_path / "a.mkv", 3))
+    assert found.fps == 25
+    assert np.array_equal(found.frames, waves(3))
 
 
 def test_a_limited_range_grey_mp4_is_stretched(tmp_path: Path) -> None:

@@ -41,10 +41,12 @@ class Found:
     """Why videos were not imported."""
     tracings: dict[int, Tracing] = field(default_factory=dict)
     """By their row in the source."""
+    mended: dict[int, list[str]] = field(default_factory=dict)
+    """What was done to videos so that they are as a player shows them."""
 
     def write(self, folder: Path) -> None:
         """Write `FOUND`; records and tracings are in the tables already."""
-        said = {name: sorted(map(list, getattr(self, name).items())) for name in ("folds", "differs", "bad")}
+        said = {name: sorted(map(list, getattr(self, name).items())) for name in ("folds", "differs", "bad", "mended")}
         said |= {name: sorted(getattr(self, name)) for name in ("stretched", "records", "tracings")}
         write_json(folder / FOUND, said | {"notes": list(self.notes), "num_tracings": self.num_tracings})
 
@@ -62,12 +64,13 @@ class Found:
             dict(said["differs"]),
             dict(said["bad"]),
             dict(zip(said["tracings"], traced, strict=True)),
+            dict(said["mended"]),
         )
 
     def join(self, other: "Found") -> None:
         """Add those of another part."""
         self.stretched = [*self.stretched, *other.stretched]
-        for name in ("records", "differs", "bad", "tracings"):
+        for name in ("records", "differs", "bad", "tracings", "mended"):
             setattr(self, name, getattr(self, name) | getattr(other, name))
 
 
@@ -78,11 +81,13 @@ def finish(folder: Path, found: Found) -> dict[str, Any]:
     if found.tracings:
         filelist.write_tracings(folder, _in_order(found.tracings))
     wrong = Counter(column for columns in _in_order(found.differs) for column in columns)
+    mended = counts(what for each in _in_order(found.mended) for what in each)
     untraced = found.num_tracings - len(found.tracings)
     stretched = len(found.stretched)
     notes = [
         *found.notes,
         *([f"{stretched} video(s) were not square and were stretched: cut a square with crop"] if stretched else []),
+        *(f"{count} video(s) {what}" for what, count in mended.items()),
         *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
         *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
     ]

@@ -4,23 +4,26 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from echosyn.data import filelist, layouts, table, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
 from echosyn.data.records import Record, Tracing
-from echosyn.data.resizing import resized
-from echosyn.data.video import Frames, Video
+from echosyn.data.resizing import resized, squared_size
+from echosyn.data.video import Frames, Origin
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.executing import Executor, InProcess, Lost
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.importing import Found, finish, listed
+from echosyn.pipeline.mending import mended
 from echosyn.pipeline.sharding import WHOLE, Shard
+
+T = TypeVar("T")
 
 Source = Literal["folder", "dynamic", "pediatric"]
 Box = tuple[int, int, int, int]
-"""``(x, y, width, height)`` in pixels of the source, from its upper left corner."""
+"""``(x, y, width, height)`` in pixels of the source, turned upright, from its upper left corner."""
 
 
 class _OutsideError(DataError):
@@ -42,6 +45,20 @@ class _Done:
     record: Record
     box: Box
     differs: tuple[str, ...]
+    origin: Origin
+
+    @property
+    def stretched(self) -> bool:
+        """Whether the kept part was not square, in square pixels."""
+        if self.origin.view.pixel_aspect == 1:
+            return self.box[2] != self.box[3]
+        height, width = squared_size(self.box[3], self.box[2], self.origin.view.pixel_aspect)
+        return abs(width - height) > 1
+
+    @property
+    def mended(self) -> list[str]:
+        """What was done to show the video as a player does."""
+        return mended(self.origin, self.record.fps or 0)
 
 
 @dataclass(frozen=True)
@@ -60,25 +77,34 @@ class _Geometry:
             )
         return x, y, w, h
 
-    def frames(self, frames: Frames) -> Frames:
-        """Crop and resize ``(T, H, W)`` to ``(T, size, size)``."""
-        x, y, w, h = self.box(*frames.shape[1:3])
+    def frames(self, frames: Frames, origin: Origin) -> Frames:
+        """Crop and resize ``(T, H, W)`` with square pixels to ``(T, size, size)``."""
+        x, y, w, h = self._within(self.box(origin.height, origin.width), origin)
         return resized(frames[:, y : y + h, x : x + w], self.size)
 
-    def tracing(self, tracing: Tracing, box: Box, name: str) -> Tracing:
+    def _within(self, box: Box, origin: Origin) -> Box:
+        """A box of source pixels in square ones, to the nearest."""
+        down, across = (
+            shown / stored for shown, stored in zip(origin.shown, (origin.height, origin.width), strict=True)
+        )
+        left, right = round(box[0] * across), round((box[0] + box[2]) * across)
+        top, bottom = round(box[1] * down), round((box[1] + box[3]) * down)
+        return left, top, right - left, bottom - top
+
+    def tracing(self, tracing: Tracing, done: _Done) -> Tracing:
         """Move a chord along; a pixel's coordinate is its centre."""
-        x, y, w, h = box
+        x, y, w, h = done.box
 
         def across(value: float, start: int, length: int) -> float:
             return (value - start + 0.5) * self.size / length - 0.5 if (start, length) != (0, self.size) else value
 
         return Tracing(
-            f"{name}.avi",
+            f"{done.record.name}.avi",
             across(tracing.x1, x, w),
             across(tracing.y1, y, h),
             across(tracing.x2, x, w),
             across(tracing.y2, y, h),
-            tracing.frame,
+            done.origin.times.place(tracing.frame),
         )
 
 
@@ -182,31 +208,42 @@ def _all(
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
     """Import one video, unless an earlier try has."""
     out = folder / filelist.VIDEOS / f"{record.name}.avi"
-    height, width = video.size(path)
-    box = geometry.box(height, width)
     if out.exists():
-        num_frames, _, _, rate = video.probe(out)
+        origin = _asked(video.survey, record, path, fps)
+        box = geometry.box(origin.height, origin.width)
     else:
-        source = _read(record, path, fps)
-        video.write_avi(out, geometry.frames(source.frames), source.fps)
-        num_frames, rate = len(source.frames), video.exact_fps(source.fps)
+        height, width = video.stored_size(path)
+        box = geometry.box(height, width)
+        source = _asked(video.read, record, path, fps)
+        assert source.origin is not None
+        origin = source.origin
+        video.write_avi(out, geometry.frames(source.frames, origin), _rate(record, origin, fps))
+    rate = video.exact_fps(_rate(record, origin, fps))
+    height, width = origin.height, origin.width
     said = {
-        "FrameHeight or FrameWidth": (record.height or height, record.width or width) == (height, width),
-        "NumberOfFrames": record.num_frames in (None, num_frames),
+        "FrameHeight or FrameWidth": (record.height or height, record.width or width)
+        in ((height, width), origin.shown),
+        "NumberOfFrames": record.num_frames in (None, origin.num_frames, origin.decoded),
         "FPS": record.fps is None or fps is not None or math.isclose(record.fps, rate, rel_tol=FPS_TOLERANCE),
     }
-    complete = replace(record, height=geometry.size, width=geometry.size, fps=rate, num_frames=num_frames)
-    return _Done(complete, box, tuple(column for column, right in said.items() if not right))
+    complete = replace(record, height=geometry.size, width=geometry.size, fps=rate, num_frames=origin.num_frames)
+    return _Done(complete, box, tuple(column for column, right in said.items() if not right), origin)
 
 
-def _read(record: Record, path: Path, fps: float | None) -> Video:
-    """The container's frame rate counts; the labels' only if it has none."""
+def _rate(record: Record, origin: Origin, fps: float | None) -> float:
+    """The container's frame rate counts, unless its clock is too coarse to contradict the labels'."""
+    low, high = origin.times.coarse or (0.0, 0.0)
+    return record.fps if fps is None and record.fps is not None and low < record.fps < high else origin.times.fps
+
+
+def _asked(read: Callable[..., T], record: Record, path: Path, fps: float | None) -> T:
+    """The labels' frame rate counts where the container has none."""
     try:
-        return video.read(path, fps=fps)
+        return read(path, fps=fps)
     except video.BadVideoError as error:
         if error.fault != "no frame rate" or record.fps is None:
             raise
-        return video.read(path, fps=record.fps)
+        return read(path, fps=record.fps)
 
 
 def _layout(src: Path, source: Source, labels: Path | None, seed: int) -> Layout:
@@ -247,8 +284,9 @@ def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], g
         layout.folds,
         len(layout.tracings),
         {i: entry.record for i, entry in done.items()},
-        [i for i, entry in done.items() if entry.box[2] != entry.box[3]],
+        [i for i, entry in done.items() if entry.stretched],
         {i: list(entry.differs) for i, entry in done.items()},
         {i: entry.reason for i, entry in bad.items()},
-        {row: geometry.tracing(one, to.box, to.record.name) for row, (one, to) in rows if to},
+        {row: geometry.tracing(one, to) for row, (one, to) in rows if to},
+        {i: entry.mended for i, entry in done.items() if entry.mended},
     )

@@ -1,0 +1,25 @@
+"""What an import did to a video so that it is as a player shows it, in words that are counted."""
+
+from echosyn.data.video import Origin
+
+
+def mended(origin: Origin, fps: float) -> list[str]:
+    """Phrases that follow "N video(s)"; none for a video that was taken as it is stored.
+
+    Args:
+        origin: what was in the file.
+        fps: the rate at which it was imported.
+    """
+    phrases = []
+    times = origin.times
+    if times.variable:
+        phrases.append(f"of variable frame rate were resampled by their time stamps to {fps:.4g} frames a second")
+    elif times.repeats is not None:
+        phrases.append(
+            f"had dropped, merged or paused frames, which were repeated at {fps:.4g} frames a second: no time is lost"
+        )
+    if not origin.view.upright:
+        phrases.append("were turned upright as their container says")
+    if origin.shown != (origin.height, origin.width):
+        phrases.append("had pixels that are not square, which were made square")
+    return phrases
