@@ -97,7 +97,7 @@ def test_a_crop_cuts_the_right_part_and_enlarging_keeps_the_range(tmp_path: Path
 
 def test_labels_fill_the_list_and_the_container_is_right_about_rate_and_count(src: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
-    labels.write_text("FileName,EF,FPS,NumberOfFrames,Split\na.mp4,61.5,50,99,VAL\nb,40,,,TRAIN\nghost,1,,,TEST\n")
+    labels.write_text("FileName,EF,FPS,NumberOfFrames,Split\na.mp4,61.5,50,99,VAL\nb,40,,,TRAIN\nghost,51,,,TEST\n")
     summary = ingest(src, tmp_path / "out", source="folder", labels=labels, size=32)
     records = {record.ef: record for record in filelist.read(tmp_path / "out")}
     assert (records[61.5].fps, records[61.5].num_frames, records[61.5].split) == (46.7, 6, "VAL")
