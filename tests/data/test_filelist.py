@@ -86,7 +86,9 @@ def test_echonet_pediatric_is_read(tmp_path: Path) -> None:
     lines += [f"CR{fold}.avi,61.2,F,10,30.5,140,{fold}" for fold in range(10)]
     found = filelist.read(dataset(tmp_path, *lines))
     assert [record.split for record in found] == ["TRAIN"] * 8 + ["VAL", "TEST"]
-    assert found[0] == Record("CR0", ef=61.2, extra={"Sex": "F", "Age": "10", "Weight": "30.5", "Height": "140", "Fold": "0"})
+    assert found[0] == Record(
+        "CR0", ef=61.2, extra={"Sex": "F", "Age": "10", "Weight": "30.5", "Height": "140", "Fold": "0"}
+    )
     assert [entry.fold for entry in filelist.parse(tmp_path)] == [str(fold) for fold in range(10)]
 
 
@@ -94,7 +96,10 @@ def test_what_spreadsheets_do_to_a_table_is_understood(tmp_path: Path) -> None:
     (tmp_path / filelist.FILE_LIST).write_bytes(
         "\ufeff, filename ,EF,SPLIT,numberofframes\r\n0,a.AVI,,train,12.0\r\n\r\n1,b.v2.avi, 50 ,8.0,\r\n".encode()
     )
-    assert filelist.read(tmp_path) == [Record("a", num_frames=12), Record("b.v2", ef=50.0, split="VAL", extra={"Fold": "8"})]
+    assert filelist.read(tmp_path) == [
+        Record("a", num_frames=12),
+        Record("b.v2", ef=50.0, split="VAL", extra={"Fold": "8"}),
+    ]
 
 
 def test_all_problems_come_at_once_with_their_lines(tmp_path: Path) -> None:

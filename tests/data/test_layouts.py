@@ -191,7 +191,9 @@ def test_files_of_every_other_kind_are_counted(tmp_path: Path) -> None:
 
 def test_a_folder_without_videos_says_what_is_there(tmp_path: Path) -> None:
     files(tmp_path, "a/IM.dcm", "a/IN.dcm", "b.xyz")
-    with pytest.raises(DataError, match=r"no videos below it.*\n  2 \.dcm file\(s\): DICOM: import it with --from dicom"):
+    with pytest.raises(
+        DataError, match=r"no videos below it.*\n  2 \.dcm file\(s\): DICOM: import it with --from dicom"
+    ):
         layouts.folder(tmp_path)
 
 
@@ -202,7 +204,9 @@ def test_names_that_a_spreadsheet_changed_are_matched_only_if_nothing_else_fits(
     assert {record.name: record.ef for record, _ in layout.items if record.ef} == {"0012": 50, "1E5": 52, "8": 54}
     assert "3 label row(s)" not in " ".join(layout.notes)
     assert "2 label row(s) without a video: 7.0, 1-Mar" in layout.notes
-    assert any(note.startswith("2 name(s) were changed by a spreadsheet: 12 is 0012.avi, 100000 is") for note in layout.notes)
+    assert any(
+        note.startswith("2 name(s) were changed by a spreadsheet: 12 is 0012.avi, 100000 is") for note in layout.notes
+    )
 
 
 # Dataset folders

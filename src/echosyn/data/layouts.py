@@ -1,13 +1,13 @@
 """Other layouts as records with their source videos, for `import`: a plain folder, EchoNet-Dynamic, -Pediatric."""
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from echosyn import rng
-from echosyn.data import cells, filelist, leftovers, spreadsheets, table
-from echosyn.data.filelist import Entry, VideoIndex
+from echosyn.data import cells, filelist, leftovers, spreadsheets, table, unmatched
+from echosyn.data.filelist import VideoIndex
 from echosyn.data.leftovers import LeftOut
 from echosyn.data.records import EXTRA, PATIENT_COLUMNS, SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
@@ -94,7 +94,7 @@ def dynamic(src: Path) -> Layout:
     entries = filelist.parse(src)
     filelist.refuse_fractions(src / filelist.FILE_LIST, [e.record for e in entries if e.record is not None])
     index = VideoIndex(src)
-    lost = missing(entries, index)
+    lost = unmatched.missing(entries, index)
     items: list[tuple[Record, Path]] = []
     bad: list[Bad] = []
     undone: dict[str, str] = {}
@@ -102,7 +102,9 @@ def dynamic(src: Path) -> Layout:
         record, path, gone = entry.record, index.find(entry.name), lost.get(entry.name)
         problems = [*entry.problems, *filter(None, [filelist.suspicious_ef(record) if record else None])]
         if record is None or problems:
-            bad.append(Bad(entry.name, "bad row", f"{src / filelist.FILE_LIST}: line {entry.line}: {'; '.join(problems)}"))
+            bad.append(
+                Bad(entry.name, "bad row", f"{src / filelist.FILE_LIST}: line {entry.line}: {'; '.join(problems)}")
+            )
         elif record.split == EXTRA:
             continue
         elif path is not None:
@@ -115,13 +117,16 @@ def dynamic(src: Path) -> Layout:
             bad.append(Bad(entry.name, "missing file", f"{index.folder / entry.name}.avi: missing file: {words}"))
     tracings, untraced = _tracings(src)
     tracings = [
-        replace(t, name=f"{undone[filelist.stem(t.name)]}.avi") if filelist.stem(t.name) in undone else t for t in tracings
+        replace(t, name=f"{undone[filelist.stem(t.name)]}.avi") if filelist.stem(t.name) in undone else t
+        for t in tracings
     ]
     left_out = [
         *leftovers.of("row", "marked EXTRA", [e.name for e in entries if e.record and e.record.split == EXTRA]),
-        *unlisted(entries, index, {path for _, path in items}),
+        *unmatched.unlisted(entries, index, {path for _, path in items}),
         *untraced,
-        *leftovers.files(src, {*index.files, *(src / name for name in (filelist.FILE_LIST, filelist.TRACINGS, PROVENANCE))}),
+        *leftovers.files(
+            src, {*index.files, *(src / name for name in (filelist.FILE_LIST, filelist.TRACINGS, PROVENANCE))}
+        ),
     ]
     notes = [f"{row.what} left out: {row.why}" for row in untraced]
     if undone:
@@ -129,55 +134,6 @@ def dynamic(src: Path) -> Layout:
         notes.append(f"{shown}; matched, since nothing else fits: save the column FileName as text")
     folds = sorted({entry.fold for entry in entries if entry.fold})
     return Layout(items, tracings, {fold: filelist.FOLDS[fold] for fold in folds}, notes, bad, left_out)
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A name of a list that has no video."""
-
-    words: str
-    """What is said of it."""
-    path: Path | None
-    """The one video that it can only mean: a spreadsheet has changed the name and nothing but zeros is lost."""
-
-
-def missing(entries: Sequence[Entry], index: VideoIndex) -> dict[str, Missing]:
-    """The names of a list that have no video in ``Videos/``, with what may have become of them."""
-    lost = [entry.name for entry in entries if entry.name and index.find(entry.name) is None]
-    named = {index.find(entry.name) for entry in entries if entry.name}
-    free = {path.stem: path for path in index.files if path not in named}
-    changed = spreadsheets.meant(lost, free)
-    others: dict[str, list[Path]] = defaultdict(list)
-    if lost:
-        for path in sorted(index.folder.glob("*")):
-            others[path.name.casefold()].append(path)
-            others[path.stem.casefold()].append(path)
-    found = {}
-    for name in lost:
-        words, path = f"no video of this name in {index.folder}", None
-        if name in changed:
-            one = changed[name]
-            path = free[one.name] if one.exact else None
-            words += (
-                f"; {free[one.name].name} has no row and is what a spreadsheet turns into {name}: write its name into "
-                f"{filelist.FILE_LIST}, the column saved as text"
-            )
-        elif there := others[name.casefold()]:
-            words += f"; {there[0].name} is there, which is not read as a video: convert it to AVI or MP4"
-        found[name] = Missing(words, path)
-    return found
-
-
-def unlisted(entries: Sequence[Entry], index: VideoIndex, taken: Collection[Path] = ()) -> list[LeftOut]:
-    """Videos in ``Videos/`` that no row names, or whose name another file has; ``taken`` are not counted."""
-    listed = {index.find(entry.name) for entry in entries if entry.name} | set(taken)
-    rest = [path for path in index.files if path not in listed]
-    double = [path.name for path in rest if index.find(path.stem) in listed]
-    unnamed = [path.name for path in rest if index.find(path.stem) not in listed]
-    return [
-        *leftovers.of("video", f"not in {filelist.FILE_LIST}", unnamed),
-        *leftovers.of("video", "another file of the same name is taken", double),
-    ]
 
 
 def _tracings(src: Path) -> tuple[list[Tracing], list[LeftOut]]:
@@ -274,7 +230,10 @@ def _labels(labels: Path, src: Path, files: Sequence[Path]) -> _Labels:
     without_label = [path.relative_to(src).as_posix() for path in files if path not in labelled]
     changed = _some("name(s) were changed by a spreadsheet", undone)
     found.notes = [
-        *filter(None, [_some("label row(s) without a video", without_file), _some("video(s) without a label", without_label)]),
+        *filter(
+            None,
+            [_some("label row(s) without a video", without_file), _some("video(s) without a label", without_label)],
+        ),
         *([f"{changed}; matched, since nothing else fits: save the column FileName as text"] if changed else []),
     ]
     return found

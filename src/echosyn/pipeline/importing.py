@@ -53,7 +53,10 @@ class Found:
 
     def write(self, folder: Path) -> None:
         """Write `FOUND`; records and tracings are in the tables already."""
-        said = {name: sorted(map(list, getattr(self, name).items())) for name in ("folds", "differs", "bad", "beyond", "names")}
+        said = {
+            name: sorted(map(list, getattr(self, name).items()))
+            for name in ("folds", "differs", "bad", "beyond", "names")
+        }
         said |= {name: sorted(getattr(self, name)) for name in ("stretched", "records", "tracings")}
         said |= {"refused": sorted(map(list, self.refused)), "left_out": [row.to_json() for row in self.left_out]}
         write_json(folder / FOUND, said | {"notes": list(self.notes), "num_tracings": self.num_tracings})

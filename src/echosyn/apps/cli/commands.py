@@ -142,7 +142,9 @@ def import_(
         float | None,
         typer.Option(help="Frame rate, whatever the files say (DICOM: where they do not say it).", show_default=False),
     ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out damaged videos and those with a wrong row; they are listed.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out damaged videos and those with a wrong row; they are listed.")
+    ] = False,
     private: Annotated[
         Path | None,
         typer.Option(help="DICOM: folder for the secret key and the report; default OUT-private.", show_default=False),
