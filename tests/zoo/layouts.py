@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from zoo.case import Case
 
 from echosyn.data import video
+from zoo.case import Case
 
 SIZE = 16
 DYNAMIC = "EchoNet-Dynamic (`--from dynamic`)"
@@ -136,13 +136,14 @@ _NO_EXTENSION = [line.replace(",", ".avi,", 1) for line in rows()]
 _QUOTED = [",".join(f'"{cell}"' for cell in line.split(",")) for line in rows()]
 _BLANKS = [f" {line.replace(',', ' , ')} " for line in rows()]
 _CHANGED = [line.replace(NAMES[0], "12") for line in rows()]
+_NUMBERED_ROWS = [f"{i},{row}" for i, row in enumerate(rows())]
 _NUMBERED = ("0012", *NAMES[1:])
 
 CASES: list[Case] = [
     _with("as published", dynamic(rows()), "exact"),
     _with("extensions in names", dynamic(_NO_EXTENSION), "exact"),
     _with("extensions of files in upper case", dynamic(rows(), extension=".AVI"), "exact"),
-    _with("column without a name, as pandas writes it", dynamic([f"{i},{r}" for i, r in enumerate(rows())], header=f",{COLUMNS}"), "exact"),
+    _with("column without a name, as pandas writes it", dynamic(_NUMBERED_ROWS, header=f",{COLUMNS}"), "exact"),
     _with("byte order mark and CRLF", dynamic(rows(), header=f"\ufeff{COLUMNS}", ending="\r\n"), "exact"),
     _with("semicolons", dynamic([r.replace(",", ";") for r in rows()], header=COLUMNS.replace(",", ";")), "exact"),
     _with("tabs", dynamic([r.replace(",", "\t") for r in rows()], header=COLUMNS.replace(",", "\t")), "exact"),

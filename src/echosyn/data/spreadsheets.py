@@ -59,6 +59,7 @@ class Keys:
         self.becomes = becomes
 
     def __call__(self, name: str) -> set[Hashable]:
+        """The keys of a name; none if it is neither number nor date."""
         if _NUMBER.fullmatch(name):
             return self._of_number(name)
         date = _date(name, guess=self.becomes)

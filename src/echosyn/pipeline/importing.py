@@ -178,11 +178,16 @@ def joined(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str,
     if parts[0].call["settings"]["source"] == "dicom":
         return _joined_dicom(parts, folder, progress)
     each = [_unchanged(part, Found.read) for part in parts]
-    found = Found(each[0].notes, each[0].folds, each[0].num_tracings)
+    first = each[0]
+    found = Found(
+        first.notes, first.folds, first.num_tracings, refused=first.refused, left_out=first.left_out
+    )  # what is of the whole source, every part says alike
     for other in each:
         found.join(other)
     if not found.records:
-        raise DataError(f"nothing to merge: no part has a video ({listed(_in_order(found.bad))}); none is left")
+        raise DataError(
+            f"nothing to merge: no part has a video ({listed(reason for _, reason in found.reasons())}); none is left"
+        )
     of = {i: part for part, one in zip(parts, each, strict=True) for i in one.records}
     place_videos([(of[i], record) for i, record in sorted(found.records.items())], folder, progress)
     summary = finish(folder, found)
