@@ -28,12 +28,13 @@ def missing(entries: Sequence[Entry], index: VideoIndex) -> dict[str, Missing]:
     changed = spreadsheets.meant(lost, free)
     others: dict[str, list[Path]] = defaultdict(list)
     if lost:
-        for path in sorted(index.folder.glob("*")):
-            others[path.name.casefold()].append(path)
-            others[path.stem.casefold()].append(path)
+        for there in sorted(index.folder.glob("*")):
+            others[there.name.casefold()].append(there)
+            others[there.stem.casefold()].append(there)
     found = {}
     for name in lost:
-        words, path = f"no video of this name in {index.folder}", None
+        words = f"no video of this name in {index.folder}"
+        path: Path | None = None
         if name in changed:
             one = changed[name]
             path = free[one.name] if one.exact else None
@@ -41,8 +42,8 @@ def missing(entries: Sequence[Entry], index: VideoIndex) -> dict[str, Missing]:
                 f"; {free[one.name].name} has no row and is what a spreadsheet turns into {name}: write its name into "
                 f"{filelist.FILE_LIST}, the column saved as text"
             )
-        elif there := others[name.casefold()]:
-            words += f"; {there[0].name} is there, which is not read as a video: convert it to AVI or MP4"
+        elif similar := others[name.casefold()]:
+            words += f"; {similar[0].name} is there, which is not read as a video: convert it to AVI or MP4"
         found[name] = Missing(words, path)
     return found
 

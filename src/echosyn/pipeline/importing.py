@@ -58,8 +58,8 @@ class Found:
             for name in ("folds", "differs", "bad", "beyond", "names")
         }
         said |= {name: sorted(getattr(self, name)) for name in ("stretched", "records", "tracings")}
-        said |= {"refused": sorted(map(list, self.refused)), "left_out": [row.to_json() for row in self.left_out]}
-        write_json(folder / FOUND, said | {"notes": list(self.notes), "num_tracings": self.num_tracings})
+        whole = {"refused": sorted(map(list, self.refused)), "left_out": [row.to_json() for row in self.left_out]}
+        write_json(folder / FOUND, said | whole | {"notes": list(self.notes), "num_tracings": self.num_tracings})
 
     @classmethod
     def read(cls, part: Part) -> "Found":
