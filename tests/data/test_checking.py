@@ -133,3 +133,32 @@ def test_no_dataset_at_all_is_an_error(tmp_path: Path) -> None:
 def test_checking_a_folder_needs_no_torch() -> None:
     code = "import sys, echosyn.data.checking; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_check_sees_what_an_import_sees(dataset: Path) -> None:
+    path = dataset / filelist.FILE_LIST
+    path.write_text("FileName,EF,Split\nv0,55,VAL\nv1,0.61,VAL\nv2,>70,VAL\n3,nan,VAL\nx,50,VAL\n")
+    (dataset / "Videos" / "v3.avi").rename(dataset / "Videos" / "0003.avi")
+    for name in ("x.wmv", "y.mpeg9", "._v0.avi"):
+        (dataset / "Videos" / name).touch()
+    report = checking.check(dataset)
+    assert {(p.line, p.name, p.reason) for p in report.problems} == {
+        (3, "v1", "EF out of range"),
+        (4, "v2", "EF out of range"),
+        (5, "3", "missing file"),
+        (6, "x", "missing file"),
+    }
+    said = {p.name: p.detail for p in report.problems}
+    assert "a bound" in said["v2"]
+    assert "a fraction of one? write 61" in said["v1"]
+    assert "0003.avi has no row and is what a spreadsheet turns into 3" in said["3"]
+    assert "x.wmv is there" in said["x"]
+    notes = {(note.name, note.reason) for note in report.notes}
+    assert {("1 .wmv file(s)", "left out by an import"), ("1 .mpeg9 file(s)", "left out by an import")} < notes
+
+
+def test_a_column_of_fractions_is_one_problem(dataset: Path) -> None:
+    (dataset / filelist.FILE_LIST).write_text("FileName,EF,Split\nv0,0.55,VAL\nv1,1.0,VAL\nv2,,VAL\nv3,0.4,VAL\n")
+    report = checking.check(dataset)
+    assert report.counts == {"EF as a fraction": 1}
+    assert "multiply the column by 100" in report.problems[0].detail

@@ -20,7 +20,7 @@ extras = st.dictionaries(st.sampled_from(["Sex", "Weight (kg)", "Notiz, lang"]),
 records = st.builds(
     Record,
     name=names,
-    ef=st.none() | st.floats(0, 100),
+    ef=st.none() | st.floats(1, 100, exclude_min=True),
     esv=st.none() | positive,
     edv=st.none() | positive,
     height=st.none() | st.integers(1, 4096),
@@ -86,7 +86,9 @@ def test_echonet_pediatric_is_read(tmp_path: Path) -> None:
     lines += [f"CR{fold}.avi,61.2,F,10,30.5,140,{fold}" for fold in range(10)]
     found = filelist.read(dataset(tmp_path, *lines))
     assert [record.split for record in found] == ["TRAIN"] * 8 + ["VAL", "TEST"]
-    assert found[0] == Record("CR0", ef=61.2, extra={"Sex": "F", "Age": "10", "Weight": "30.5", "Height": "140"})
+    assert found[0] == Record(
+        "CR0", ef=61.2, extra={"Sex": "F", "Age": "10", "Weight": "30.5", "Height": "140", "Fold": "0"}
+    )
     assert [entry.fold for entry in filelist.parse(tmp_path)] == [str(fold) for fold in range(10)]
 
 
@@ -94,7 +96,10 @@ def test_what_spreadsheets_do_to_a_table_is_understood(tmp_path: Path) -> None:
     (tmp_path / filelist.FILE_LIST).write_bytes(
         "\ufeff, filename ,EF,SPLIT,numberofframes\r\n0,a.AVI,,train,12.0\r\n\r\n1,b.v2.avi, 50 ,8.0,\r\n".encode()
     )
-    assert filelist.read(tmp_path) == [Record("a", num_frames=12), Record("b.v2", ef=50.0, split="VAL")]
+    assert filelist.read(tmp_path) == [
+        Record("a", num_frames=12),
+        Record("b.v2", ef=50.0, split="VAL", extra={"Fold": "8"}),
+    ]
 
 
 def test_all_problems_come_at_once_with_their_lines(tmp_path: Path) -> None:
@@ -111,11 +116,10 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path: Path) -> None:
         "short,55",
     )
     assert message(folder) == (
-        f"{folder / filelist.FILE_LIST}: 12 bad row(s):\n"
+        f"{folder / filelist.FILE_LIST}: 11 bad row(s):\n"
         "  line 3: EF is 155, expected a percentage in 0..100\n"
         "  line 4: Split is 'DEV', expected one of TRAIN, VAL, TEST or a fold 0..9\n"
         "  line 5: Split is empty, expected one of TRAIN, VAL, TEST or a fold 0..9\n"
-        "  line 5: EF is nan, expected a percentage in 0..100\n"
         "  line 5: ESV is -1, expected a volume in ml\n"
         "  line 5: FPS is 0, expected frames per second above 0\n"
         "  line 5: NumberOfFrames is 1.5, expected a count of at least 1\n"
@@ -150,7 +154,7 @@ def test_what_is_no_dataset_says_how_to_make_one(tmp_path: Path) -> None:
         (b"\n\n", "empty; expected a header"),
         (b"FileName,EF,Split\n", "a header and no rows"),
         (b"EF,Split\n5,TRAIN\n", "no column FileName; found EF, Split"),
-        (b"FileName;EF;Split\na;5;TRAIN\n", "save it with commas, not semicolons"),
+        (b"FileName|EF|Split\na|5|TRAIN\n", "rename the column that is meant"),
         (b"FileName,EF,ef,Split\na,5,5,TRAIN\n", "column twice: EF, ef"),
         (b"\xff\xfe\x00\x80", "save it as comma-separated UTF-8 text"),
     ],
@@ -158,6 +162,76 @@ def test_what_is_no_dataset_says_how_to_make_one(tmp_path: Path) -> None:
 def test_what_is_no_table(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / filelist.FILE_LIST).write_bytes(content)
     assert says in message(tmp_path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_may_be_separated_by_what_spreadsheets_use(tmp_path: Path, separator: str) -> None:
+    rows = [["FileName", "EF", "Split", "Note"], ["a", "55.5", "VAL", '"one, two; three\t"']]
+    found = filelist.read(dataset(tmp_path, *(separator.join(row) for row in rows)))
+    assert found == [Record("a", ef=55.5, split="VAL", extra={"Note": "one, two; three\t"})]
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "NA", "n/a", "<NA>", "None", "NULL", "#N/A", " nan "])
+def test_what_pandas_writes_for_unknown_is_an_empty_cell(tmp_path: Path, cell: str) -> None:
+    columns = "FileName,EF,ESV,EDV,FrameHeight,FrameWidth,FPS,NumberOfFrames,PatientId,Split"
+    found = filelist.read(dataset(tmp_path, columns, "NA" + f",{cell}" * 8 + ",VAL"))
+    assert (found[0].name, found[0].ef, found[0].fps, found[0].num_frames) == ("NA", None, None, None)
+    assert found[0].patient == "NA"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("-1", "EF is -1, expected a percentage in 0..100; it looks like a code for unknown: leave the cell empty"),
+        ("155", "EF is 155, expected a percentage in 0..100"),
+        ("55-60", "EF is '55-60', a range, expected one percentage in 0..100: write its middle (57.5)"),
+        ("55 - 60 %", "a range"),
+        (">70", "EF is '>70', a bound, expected one percentage in 0..100: write the measured number"),
+        ("~55", "a bound"),
+        ("normal", "EF is 'normal', expected a percentage in 0..100: leave the cell empty where it is unknown"),
+        ("inf", "EF is inf, expected a percentage in 0..100"),
+    ],
+)
+def test_what_people_write_for_an_ejection_fraction_has_its_own_words(tmp_path: Path, cell: str, says: str) -> None:
+    folder = dataset(tmp_path, "FileName,EF,Split", "a,60,VAL", f"b,{cell},VAL")
+    assert says in message(folder).splitlines()[1].removeprefix("  line 3: ")
+
+
+def test_a_decimal_comma_and_a_sign(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, "FileName;EF;Split", "a;60;VAL", "b;55,5;VAL")
+    assert "line 3: EF is '55,5', a decimal comma, expected a percentage in 0..100 with a point: write 55.5" in message(
+        folder
+    )
+    dataset(tmp_path, "FileName,EF,Split", "a,60%,VAL", "b,55.5 %,VAL")
+    assert [record.ef for record in filelist.read(folder)] == [60, 55.5]
+
+
+def test_a_column_of_fractions_is_refused_and_a_single_one_is_suspicious(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, "FileName,EF,Split", "a,0.61,VAL", "b,,TEST", "c,1.0,TRAIN", "d,0.23,TRAIN")
+    assert message(folder).endswith(
+        "EF is a fraction of one in every row that has it (0.61, 1, 0.23), expected a percentage in 0..100: multiply the "
+        "column by 100"
+    )
+    dataset(tmp_path, "FileName,EF,Split", "a,61,VAL", "b,0.5,TEST", "c,0,TEST", "d,1.5,TEST")
+    said = [filelist.suspicious_ef(record) for record in filelist.read(folder)]
+    assert said[0] is None
+    assert said[3] is None
+    assert said[1] is not None
+    assert "a fraction of one? write 50, or leave the cell empty" in said[1]
+    assert said[2] is not None
+    assert "a code for unknown? leave the cell empty" in said[2]
+
+
+def test_a_fold_is_kept_beside_its_split(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, "FileName,EF,Split", "a,61,0", "b,50,9")
+    filelist.write(tmp_path / "again", filelist.read(folder))
+    assert [(r.split, r.cell("Fold")) for r in filelist.read(tmp_path / "again")] == [("TRAIN", "0"), ("TEST", "9")]
+
+
+@pytest.mark.parametrize("column", ["PatientId", "patientid", "Patient", "PATIENT"])
+def test_a_patient_is_named_by_either_column_in_any_case(column: str) -> None:
+    assert Record("a", extra={"Sex": "F", column: "p7"}).patient == "p7"
+    assert Record("a", extra={column: "nan"}).patient == Record("a").patient == "a"
 
 
 def test_an_extra_column_cannot_pose_as_a_standard_one(tmp_path: Path) -> None:

@@ -139,15 +139,15 @@ def test_wrong_labels_are_told_at_once(tmp_path: Path) -> None:
         "c,50,,",
         "b,50,p,TEST",
     )
-    with pytest.raises(DataError) as caught:
-        layouts.folder(src, labels)
-    assert str(caught.value) == (
-        f"{labels}: 4 bad row(s):\n"
-        "  line 2: EF is 101, expected a percentage in 0..100\n"
-        "  line 3: FileName 'A.avi' is listed twice; keep one of them\n"
-        f"  line 4: FileName 'c' fits 2 files; expected the path below {src}\n"
-        "  line 5: patient 'p' is in TRAIN and in TEST, expected one split"
-    )
+    layout = layouts.folder(src, labels)
+    assert [entry.message for entry in layout.bad] == [
+        f"{labels}: line 2: EF is 101, expected a percentage in 0..100",
+        f"{labels}: line 3: FileName 'A.avi' is listed twice; keep one of them",
+        f"{labels}: line 4: FileName 'c' fits 2 files; expected the path below {src}",
+        f"{labels}: line 5: patient 'p' is in TRAIN and in TEST, expected one split",
+    ]
+    assert {entry.reason for entry in layout.bad} == {"bad row"}
+    assert not layout.items, "videos of wrong rows are left out whole, not imported without what the row says"
     with pytest.raises(DataError, match="no row fits a video"):
         layouts.folder(src, table(tmp_path / "labels.csv", "FileName,EF", "nobody,50"))
     with pytest.raises(DataError, match="no such file"):
@@ -161,7 +161,84 @@ def test_a_folder_without_videos(tmp_path: Path) -> None:
         layouts.folder(tmp_path / "absent")
 
 
+def left_out(layout: layouts.Layout) -> dict[tuple[str, str], int]:
+    return {(row.what, row.why.partition(":")[0]): row.count for row in layout.left_out}
+
+
+def test_files_of_every_other_kind_are_counted(tmp_path: Path) -> None:
+    src = files(tmp_path, "a.avi", "b.mpeg9", "sub/c.wmv", "d.wmv", "e", "f.zip", "notes.txt", "n_ED.nii.gz", "p.png")
+    files(src, "._a.avi", ".DS_Store", "Thumbs.db", "__MACOSX/a.xyz")
+    (src / "IM0001").write_bytes(b"\0" * 128 + b"DICM")
+    (src / "gone.avi").symlink_to(src / "nowhere")
+    table(src / "labels.csv", "FileName,EF", "a,50")
+    layout = layouts.folder(src, src / "labels.csv")
+    assert [path.name for _, path in layout.items] == ["a.avi"]
+    assert left_out(layout) == {
+        (".mpeg9 file", "not known as a video"): 1,
+        (".wmv file", "a video in a container that is not read"): 2,
+        ("file without extension", "not known to be a video"): 1,
+        ("file without extension", "DICOM"): 1,
+        (".zip file", "an archive or compressed"): 1,
+        (".txt file", "a table or text"): 1,
+        (".nii.gz file", "an array, no video"): 1,
+        (".png file", "a still picture"): 1,
+        ("system file", "hidden, or written by the operating system"): 4,
+        ("broken link", "what it points to is not there"): 1,
+    }
+    everything = [path for path in src.rglob("*") if not path.is_dir()]
+    assert sum(left_out(layout).values()) + len(layout.items) + 1 == len(everything)
+
+
+def test_a_folder_without_videos_says_what_is_there(tmp_path: Path) -> None:
+    files(tmp_path, "a/IM.dcm", "a/IN.dcm", "b.xyz")
+    with pytest.raises(
+        DataError, match=r"no videos below it.*\n  2 \.dcm file\(s\): DICOM: import it with --from dicom"
+    ):
+        layouts.folder(tmp_path)
+
+
+def test_names_that_a_spreadsheet_changed_are_matched_only_if_nothing_else_fits(tmp_path: Path) -> None:
+    src = files(tmp_path / "src", "0012.avi", "7.avi", "007.avi", "1E5.avi", "3-1.avi", "8.avi")
+    labels = table(tmp_path / "l.csv", "FileName,EF", "12,50", "7.0,51", "100000,52", "1-Mar,53", "8,54")
+    layout = layouts.folder(src, labels)
+    assert {record.name: record.ef for record, _ in layout.items if record.ef} == {"0012": 50, "1E5": 52, "8": 54}
+    assert "3 label row(s)" not in " ".join(layout.notes)
+    assert "2 label row(s) without a video: 7.0, 1-Mar" in layout.notes
+    assert any(
+        note.startswith("2 name(s) were changed by a spreadsheet: 12 is 0012.avi, 100000 is") for note in layout.notes
+    )
+
+
 # Dataset folders
+
+
+def test_changed_names_in_a_file_list(tmp_path: Path) -> None:
+    files(tmp_path, "Videos/0012.avi", "Videos/MAR1.avi", "Videos/123456789012.avi", "Videos/x.wmv")
+    table(tmp_path / filelist.FILE_LIST, "FileName,Split", "12,VAL", "1-Mar,VAL", "1.23457E+11,VAL", "x,VAL")
+    filelist.write_tracings(tmp_path, [Tracing("12.avi", 1, 2, 3, 4, 0), Tracing("0012.avi", 1, 2, 3, 4, 1)])
+    layout = layouts.dynamic(tmp_path)
+    assert [(record.name, path.name) for record, path in layout.items] == [("0012", "0012.avi")]
+    assert {tracing.name for tracing in layout.tracings} == {"0012.avi"}
+    assert "12 is 0012" in layout.notes[0]
+    said = {entry.name: entry.message for entry in layout.bad}
+    assert "MAR1.avi has no row and is what a spreadsheet turns into 1-Mar" in said["1-Mar"]
+    assert "123456789012.avi has no row" in said["1.23457E+11"]
+    assert "x.wmv is there, which is not read as a video" in said["x"]
+
+
+def test_what_a_file_list_does_not_name_is_counted(tmp_path: Path) -> None:
+    files(tmp_path, "Videos/a.avi", "Videos/a.mp4", "Videos/b.avi", "Videos/c.avi", "Videos/d.mts", "extra.avi", "r.md")
+    table(tmp_path / filelist.FILE_LIST, "FileName,EF,Split", "a,50,VAL", "c,50,EXTRA", "d,50,TEST", "e,-1,VAL")
+    layout = layouts.dynamic(tmp_path)
+    assert left_out(layout) == {
+        ("row", "marked EXTRA"): 1,
+        ("video", "not in FileList.csv"): 1,
+        ("video", "another file of the same name is taken"): 1,
+        (".mts file", "a video in a container that is not read"): 1,
+        (".avi file", "a video where none is looked for"): 1,
+        (".md file", "a table or text"): 1,
+    }
+    assert [(entry.name, entry.reason) for entry in layout.bad] == [("d", "missing file"), ("e", "bad row")]
 
 
 def test_dynamic_brings_records_videos_and_tracings(tmp_path: Path) -> None:
@@ -169,8 +246,9 @@ def test_dynamic_brings_records_videos_and_tracings(tmp_path: Path) -> None:
     filelist.write(tmp_path, [Record("a", ef=50.0), Record("b", split="VAL"), Record("gone")])
     filelist.write_tracings(tmp_path, [Tracing("a.avi", 1, 2, 3, 4, 5)])
     layout = layouts.dynamic(tmp_path)
-    assert [path.name for _, path in layout.items] == ["a.avi", "b.AVI", "gone.avi"]
-    assert [record.name for record, _ in layout.items] == ["a", "b", "gone"]
+    assert [path.name for _, path in layout.items] == ["a.avi", "b.AVI"]
+    assert [record.name for record, _ in layout.items] == ["a", "b"]
+    assert [(entry.name, entry.reason) for entry in layout.bad] == [("gone", "missing file")]
     assert len(layout.tracings) == 1
     assert not layout.folds
     assert not layout.notes

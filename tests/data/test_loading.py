@@ -30,7 +30,7 @@ RECORDS = [Record(f"v{i}", ef=10.0 * i, fps=32.0, num_frames=3 + i) for i in ran
 
 def frame_of(folder: Path) -> Any:
     """Latent frames, unchanged by the draws."""
-    return lambda record, frame, _: latents.read(folder, record, [frame])[0]
+    return lambda record, draws: latents.drawn(folder, record, draws)
 
 
 def streams(folder: Path, seed: int = 0) -> dict[str, Any]:
@@ -241,3 +241,24 @@ def test_pixel_clips_are_black_after_the_last_frame():
     clip = pixel_clip(pixels(RECORDS[4]), np.array([1, 3]), 4)
     assert clip[:, 0, 0].tolist() == [41, 43, 0, 0]
     assert clip.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("said", [2, 5, 1000])
+def test_a_file_list_never_decides_how_many_frames_there_are(latents_folder: Path, said: int) -> None:
+    """Whatever it says, items are those of the frames that the video or the tensor has, and none is left out of clips."""
+
+    def true(record: Record) -> Any:
+        return pixels(RECORDS[int(record.name[1:])])
+
+    wrong = [replace(r, num_frames=said) for r in RECORDS]
+    right, clipped = Clips(RECORDS, true, 32.0, 4, 3), Clips(wrong, true, 32.0, 4, 3)
+    assert all(equal(right[g], clipped[g]) for g in range(20))
+    frames = Frames(wrong, true, 2, 0)
+    seen = {int(frames[g]["frames"][0, 0]) for g in range(len(wrong) * said)}
+    assert seen <= {10 * v + i for v, r in enumerate(RECORDS) for i in range(0, r.num_frames or 0, 2)}
+    records = filelist.read(latents_folder)
+    listed = [replace(r, num_frames=said) for r in records]
+    stills = LatentClips(latents_folder, records, 32.0, 8, 0), LatentClips(latents_folder, listed, 32.0, 8, 0)
+    assert all(equal(stills[0][g], stills[1][g]) for g in range(20))
+    pairs = [Pairs(of, frame_of(latents_folder), 0.5, 0) for of in (records, listed)]
+    assert all(equal(pairs[0][g], pairs[1][g]) for g in range(20))

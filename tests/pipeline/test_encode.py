@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,22 @@ def test_small_deviations_raise_no_question() -> None:
     assert [check_scale(s, Path("vae"), must_fit=True) is None for s in (0.6, 0.81, 1.0, 1.24, 1.9)] == [
         False, True, True, True, False,
     ]  # fmt: skip
+
+
+def test_frames_are_counted_and_what_a_raw_list_lacks_is_filled_in(
+    video_dataset: Path, vae: Path, tmp_path: Path
+) -> None:
+    """A list as EchoNet-Pediatric's (folds, no counts, no rates) and one with a wrong count."""
+    raw, whole = tmp_path / "raw", filelist.read(video_dataset)
+    raw.mkdir()
+    (raw / "Videos").symlink_to(video_dataset / "Videos")
+    rows = [f"{r.name}.avi,{r.ef},{fold}" for r, fold in zip(whole, "018923", strict=True)]
+    (raw / filelist.FILE_LIST).write_text("FileName,EF,Split\n" + "\n".join(rows) + "\n")
+    encode(raw, tmp_path / "latents", vae=vae, device="cpu")
+    found = filelist.read(tmp_path / "latents")
+    facts = [(r.name, r.num_frames, r.fps, r.height, r.width) for r in whole]
+    assert [(r.name, r.num_frames, r.fps, r.height, r.width) for r in found] == facts
+    assert [r.cell("Fold") for r in found] == list("018923")
+    filelist.write(raw, [replace(r, num_frames=(r.num_frames or 0) + 7) for r in whole])
+    encode(raw, tmp_path / "again", vae=vae, device="cpu")
+    assert filelist.read(tmp_path / "again") == whole

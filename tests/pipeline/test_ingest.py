@@ -97,7 +97,7 @@ def test_a_crop_cuts_the_right_part_and_enlarging_keeps_the_range(tmp_path: Path
 
 def test_labels_fill_the_list_and_the_container_is_right_about_rate_and_count(src: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
-    labels.write_text("FileName,EF,FPS,NumberOfFrames,Split\na.mp4,61.5,50,99,VAL\nb,40,,,TRAIN\nghost,1,,,TEST\n")
+    labels.write_text("FileName,EF,FPS,NumberOfFrames,Split\na.mp4,61.5,50,99,VAL\nb,40,,,TRAIN\nghost,51,,,TEST\n")
     summary = ingest(src, tmp_path / "out", source="folder", labels=labels, size=32)
     records = {record.ef: record for record in filelist.read(tmp_path / "out")}
     assert (records[61.5].fps, records[61.5].num_frames, records[61.5].split) == (46.7, 6, "VAL")
@@ -141,6 +141,42 @@ def test_tracings_move_with_the_pixels(dynamic: Path, tmp_path: Path) -> None:
     ingest(dynamic, tmp_path / "out", source="dynamic", crop=(2, 2, 20, 20), size=40)
     moved = filelist.read_tracings(tmp_path / "out")
     assert moved == [Tracing("a.avi", 4.5, 8.5, 19.0, 37.5, 3)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_tracings_beyond_the_last_frame_and_wrong_rows_are_left_out_and_counted(
+    dynamic: Path, tmp_path: Path, count: int
+) -> None:
+    """In one job and in parts alike; the imported folder has nothing to complain about."""
+    text = (dynamic / filelist.FILE_LIST).read_text()
+    (dynamic / filelist.FILE_LIST).write_text(text + "c,>70,,,,,,,TRAIN,\ngone,50,,,,,,,TRAIN,\n")
+    (dynamic / "Videos" / "x.zip").touch()
+    filelist.write_tracings(
+        dynamic, [Tracing(f"{name}.avi", 1, 2, 3, 4, frame) for name, frame in zip("aabc", (5, 6, 9, 0), strict=True)]
+    )
+    how: dict[str, Any] = {"source": "dynamic", "skip_bad": True}
+    summary = ingest(dynamic, tmp_path / "whole", size=32, **how)
+    in_parts(dynamic, tmp_path / "merged", count, **how)
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert [(row["count"], row["what"], row["why"].partition(":")[0]) for row in summary["left_out"]] == [
+        (1, "video", "bad row"),
+        (1, "video", "missing file"),
+        (1, "tracing row", "its video is not imported"),
+        (2, "tracing row", "beyond the last frame of its video"),
+        (1, ".zip file", "an archive or compressed"),
+    ]
+    assert summary["skipped"] == {"bad row": 1, "missing file": 1}
+    assert checking.check(tmp_path / "whole").ok
+    assert [t.frame for t in filelist.read_tracings(tmp_path / "whole")] == [5]
+
+
+def test_wrong_rows_are_refused_before_any_video_is_decoded(
+    dynamic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (dynamic / filelist.FILE_LIST).write_text("FileName,EF,Split\na,>70,TRAIN\nb,50,TEST\n")
+    monkeypatch.setattr(video, "size", lambda path: pytest.fail("decoded"))
+    with pytest.raises(DataError, match="with --skip-bad; a video whose EF is left empty stays, without a label"):
+        ingest(dynamic, tmp_path / "out", source="dynamic", size=32)
 
 
 def test_folds_are_mapped_and_returned(dynamic: Path, tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from echosyn.data import filelist, table, video
+from echosyn.data import cells, filelist, leftovers, table, unmatched, video
 from echosyn.data.filelist import Entry, VideoIndex
 from echosyn.data.records import SPLITS, Record
 from echosyn.errors import DataError
@@ -15,6 +15,7 @@ from echosyn.errors import DataError
 Reason = Literal[
     "bad row",
     "EF out of range",
+    "EF as a fraction",
     "bad split",
     "duplicate name",
     "missing file",
@@ -31,6 +32,7 @@ Reason = Literal[
     "tracing beyond the last frame",
     "tracing of an unknown video",
     "not listed",
+    "left out by an import",
 ]
 
 FPS_TOLERANCE = 0.005
@@ -122,24 +124,41 @@ def check(dataset: Path, progress: Callable[[int, int], None] | None = None) -> 
     """
     entries = filelist.parse(dataset)
     index = VideoIndex(dataset)
-    problems: list[Problem] = []
+    lost = unmatched.missing(entries, index)
+    problems = _check_fractions(entries)
     found: dict[str, tuple[int, int, int, float]] = {}
     for done, entry in enumerate(entries, start=1):
         problems += [Problem(entry.line, entry.name, _reason(text), text) for text in entry.problems]
-        problems += _check_video(entry, index, found)
+        problems += _check_video(entry, index, lost, found)
         if progress:
             progress(done, len(entries))
     tracing_problems, notes = _check_tracings(dataset, entries, found)
-    return Report(dataset, _summary(entries, found), problems + tracing_problems, notes + _unlisted(entries, index))
+    notes += [*_unlisted(entries, index), *_left_out(index)]
+    return Report(dataset, _summary(entries, found), problems + tracing_problems, notes)
 
 
-def _check_video(entry: Entry, index: VideoIndex, found: dict[str, tuple[int, int, int, float]]) -> list[Problem]:
+def _check_fractions(entries: Sequence[Entry]) -> list[Problem]:
+    """A whole column of fractions is one problem, single ones among percentages are one each."""
+    known = [(e.line, e.record) for e in entries if e.record is not None and e.record.ef is not None]
+    if cells.are_fractions([record.ef for _, record in known if record.ef is not None]):
+        words = filelist.fractions_words([record for _, record in known])
+        return [Problem(None, filelist.FILE_LIST, "EF as a fraction", words)]
+    said = [(line, record.name, filelist.suspicious_ef(record)) for line, record in known]
+    return [Problem(line, name, "EF out of range", words) for line, name, words in said if words]
+
+
+def _check_video(
+    entry: Entry,
+    index: VideoIndex,
+    lost: Mapping[str, unmatched.Missing],
+    found: dict[str, tuple[int, int, int, float]],
+) -> list[Problem]:
     """Decode the video of one row, remember its facts in ``found``, and compare them with the row."""
     if not entry.name or entry.name.casefold() in found:
         return []
     path = index.find(entry.name)
     if path is None:
-        return [Problem(entry.line, entry.name, "missing file", f"no video of this name in {index.folder}")]
+        return [Problem(entry.line, entry.name, "missing file", lost[entry.name].words)]
     try:
         facts = video.probe(path)
     except video.BadVideoError as error:
@@ -195,6 +214,15 @@ def _unlisted(entries: Sequence[Entry], index: VideoIndex) -> list[Problem]:
     listed = {index.find(entry.name) for entry in entries if entry.name}
     detail = f"in {index.folder.name}/ and not in {filelist.FILE_LIST}"
     return [Problem(None, path.name, "not listed", detail) for path in index.files if path not in listed]
+
+
+def _left_out(index: VideoIndex) -> list[Problem]:
+    """Files in ``Videos/`` that no import would take; those of the operating system are nothing to know."""
+    rows = [row for row in leftovers.files(index.folder, set(index.files)) if row.what != "system file"]
+    return [
+        Problem(None, f"{row.count} {row.what}(s)", "left out by an import", f"{row.why} ({', '.join(row.examples)})")
+        for row in rows
+    ]
 
 
 def _summary(entries: Sequence[Entry], found: dict[str, tuple[int, int, int, float]]) -> Summary:

@@ -2,11 +2,11 @@
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from echosyn.data import table
+from echosyn.data import cells, table
 from echosyn.data.records import EXTRA, SPLITS, Record, Split, Tracing
 from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
@@ -21,6 +21,8 @@ TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 
 FOLDS: Mapping[str, Split] = {**dict.fromkeys("01234567", "TRAIN"), "8": "VAL", "9": "TEST"}
 """How EchoNet-Pediatric's ten folds are used."""
+FOLD = "Fold"
+"""The column in which a fold number is kept once its split has taken its place."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def read(dataset: Path, *, extra: bool = False) -> list[Record]:
     """
     entries = parse(dataset)
     table.refuse(dataset / FILE_LIST, [(e.line, problem) for e in entries for problem in e.problems])
+    refuse_fractions(dataset / FILE_LIST, [e.record for e in entries if e.record is not None])
     return [e.record for e in entries if e.record is not None and (extra or e.record.split != EXTRA)]
 
 
@@ -62,6 +65,34 @@ def parse(dataset: Path) -> list[Entry]:
     contents = table.read(_file_list(dataset), required=("FileName", "Split"))
     seen: dict[str, int] = {}
     return [_entry(row, contents.columns, seen) for row in contents.rows]
+
+
+def refuse_fractions(path: Path, records: Sequence[Record]) -> None:
+    """Refuse a list whose ejection fractions are fractions of one instead of percentages.
+
+    Raises:
+        DataError: None is above 1.
+    """
+    known = [record for record in records if record.ef is not None]
+    if cells.are_fractions([record.ef for record in known if record.ef is not None]):
+        raise DataError(f"{path}: {fractions_words(known)}")
+
+
+def fractions_words(known: Sequence[Record]) -> str:
+    """What is said of a column EF that holds fractions."""
+    shown = ", ".join(f"{record.ef:g}" for record in known[:3])
+    return (
+        f"EF is a fraction of one in every row that has it ({shown}{', ...' if len(known) > 3 else ''}), expected a "
+        "percentage in 0..100: multiply the column by 100"
+    )
+
+
+def suspicious_ef(record: Record) -> str | None:
+    """What is said of an EF that can be no percentage though its column holds percentages; None of any other."""
+    if record.ef is None or record.ef > cells.LARGEST_FRACTION:
+        return None
+    of_one = f": a fraction of one? write {100 * record.ef:g}, or" if record.ef else ", a code for unknown?"
+    return f"EF is {record.ef:g}, expected a percentage that a living heart has{of_one} leave the cell empty"
 
 
 def write(dataset: Path, records: Sequence[Record]) -> None:
@@ -161,10 +192,10 @@ def read_tracings(dataset: Path) -> list[Tracing]:
     problems: list[tuple[int, str]] = []
     tracings = []
     for row in table.read(path, required=TRACING_COLUMNS).rows:
-        fields = _Fields(row)
+        fields = cells.Fields(row)
         numbers = [fields.number(column, "a number of pixels", -math.inf) for column in TRACING_COLUMNS[1:5]]
         frame = fields.integer("Frame", "a frame number", 0)
-        name = fields.text("FileName")
+        name = fields.name("FileName")
         if not name:
             fields.complain("FileName", "a file name")
         x1, y1, x2, y2 = (number if number is not None else math.nan for number in numbers)
@@ -183,43 +214,6 @@ def write_tracings(dataset: Path, tracings: Sequence[Tracing]) -> None:
     table.write(dataset / TRACINGS, TRACING_COLUMNS, rows)
 
 
-class _Fields:
-    """The cells of one row as values; what does not fit is noted in ``problems`` and read as None."""
-
-    def __init__(self, row: table.Row) -> None:
-        self.cells = row.cells
-        self.problems = [row.problem] if row.problem else []
-
-    def text(self, column: str) -> str:
-        return self.cells.get(column.casefold(), "").strip()
-
-    def number(self, column: str, expected: str, low: float, high: float = math.inf) -> float | None:
-        return self._value(column, expected, float, lambda value: math.isfinite(value) and low <= value <= high)
-
-    def integer(self, column: str, expected: str, low: int) -> int | None:
-        value = self._value(column, expected, float, lambda value: value.is_integer() and value >= low)
-        return None if value is None else int(value)
-
-    def complain(self, column: str, expected: str) -> None:
-        self.problems.append(f"{column} is {self.text(column)!r}, expected {expected}".replace("is ''", "is empty"))
-
-    def _value(
-        self, column: str, expected: str, read: Callable[[str], float], fits: Callable[[float], bool]
-    ) -> float | None:
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            value = read(text)
-        except ValueError:
-            self.complain(column, expected)
-            return None
-        if not fits(value):
-            self.problems.append(f"{column} is {text}, expected {expected}")
-            return None
-        return value
-
-
 def parse_row(
     row: table.Row, columns: Sequence[str], *, need_split: bool = True
 ) -> tuple[Record, list[str], str | None]:
@@ -230,15 +224,18 @@ def parse_row(
         columns: The table's column names as written.
         need_split: Whether an empty split is a problem; if not, it is read as TRAIN.
     """
-    fields = _Fields(row)
-    name = stem(fields.text("FileName"))
+    fields = cells.Fields(row)
+    name = stem(fields.name("FileName"))
     if not name or name in (".", "..") or any(letter in name for letter in "/\\\0"):
         fields.complain("FileName", "the name of a file in Videos")
     split, fold = _split(fields, need_split)
     further = [column for column in columns if column.casefold() not in _STANDARD]
+    extra = {column: row.cells[column.casefold()] for column in further if row.cells.get(column.casefold())}
+    if fold is not None and FOLD.casefold() not in {column.casefold() for column in further}:
+        extra[FOLD] = fold
     record = Record(
         name=name,
-        ef=fields.number("EF", "a percentage in 0..100", 0, 100),
+        ef=fields.percentage("EF"),
         esv=fields.number("ESV", "a volume in ml", 0),
         edv=fields.number("EDV", "a volume in ml", 0),
         height=fields.integer("FrameHeight", "a number of pixels", 1),
@@ -246,12 +243,12 @@ def parse_row(
         fps=fields.number("FPS", "frames per second above 0", math.ulp(0.0)),
         num_frames=fields.integer("NumberOfFrames", "a count of at least 1", 1),
         split=split,
-        extra={column: row.cells[column.casefold()] for column in further if row.cells.get(column.casefold())},
+        extra=extra,
     )
     return record, fields.problems, fold
 
 
-def _split(fields: _Fields, need_split: bool) -> tuple[Split, str | None]:
+def _split(fields: cells.Fields, need_split: bool) -> tuple[Split, str | None]:
     text = fields.text("Split").upper().removesuffix(".0")
     for split in (*SPLITS, EXTRA):
         if text == split:

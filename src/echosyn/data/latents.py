@@ -64,6 +64,21 @@ def read(folder: Path, record: Record, indices: Indices | Sequence[int] | None =
         return aligned(from_numpy(stored[first : int(wanted.max()) + 1][wanted - first]))
 
 
+def count(folder: Path, record: Record) -> int:
+    """How many frames the latents of a video have, whatever ``FileList.csv`` says; only the file's header is read.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    with _opened(path(folder, record)) as file:
+        return int(file.get_slice(KEY).get_shape()[0])
+
+
+def drawn(folder: Path, record: Record, draws: np.random.Generator) -> Tensor:
+    """A random frame ``(C, h, w)`` of a video."""
+    return read(folder, record, [int(draws.integers(count(folder, record)))])[0]
+
+
 def read_course(folder: Path, record: Record) -> NDArray[np.float32] | None:
     """When the heart of a video contracts, ``(T,)`` in 0..1; none if its ventricle was not tracked.
 

@@ -6,13 +6,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from echosyn import rng
-from echosyn.data import filelist, table
+from echosyn.data import cells, filelist, leftovers, spreadsheets, table, unmatched
 from echosyn.data.filelist import VideoIndex
-from echosyn.data.records import SPLITS, Record, Split, Tracing
+from echosyn.data.leftovers import LeftOut
+from echosyn.data.records import EXTRA, PATIENT_COLUMNS, SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
 
-PATIENT_COLUMNS = ("PatientId", "Patient")
 PEDIATRIC_VIEWS = ("A4C", "PSAX")
+
+
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A video that the list itself keeps from being imported."""
+
+    name: str
+    reason: str
+    """A fixed word, for counting."""
+    message: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,10 @@ class Layout:
     """Which fold numbers stood for which split, if any did."""
     notes: Sequence[str] = ()
     """What the user should know: what was assumed, what did not match."""
+    bad: Sequence[Bad] = ()
+    """Videos whose rows are wrong or have no file."""
+    left_out: Sequence[LeftOut] = ()
+    """What is in the source and was not asked for: files of other kinds, videos without a row, rows marked EXTRA."""
 
 
 def folder(src: Path, labels: Path | None = None, seed: int = 0) -> Layout:
@@ -41,19 +58,22 @@ def folder(src: Path, labels: Path | None = None, seed: int = 0) -> Layout:
         seed: Of the drawn split.
 
     Raises:
-        DataError: There are no videos, or the labels are wrong: all bad rows in one message.
+        DataError: There are no videos, or the labels as a whole are wrong. Single wrong rows are in ``bad``.
     """
     if not src.is_dir():
         raise DataError(f"{src}: no such folder; expected a folder with videos")
-    files = sorted(path for path in src.rglob("*") if filelist.is_video(path))
-    if not files:
-        raise DataError(f"{src}: no videos below it; expected AVI, MP4 or GIF files: pass the folder that holds them")
-    names = _unique_names([path.relative_to(src) for path in files])
-    rows, notes = _labels(labels, src, files) if labels else ({}, ["no labels given: EF is unknown for every video"])
-    records = [
-        replace(rows[path][0], name=names[i]) if path in rows else Record(names[i]) for i, path in enumerate(files)
-    ]
-    patients = [rows[path][1] or names[i] if path in rows else names[i] for i, path in enumerate(files)]
+    found = sorted(path for path in src.rglob("*") if filelist.is_video(path))
+    left_out = leftovers.files(src, {*found, *_below(src, labels)})
+    if not found:
+        there = [f"  {row.count} {row.what}(s): {row.why}" for row in left_out]
+        head = f"{src}: no videos below it; expected AVI, MP4 or GIF files: pass the folder that holds them"
+        raise DataError(table.listing(f"{head}; found", there) if there else head)
+    names = dict(zip(found, _unique_names([path.relative_to(src) for path in found]), strict=True))
+    sheet = _labels(labels, src, found) if labels else _Labels(notes=["no labels given: EF is unknown for every video"])
+    rows, notes = sheet.matched, sheet.notes
+    files = [path for path in found if path not in sheet.spoiled]
+    records = [replace(rows[path][0], name=names[path]) if path in rows else Record(names[path]) for path in files]
+    patients = [rows[path][1] or names[path] if path in rows else names[path] for path in files]
     if not any(patient for _, patient, _ in rows.values()):
         notes.append(f"no {' or '.join(PATIENT_COLUMNS)} column in the labels: every video is taken as its own patient")
     known = {patients[i]: rows[path][0].split for i, path in enumerate(files) if path in rows and rows[path][2]}
@@ -62,26 +82,68 @@ def folder(src: Path, labels: Path | None = None, seed: int = 0) -> Layout:
         notes.append(f"splits of {len(drawn)} patient(s) drawn with seed {seed}")
     splits = known | drawn
     items = [(replace(r, split=splits[p]), path) for r, p, path in zip(records, patients, files, strict=True)]
-    return Layout(items, notes=notes)
+    return Layout(items, notes=notes, bad=sheet.bad, left_out=left_out)
 
 
 def dynamic(src: Path) -> Layout:
-    """A dataset folder as EchoNet-Dynamic's or our own. A video that is not there gets the path where it should be.
+    """A dataset folder as EchoNet-Dynamic's or our own.
 
     Raises:
-        DataError: The file list or the tracings are wrong: all bad rows in one message.
+        DataError: The file list as a whole or the tracings are wrong. Single wrong rows are in ``bad``.
     """
-    records = filelist.read(src)
+    entries = filelist.parse(src)
+    filelist.refuse_fractions(src / filelist.FILE_LIST, [e.record for e in entries if e.record is not None])
     index = VideoIndex(src)
-    items = [(record, index.find(record.name) or index.folder / f"{record.name}.avi") for record in records]
-    folds = {entry.fold for entry in filelist.parse(src) if entry.fold}
-    notes = []
-    tracings: list[Tracing] = []
+    lost = unmatched.missing(entries, index)
+    items: list[tuple[Record, Path]] = []
+    bad: list[Bad] = []
+    undone: dict[str, str] = {}
+    for entry in entries:
+        record, path, gone = entry.record, index.find(entry.name), lost.get(entry.name)
+        problems = [*entry.problems, *filter(None, [filelist.suspicious_ef(record) if record else None])]
+        if record is None or problems:
+            bad.append(
+                Bad(entry.name, "bad row", f"{src / filelist.FILE_LIST}: line {entry.line}: {'; '.join(problems)}")
+            )
+        elif record.split == EXTRA:
+            continue
+        elif path is not None:
+            items.append((record, path))
+        elif gone and gone.path:
+            items.append((replace(record, name=gone.path.stem), gone.path))
+            undone[entry.name] = gone.path.stem
+        else:
+            words = gone.words if gone else ""
+            bad.append(Bad(entry.name, "missing file", f"{index.folder / entry.name}.avi: missing file: {words}"))
+    tracings, untraced = _tracings(src)
+    tracings = [
+        replace(t, name=f"{undone[filelist.stem(t.name)]}.avi") if filelist.stem(t.name) in undone else t
+        for t in tracings
+    ]
+    left_out = [
+        *leftovers.of("row", "marked EXTRA", [e.name for e in entries if e.record and e.record.split == EXTRA]),
+        *unmatched.unlisted(entries, index, {path for _, path in items}),
+        *untraced,
+        *leftovers.files(
+            src, {*index.files, *(src / name for name in (filelist.FILE_LIST, filelist.TRACINGS, PROVENANCE))}
+        ),
+    ]
+    notes = [f"{row.what} left out: {row.why}" for row in untraced]
+    if undone:
+        shown = _some("name(s) were changed by a spreadsheet", [f"{name} is {file}" for name, file in undone.items()])
+        notes.append(f"{shown}; matched, since nothing else fits: save the column FileName as text")
+    folds = sorted({entry.fold for entry in entries if entry.fold})
+    return Layout(items, tracings, {fold: filelist.FOLDS[fold] for fold in folds}, notes, bad, left_out)
+
+
+def _tracings(src: Path) -> tuple[list[Tracing], list[LeftOut]]:
+    """The chords, and the tracings that are none."""
     if filelist.has_chords(src):
-        tracings = filelist.read_tracings(src)
-    elif (src / filelist.TRACINGS).is_file():
-        notes.append(f"{filelist.TRACINGS} left out: it has no chords (columns {', '.join(filelist.TRACING_COLUMNS)})")
-    return Layout(items, tracings, {fold: filelist.FOLDS[fold] for fold in sorted(folds)}, notes)
+        return filelist.read_tracings(src), []
+    if not (src / filelist.TRACINGS).is_file():
+        return [], []
+    why = f"it has no chords (columns {', '.join(filelist.TRACING_COLUMNS)})"
+    return [], leftovers.of(filelist.TRACINGS, why, [filelist.TRACINGS])
 
 
 def pediatric(src: Path) -> Layout:
@@ -123,40 +185,98 @@ _Label = tuple[Record, str, bool]
 """A labelled record, the patient ('' if unknown), whether its split was given."""
 
 
-def _labels(labels: Path, src: Path, files: Sequence[Path]) -> tuple[dict[Path, _Label], list[str]]:
-    """The label of each file that has one, and notes on what did not match."""
+@dataclass
+class _Labels:
+    """A table of labels, matched with files."""
+
+    matched: dict[Path, _Label] = field(default_factory=dict)
+    bad: list[Bad] = field(default_factory=list)
+    """Rows that are wrong."""
+    spoiled: set[Path] = field(default_factory=set)
+    """The files of these rows."""
+    notes: list[str] = field(default_factory=list)
+
+
+def _labels(labels: Path, src: Path, files: Sequence[Path]) -> _Labels:
+    """The label of each file that has one, the rows that are wrong, and notes on what did not match."""
     contents = table.read(labels, required=("FileName",))
-    ways = _names_of(src, files)
-    matched: dict[Path, _Label] = {}
-    problems: list[tuple[int, str]] = []
-    without_file = []
+    parsed = [_label(row, contents.columns) for row in contents.rows]
+    filelist.refuse_fractions(labels, [one.record for one in parsed if not one.problems])
+    found, without_file, undone = _Labels(), [], []
     split_of: dict[str, Split] = {}
-    for row in contents.rows:
-        written = row.cells.get("filename", "").strip().replace("\\", "/")
-        paths = next((way[written.casefold()] for way in ways if written.casefold() in way), [])
-        cells = {**row.cells, "filename": written.rpartition("/")[2]}
-        record, wrong, _ = filelist.parse_row(
-            table.Row(row.line, cells, row.problem), contents.columns, need_split=False
-        )
-        patient = next((row.cells[c.casefold()].strip() for c in PATIENT_COLUMNS if row.cells.get(c.casefold())), "")
-        given = bool(row.cells.get("split", "").strip())
+    matches = _matches(src, files, [one.written for one in parsed])
+    for one in parsed:
+        paths, patient, wrong = matches.get(one.written, []), one.patient, list(one.problems)
         if len(paths) > 1:
-            wrong.append(f"FileName {written!r} fits {len(paths)} files; expected the path below {src}")
-        elif paths and paths[0] in matched:
-            wrong.append(f"FileName {written!r} is listed twice; keep one of them")
-        if patient and given and split_of.setdefault(patient, record.split) != record.split:
-            wrong.append(f"patient {patient!r} is in {split_of[patient]} and in {record.split}, expected one split")
-        problems += [(row.line, problem) for problem in wrong]
-        if not paths:
-            without_file.append(written)
-        for path in paths:
-            matched[path] = (record, patient, given)
-    table.refuse(labels, problems)
-    if not matched:
+            wrong.append(f"FileName {one.written!r} fits {len(paths)} files; expected the path below {src}")
+        elif paths and (paths[0] in found.matched or paths[0] in found.spoiled):
+            wrong.append(f"FileName {one.written!r} is listed twice; keep one of them")
+        if patient and one.split_given and split_of.setdefault(patient, one.record.split) != one.record.split:
+            wrong.append(f"patient {patient!r} is in {split_of[patient]} and in {one.record.split}, expected one split")
+        if wrong:
+            found.bad.append(Bad(one.written, "bad row", f"{labels}: line {one.line}: {'; '.join(wrong)}"))
+            found.spoiled.update(paths)
+        elif not paths:
+            without_file.append(one.written)
+        else:
+            found.matched[paths[0]] = (one.record, patient, one.split_given)
+            if one.written.casefold() not in _all_names(src, paths[0]):
+                undone.append(f"{one.written} is {paths[0].name}")
+    for path in found.spoiled:
+        found.matched.pop(path, None)
+    if not found.matched and not found.bad:
         raise DataError(f"{labels}: no row fits a video below {src}, e.g. {without_file[0]!r}: expected file names")
-    without_label = [path.relative_to(src).as_posix() for path in files if path not in matched]
-    notes = [_some("label row(s) without a video", without_file), _some("video(s) without a label", without_label)]
-    return matched, [note for note in notes if note]
+    labelled = found.matched.keys() | found.spoiled
+    without_label = [path.relative_to(src).as_posix() for path in files if path not in labelled]
+    changed = _some("name(s) were changed by a spreadsheet", undone)
+    found.notes = [
+        *filter(
+            None,
+            [_some("label row(s) without a video", without_file), _some("video(s) without a label", without_label)],
+        ),
+        *([f"{changed}; matched, since nothing else fits: save the column FileName as text"] if changed else []),
+    ]
+    return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of labels."""
+
+    line: int
+    written: str
+    """Its file's name or path, as written."""
+    record: Record
+    patient: str
+    split_given: bool
+    problems: Sequence[str]
+
+
+def _label(row: table.Row, columns: Sequence[str]) -> _Row:
+    written = row.cells.get("filename", "").strip().replace("\\", "/")
+    named = {**row.cells, "filename": written.rpartition("/")[2]}
+    record, wrong, _ = filelist.parse_row(table.Row(row.line, named, row.problem), columns, need_split=False)
+    patient = next((cell for column in PATIENT_COLUMNS if (cell := cells.text(row, column))), "")
+    problems = [*wrong, *filter(None, [filelist.suspicious_ef(record)])]
+    return _Row(row.line, written, record, patient, bool(cells.text(row, "Split")), problems)
+
+
+def _matches(src: Path, files: Sequence[Path], written: Sequence[str]) -> dict[str, list[Path]]:
+    """The files that each name fits, by the most exact way that fits any; else the one a spreadsheet made it from."""
+    ways = _names_of(src, files)
+    fits = {name: next((way[name.casefold()] for way in ways if name.casefold() in way), []) for name in written}
+    taken = {path for paths in fits.values() for path in paths}
+    free = Counter(path.stem for path in files if path not in taken)
+    single = {path.stem: path for path in files if path not in taken and free[path.stem] == 1}
+    lost = {filelist.stem(name): name for name, paths in fits.items() if not paths}
+    for stem, meant in spreadsheets.meant(lost, single).items():
+        if meant.exact:
+            fits[lost[stem]] = [single[meant.name]]
+    return fits
+
+
+def _all_names(src: Path, path: Path) -> set[str]:
+    return {name for way in _names_of(src, [path]) for name in way}
 
 
 def _names_of(src: Path, files: Iterable[Path]) -> tuple[dict[str, list[Path]], ...]:
@@ -184,6 +304,13 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
         count = Counter(name.casefold() for name in names)
         names = [name if count[name.casefold()] == 1 else form[i] for i, name in enumerate(names)]
     return names
+
+
+def _below(src: Path, labels: Path | None) -> list[Path]:
+    """The table of labels as a path below ``src``, if it lies there."""
+    if labels is None or not labels.resolve().is_relative_to(src.resolve()):
+        return []
+    return [src / labels.resolve().relative_to(src.resolve())]
 
 
 def _plain(name: str) -> str:

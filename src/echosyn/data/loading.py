@@ -26,8 +26,8 @@ DIASTOLE = 0.05
 
 ReadVideo = Callable[[Record], Pixels]
 """A recording's grey frames, uint8 ``(T, H, W)``."""
-ReadFrame = Callable[[Record, int, np.random.Generator], Tensor]
-"""A frame of a recording by its number, perhaps changed by the draws of its item."""
+ReadFrame = Callable[[Record, np.random.Generator], Tensor]
+"""A frame of a recording, drawn by the draws of its item and perhaps changed by them."""
 
 
 class Positions(Sampler[int]):
@@ -109,7 +109,10 @@ class Items(Dataset[dict[str, Any]]):
 
 
 class Frames(Items):
-    """Single frames for the VAE: ``{"frames": uint8 (H, W), "index": g}``, every ``stride``-th frame of every video."""
+    """Single frames for the VAE: ``{"frames": uint8 (H, W), "index": g}``, every ``stride``-th frame of every video.
+
+    The file list only says how often a video's turn comes; which frames there are, the video says.
+    """
 
     def __init__(self, records: Sequence[Record], read: ReadVideo, stride: int, seed: int) -> None:
         super().__init__(records, seed, "frames")
@@ -124,8 +127,9 @@ class Frames(Items):
     def __getitem__(self, g: int) -> dict[str, Any]:
         item = self.shuffle[g]
         video = int(np.searchsorted(self.counts, item, side="right"))
-        frame = (item - (int(self.counts[video - 1]) if video else 0)) * self.stride
-        return {"frames": torch.from_numpy(self.read(self.records[video])[frame]), "index": g}
+        turn = item - (int(self.counts[video - 1]) if video else 0)
+        frames = self.read(self.records[video])[:: self.stride]
+        return {"frames": torch.from_numpy(frames[turn % len(frames)]), "index": g}
 
 
 class Clips(Items):
@@ -148,11 +152,11 @@ class Clips(Items):
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         record = self.records[self.shuffle[g]]
-        assert record.num_frames is not None
         assert record.fps is not None
-        windows = clips.windows(record.num_frames, record.fps, self.fps, self.num_frames, self.period)
+        frames = self.read(record)
+        windows = clips.windows(len(frames), record.fps, self.fps, self.num_frames, self.period)
         indices = clips.anywhere(windows, self.draws(g).random())
-        clip = pixel_clip(self.read(record), indices, self.num_frames)
+        clip = pixel_clip(frames, indices, self.num_frames)
         return {"clip": clip, "length": len(indices), "ef": record.ef, "index": g}
 
 
@@ -191,10 +195,10 @@ class LatentClips(Items):
     def __getitem__(self, g: int) -> dict[str, Any]:
         video, draws = self.shuffle[g], self.draws(g)
         record = self.records[video]
-        assert record.num_frames is not None
         assert record.fps is not None
-        indices = clips.clip(record.num_frames, record.fps, self.fps, self.num_frames, draws.random())
-        stills = np.arange(record.num_frames)
+        num_frames = latents.count(self.folder, record)
+        indices = clips.clip(num_frames, record.fps, self.fps, self.num_frames, draws.random())
+        stills = np.arange(num_frames)
         course = {}
         if self.courses:
             stills = np.flatnonzero(self.courses[video] <= DIASTOLE)
@@ -218,7 +222,7 @@ class Pairs(Items):
 
     Args:
         records: videos of at least two patients (``Record.patient``).
-        read: one frame of a recording.
+        read: a drawn frame of a recording.
         same: share of pairs of one patient; the others are of two.
         seed: of the order and the draws.
     """
@@ -247,7 +251,7 @@ class Pairs(Items):
 
     def _frame(self, videos: Sequence[Record], draws: np.random.Generator) -> Tensor:
         record = videos[int(draws.integers(len(videos)))]
-        return self.read(record, int(draws.integers(record.num_frames or 1)), draws)
+        return self.read(record, draws)
 
 
 def pixel_clip(frames: Pixels, indices: clips.Indices, length: int) -> Tensor:

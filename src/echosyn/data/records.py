@@ -9,6 +9,11 @@ SPLITS: tuple[Split, ...] = ("TRAIN", "VAL", "TEST")
 EXTRA: Split = "EXTRA"
 """More videos than the asked splits need, as EchoNet-Synthetic marks them; they are read only when asked for."""
 
+UNKNOWN = frozenset(["", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "null", "nat"])
+"""What pandas, R, SQL and spreadsheets write for an unknown value, in lower case."""
+PATIENT_COLUMNS = ("PatientId", "Patient")
+"""Columns that say whose video it is, in any case; the first one counts."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -32,8 +37,9 @@ class Record:
 
     @property
     def patient(self) -> str:
-        """Whose video this is: the column ``PatientId`` where there is one, else one patient a video."""
-        return self.extra.get("PatientId") or self.name
+        """Whose video this is: the column ``PatientId`` (or ``Patient``) where there is one, else one patient a video."""
+        cells = (str(self.cell(column) or "") for column in PATIENT_COLUMNS) if self.extra else ()
+        return next((cell for cell in cells if cell.strip().casefold() not in UNKNOWN), self.name)
 
     def cell(self, column: str) -> str | float | None:
         """What a column of ``FileList.csv`` says about this video, a further one in any case; None if nothing."""

@@ -41,12 +41,15 @@ class Table:
 def read(path: Path, required: Sequence[str]) -> Table:
     """Read a CSV file with a header. Column names may have any case and surrounding blanks; empty lines are skipped.
 
+    Cells are separated by what separates the header's names: commas, semicolons or tabs.
+
     Raises:
         DataError: The file is missing, empty, no text, without rows, or lacks a required column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file.readline()))
+            file.seek(0)
             lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; expected a CSV file with the columns {', '.join(required)}") from error
@@ -84,12 +87,17 @@ def listing(head: str, lines: Sequence[str]) -> str:
     return "\n".join([f"{head}:", *lines[:MAX_SHOWN], *more])
 
 
+def _delimiter(header: str) -> str:
+    """The most frequent of them; a comma where a name holds as many others."""
+    return max(",;\t", key=header.count)
+
+
 def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
     known = [name.casefold() for name in header if name]
     missing = [name for name in required if name.casefold() not in known]
     if missing:
-        comma = "" if len(header) > 1 or ";" not in header[0] else "; save it with commas, not semicolons"
-        raise DataError(f"{path}: no column {', '.join(missing)}; found {', '.join(header)}{comma}")
+        found = ", ".join(name for name in header if name)
+        raise DataError(f"{path}: no column {', '.join(missing)}; found {found}: rename the column that is meant")
     twice = sorted({name for name in header if name and known.count(name.casefold()) > 1})
     if twice:
         raise DataError(f"{path}: column twice: {', '.join(twice)}; remove or rename one of them")

@@ -151,7 +151,7 @@ def from_latents(folder: Path, codec: LatentCodec) -> Read:
     """Reads a latents folder and decodes it: what the models have seen of the videos."""
 
     def read(record: Record) -> Look:
-        found = latents.read(folder, record, sampled(record.num_frames or 1, record.fps or RATE))
+        found = latents.read(folder, record, sampled(latents.count(folder, record), record.fps or RATE))
         return Look(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
 
     return read

@@ -1,7 +1,7 @@
 """``echosyn encode``: videos to latents."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -66,23 +66,36 @@ class Encode:
 
 @dataclass(frozen=True)
 class Decode:
-    """Work: decodes a video, given as ``(position, record)``; says what is wrong with it, or nothing."""
+    """Work: decodes a video, given as ``(position, record)``; completes its record, or says what is wrong with it."""
 
     dataset: Path
     device: str = "cpu"
 
-    def start(self) -> Callable[[tuple[int, Record]], str]:
+    def start(self) -> Callable[[tuple[int, Record]], Record | str]:
         """Nothing to load."""
         index = filelist.VideoIndex(self.dataset)
 
-        def run(item: tuple[int, Record]) -> str:
+        def run(item: tuple[int, Record]) -> Record | str:
             try:
-                check_frames(video.read(index.path(item[1])).frames.shape[1:3])
+                found = video.read(index.path(item[1]))
+                check_frames(found.frames.shape[1:3])
             except DataError as error:
                 return str(error)
-            return ""
+            return completed(item[1], found)
 
         return run
+
+
+def completed(record: Record, found: video.Video) -> Record:
+    """A record with the frames that its video has, whatever was said, and with what was not said at all."""
+    num_frames, height, width = found.frames.shape[:3]
+    return replace(
+        record,
+        num_frames=num_frames,
+        height=record.height or height,
+        width=record.width or width,
+        fps=record.fps or video.exact_fps(found.fps),
+    )
 
 
 def encode(
@@ -132,7 +145,7 @@ def encode(
     own = shard.of(list(enumerate(records)))
     result: dict[str, Any] = {"latents": str(out), "videos": len(own)}
     with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}, shard=shard) as folder:
-        _refuse_bad(dataset, own, executor, progress)
+        own = _counted(dataset, own, executor, progress)
         measured = weights.load_facts(folder_of_vae).stage is not None
         if warning := check_scale(_spread(encoder, index, records), vae, must_fit=measured and not any_scale):
             result["warning"] = warning
@@ -158,16 +171,22 @@ def encode(
     return result
 
 
-def _refuse_bad(dataset: Path, own: Sequence[tuple[int, Record]], executor: Executor, progress: Progress) -> None:
-    """Decode all videos before hours of encoding end at a damaged one; all bad ones in one message."""
+def _counted(
+    dataset: Path, own: Sequence[tuple[int, Record]], executor: Executor, progress: Progress
+) -> list[tuple[int, Record]]:
+    """Decode all videos and complete their records, before hours of encoding end at a damaged one; all bad ones at once."""
     bad: dict[int, str] = {}
-    for done, ((i, record), problem) in enumerate(executor.map([Decode(dataset)], own), 1):
-        if problem:
-            bad[i] = f"{record.name}: workers died of it" if isinstance(problem, Lost) else problem
+    good: dict[int, Record] = {}
+    for done, ((i, record), found) in enumerate(executor.map([Decode(dataset)], own), 1):
+        if isinstance(found, Record):
+            good[i] = found
+        else:
+            bad[i] = f"{record.name}: workers died of it" if isinstance(found, Lost) else found
         progress("check videos", done, len(own))
     if bad:
         rows = [f"  {bad[i]}" for i in sorted(bad)]
         raise DataError(table.listing(f"{dataset}: {len(bad)} bad video(s)", rows))
+    return sorted(good.items())
 
 
 def course_of(pixels: NDArray[np.uint8], record: Record) -> NDArray[np.float64] | None:

@@ -141,7 +141,7 @@ def _frame(data: Path, records: Sequence[Record], seed: int, step: int) -> Tenso
     """A random frame of a random video of a patient."""
     draws = rng.numpy_generator(seed, f"frame of {records[0].patient}", step)
     record = records[int(draws.integers(len(records)))]
-    return latents.read(data, record, [int(draws.integers(record.num_frames or 1))])[0]
+    return latents.drawn(data, record, draws)
 
 
 def _noise_multiplier(epsilon: float, delta: float, rate: float, steps: int) -> float:

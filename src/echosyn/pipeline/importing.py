@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from echosyn.data import filelist, layouts, table
+from echosyn.data import filelist, layouts, leftovers, table
+from echosyn.data.leftovers import LeftOut
 from echosyn.data.records import SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
 from echosyn.pipeline import review
@@ -43,12 +44,24 @@ class Found:
     """By their row in the source."""
     mended: dict[int, list[str]] = field(default_factory=dict)
     """What was done to videos so that they are as a player shows them."""
+    beyond: dict[int, str] = field(default_factory=dict)
+    """Rows of tracings at frames that their videos do not have, and the videos' names."""
+    names: dict[int, str] = field(default_factory=dict)
+    """Of the bad videos."""
+    refused: Sequence[tuple[str, str]] = ()
+    """Name and reason of videos that the source's list keeps out."""
+    left_out: Sequence[LeftOut] = ()
+    """Of the layout."""
 
     def write(self, folder: Path) -> None:
         """Write `FOUND`; records and tracings are in the tables already."""
-        said = {name: sorted(map(list, getattr(self, name).items())) for name in ("folds", "differs", "bad", "mended")}
+        said = {
+            name: sorted(map(list, getattr(self, name).items()))
+            for name in ("folds", "differs", "bad", "mended", "beyond", "names")
+        }
         said |= {name: sorted(getattr(self, name)) for name in ("stretched", "records", "tracings")}
-        write_json(folder / FOUND, said | {"notes": list(self.notes), "num_tracings": self.num_tracings})
+        whole = {"refused": sorted(map(list, self.refused)), "left_out": [row.to_json() for row in self.left_out]}
+        write_json(folder / FOUND, said | whole | {"notes": list(self.notes), "num_tracings": self.num_tracings})
 
     @classmethod
     def read(cls, part: Part) -> "Found":
@@ -65,13 +78,31 @@ class Found:
             dict(said["bad"]),
             dict(zip(said["tracings"], traced, strict=True)),
             dict(said["mended"]),
+            dict(said["beyond"]),
+            dict(said["names"]),
+            [(name, reason) for name, reason in said["refused"]],
+            [LeftOut(**row) for row in said["left_out"]],
         )
 
     def join(self, other: "Found") -> None:
         """Add those of another part."""
         self.stretched = [*self.stretched, *other.stretched]
-        for name in ("records", "differs", "bad", "tracings", "mended"):
+        for name in ("records", "differs", "bad", "tracings", "mended", "beyond", "names"):
             setattr(self, name, getattr(self, name) | getattr(other, name))
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """Name and reason of every video that is not imported."""
+        return [*sorted(self.refused), *((self.names[i], self.bad[i]) for i in sorted(self.bad))]
+
+    def table(self) -> list[LeftOut]:
+        """What was left out, and why."""
+        nowhere = self.num_tracings - len(self.tracings) - len(self.beyond)
+        return [
+            *leftovers.by_reason("video", self.reasons()),
+            *([LeftOut("tracing row", "its video is not imported", nowhere)] if nowhere else []),
+            *leftovers.of("tracing row", "beyond the last frame of its video", _in_order(self.beyond)),
+            *self.left_out,
+        ]
 
 
 def finish(folder: Path, found: Found) -> dict[str, Any]:
@@ -82,7 +113,8 @@ def finish(folder: Path, found: Found) -> dict[str, Any]:
         filelist.write_tracings(folder, _in_order(found.tracings))
     wrong = Counter(column for columns in _in_order(found.differs) for column in columns)
     mended = counts(what for each in _in_order(found.mended) for what in each)
-    untraced = found.num_tracings - len(found.tracings)
+    untraced = found.num_tracings - len(found.tracings) - len(found.beyond)
+    beyond = len(found.beyond)
     stretched = len(found.stretched)
     notes = [
         *found.notes,
@@ -90,14 +122,16 @@ def finish(folder: Path, found: Found) -> dict[str, Any]:
         *(f"{count} video(s) {what}" for what, count in mended.items()),
         *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
         *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
+        *([f"{beyond} tracing row(s) left out: beyond the last frame of their video"] if beyond else []),
     ]
     summary = {
         "videos": len(records),
         "frames": sum(record.num_frames or 0 for record in records),
         "splits": _splits(records),
         "folds": dict(found.folds),
-        "skipped": counts(_in_order(found.bad)),
+        "skipped": counts(reason for _, reason in found.reasons()),
         "notes": notes,
+        "left_out": [row.to_json() for row in found.table()],
     }
     note(folder, **summary)
     return summary
@@ -122,6 +156,8 @@ def finish_dicom(
     filelist.write(folder, records)
     pairs = list(became)
     count = Counter(status for status, _ in pairs)
+    left = [("", reason or status) for status, reason in pairs if status != "imported"]
+    left_out = [replace(row, examples=()) for row in leftovers.by_reason("file", left)]
     summary = {
         "videos": len(records),
         "frames": sum(record.num_frames or 0 for record in records),
@@ -132,6 +168,7 @@ def finish_dicom(
         "failed": count["failed"],
         "reasons": dict(sorted(Counter(reason for _, reason in pairs if reason).items())),
         "sheets": sheets,
+        "left_out": [row.to_json() for row in left_out],
     }
     note(folder, inputs=inputs, needs_review=True, **summary)
     return summary
@@ -146,15 +183,20 @@ def joined(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str,
     if parts[0].call["settings"]["source"] == "dicom":
         return _joined_dicom(parts, folder, progress)
     each = [_unchanged(part, Found.read) for part in parts]
-    found = Found(each[0].notes, each[0].folds, each[0].num_tracings)
+    first = each[0]
+    found = Found(
+        first.notes, first.folds, first.num_tracings, refused=first.refused, left_out=first.left_out
+    )  # what is of the whole source, every part says alike
     for other in each:
         found.join(other)
     if not found.records:
-        raise DataError(f"nothing to merge: no part has a video ({listed(_in_order(found.bad))}); none is left")
+        raise DataError(
+            f"nothing to merge: no part has a video ({listed(reason for _, reason in found.reasons())}); none is left"
+        )
     of = {i: part for part, one in zip(parts, each, strict=True) for i in one.records}
     place_videos([(of[i], record) for i, record in sorted(found.records.items())], folder, progress)
-    finish(folder, found)
-    return {"videos": len(found.records)}
+    summary = finish(folder, found)
+    return {"videos": len(found.records), "left_out": summary["left_out"]}
 
 
 def _joined_dicom(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str, Any]:

@@ -140,8 +140,8 @@ def ingest(
         progress: Called with (done, total) after each video.
 
     Returns:
-        ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason) and ``notes``; they are
-        also in the folder's provenance.
+        ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason), ``notes`` and ``left_out``
+        (see `echosyn.data.leftovers`); they are also in the folder's provenance.
 
     Raises:
         ConfigError: A setting makes no sense.
@@ -149,6 +149,8 @@ def ingest(
     """
     _check_settings(src, out, source, crop, labels, fps, size)
     layout = _layout(src, source, labels, seed)
+    rows = [_Bad(entry.reason, entry.message) for entry in layout.bad if entry.reason == "bad row"]
+    _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
     settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
     inputs = {"source": src} | ({"labels": labels} if labels else {})
     with new_folder(out, "import", settings, inputs, shard=shard) as folder:
@@ -156,7 +158,8 @@ def ingest(
         work = Ingest(folder, _Geometry(crop, size), fps)
         items = [item for item in enumerate(layout.items) if shard.has(item[0])]
         done, bad = _all(items, work, executor or InProcess.of("cpu"), progress)
-        _refuse(src, list(bad.values()), none_left=not done and shard == WHOLE, skip_bad=skip_bad)
+        refused = [*(_Bad(entry.reason, entry.message) for entry in layout.bad), *bad.values()]
+        _refuse(src, refused, none_left=not done and shard == WHOLE, skip_bad=skip_bad)
         found = _found(layout, done, bad, _Geometry(crop, size))
         summary = finish(folder, found)
         if shard != WHOLE:
@@ -271,6 +274,8 @@ def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) 
     if not bad or (skip_bad and not none_left):
         return
     cure = "none is left" if none_left else "mend them, or leave them out with --skip-bad"
+    if any(entry.reason == "bad row" for entry in bad):
+        cure += "; a video whose EF is left empty stays, without a label"
     head = f"{src}: {len(bad)} bad video(s): {listed(entry.reason for entry in bad)}; {cure}"
     raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
 
@@ -278,7 +283,7 @@ def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) 
 def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], geometry: _Geometry) -> Found:
     by_name = {entry.record.name.casefold(): entry for entry in done.values()}
     traced = [by_name.get(filelist.stem(tracing.name).casefold()) for tracing in layout.tracings]
-    rows = enumerate(zip(layout.tracings, traced, strict=True))
+    rows = [(row, one, to) for row, (one, to) in enumerate(zip(layout.tracings, traced, strict=True)) if to]
     return Found(
         layout.notes,
         layout.folds,
@@ -287,6 +292,10 @@ def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], g
         [i for i, entry in done.items() if entry.stretched],
         {i: list(entry.differs) for i, entry in done.items()},
         {i: entry.reason for i, entry in bad.items()},
-        {row: geometry.tracing(one, to) for row, (one, to) in rows if to},
+        {row: geometry.tracing(one, to) for row, one, to in rows if one.frame < to.origin.decoded},
         {i: entry.mended for i, entry in done.items() if entry.mended},
+        {row: to.record.name for row, one, to in rows if one.frame >= to.origin.decoded},
+        {i: layout.items[i][0].name for i in bad},
+        [(entry.name, entry.reason) for entry in layout.bad],
+        layout.left_out,
     )

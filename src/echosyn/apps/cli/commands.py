@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from echosyn import __version__
-from echosyn.apps.cli.console import Console, show
+from echosyn.apps.cli.console import Console, show, show_import
 from echosyn.apps.cli.executors import RayAddress, ShardOption, Workers, executor
 from echosyn.apps.cli.remote import Program
 from echosyn.errors import ConfigError
@@ -142,7 +142,9 @@ def import_(
         float | None,
         typer.Option(help="Frame rate, whatever the files say (DICOM: where they do not say it).", show_default=False),
     ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged videos out and report them.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out damaged videos and those with a wrong row; they are listed.")
+    ] = False,
     private: Annotated[
         Path | None,
         typer.Option(help="DICOM: folder for the secret key and the report; default OUT-private.", show_default=False),
@@ -180,7 +182,7 @@ def import_(
                 shard=part(shard),
                 progress=console,
             )
-        show(result, json)
+        show_import(result, json)
         return
     if private or ocr:
         raise ConfigError(f"--private and --ocr have no effect with --from {source.value}: leave them out")
@@ -198,7 +200,7 @@ def import_(
             shard=part(shard),
             progress=lambda done, total: console("import", done, total),
         )
-    show(result, json)
+    show_import(result, json)
 
 
 @app.command()

@@ -55,6 +55,33 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
         sys.stdout.write(f"{name.ljust(width)}  {value}\n")
 
 
+def show_import(result: Mapping[str, Any], as_json: bool) -> None:
+    """Print what an import has found: its numbers, what was assumed or corrected, and the table of what was left out."""
+    if as_json:
+        show(result, as_json)
+        return
+    counted = {name: _counts(result[name]) for name in ("splits", "folds") if result.get(name)}
+    show({**result, **counted}, as_json=False)
+    for text in result.get("notes", []):
+        sys.stdout.write(f"note  {text}\n")
+    rows = [(str(row["count"]), row["what"], row["why"], _examples(row)) for row in result.get("left_out", [])]
+    if not rows:
+        return
+    rows.insert(0, ("left out", "what", "why", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for number, what, why, examples in rows:
+        sys.stdout.write(f"{number.rjust(widths[0])}  {what.ljust(widths[1])}  {why}{examples}\n")
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in found.items())
+
+
+def _examples(row: Mapping[str, Any]) -> str:
+    more = ", ..." if row["count"] > len(row["examples"]) else ""
+    return f" ({', '.join(row['examples'])}{more})" if row["examples"] else ""
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "-"

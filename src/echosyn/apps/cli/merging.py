@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from echosyn.apps.cli.commands import Json, Out, Quiet, app
-from echosyn.apps.cli.console import Console, show
+from echosyn.apps.cli.console import Console, show_import
 
 __all__ = ["app"]
 
@@ -22,4 +22,4 @@ def merge(
     from echosyn.pipeline.merging import merge as merge_parts
 
     result = merge_parts(parts, out, progress=Console(quiet))
-    show(result, json)
+    show_import(result, json)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -111,9 +112,14 @@ class ReIDStage(Stage):
 
     def _reader(self, data: Path) -> loading.ReadFrame:
         if self.needs_latents:
-            return lambda record, frame, _: latents.read(data, record, [frame])[0]
+            return lambda record, draws: latents.drawn(data, record, draws)
         video, largest = reader(data), self.settings.augmentation
-        return lambda record, frame, draws: augmented(torch.from_numpy(video(record)[frame]), largest, draws)
+
+        def read(record: Record, draws: np.random.Generator) -> Tensor:
+            frames = video(record)
+            return augmented(torch.from_numpy(frames[int(draws.integers(len(frames)))]), largest, draws)
+
+        return read
 
     def _latents(self, frames: Tensor) -> Tensor:
         """What the network sees: latents as they are, pixels encoded (the posterior's mean)."""
