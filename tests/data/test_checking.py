@@ -139,7 +139,7 @@ def test_check_sees_what_an_import_sees(dataset: Path) -> None:
     path = dataset / filelist.FILE_LIST
     path.write_text("FileName,EF,Split\nv0,55,VAL\nv1,0.61,VAL\nv2,>70,VAL\n3,nan,VAL\nx,50,VAL\n")
     (dataset / "Videos" / "v3.avi").rename(dataset / "Videos" / "0003.avi")
-    for name in ("x.wmv", "y.mpeg9", "._v0.avi"):
+    for name in ("x.flv", "y.mpeg9", "._v0.avi"):
         (dataset / "Videos" / name).touch()
     report = checking.check(dataset)
     assert {(p.line, p.name, p.reason) for p in report.problems} == {
@@ -152,9 +152,9 @@ def test_check_sees_what_an_import_sees(dataset: Path) -> None:
     assert "a bound" in said["v2"]
     assert "a fraction of one? write 61" in said["v1"]
     assert "0003.avi has no row and is what a spreadsheet turns into 3" in said["3"]
-    assert "x.wmv is there" in said["x"]
+    assert "x.flv is there" in said["x"]
     notes = {(note.name, note.reason) for note in report.notes}
-    assert {("1 .wmv file(s)", "left out by an import"), ("1 .mpeg9 file(s)", "left out by an import")} < notes
+    assert {("1 .flv file(s)", "left out by an import"), ("1 .mpeg9 file(s)", "left out by an import")} < notes
 
 
 def test_a_column_of_fractions_is_one_problem(dataset: Path) -> None:

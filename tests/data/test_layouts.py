@@ -166,7 +166,7 @@ def left_out(layout: layouts.Layout) -> dict[tuple[str, str], int]:
 
 
 def test_files_of_every_other_kind_are_counted(tmp_path: Path) -> None:
-    src = files(tmp_path, "a.avi", "b.mpeg9", "sub/c.wmv", "d.wmv", "e", "f.zip", "notes.txt", "n_ED.nii.gz", "p.png")
+    src = files(tmp_path, "a.avi", "b.mpeg9", "sub/c.flv", "d.flv", "e", "f.zip", "notes.txt", "n_ED.nii.gz", "p.png")
     files(src, "._a.avi", ".DS_Store", "Thumbs.db", "__MACOSX/a.xyz")
     (src / "IM0001").write_bytes(b"\0" * 128 + b"DICM")
     (src / "gone.avi").symlink_to(src / "nowhere")
@@ -175,7 +175,7 @@ def test_files_of_every_other_kind_are_counted(tmp_path: Path) -> None:
     assert [path.name for _, path in layout.items] == ["a.avi"]
     assert left_out(layout) == {
         (".mpeg9 file", "not known as a video"): 1,
-        (".wmv file", "a video in a container that is not read"): 2,
+        (".flv file", "a video in a container that is not read"): 2,
         ("file without extension", "not known to be a video"): 1,
         ("file without extension", "DICOM"): 1,
         (".zip file", "an archive or compressed"): 1,
@@ -213,7 +213,7 @@ def test_names_that_a_spreadsheet_changed_are_matched_only_if_nothing_else_fits(
 
 
 def test_changed_names_in_a_file_list(tmp_path: Path) -> None:
-    files(tmp_path, "Videos/0012.avi", "Videos/MAR1.avi", "Videos/123456789012.avi", "Videos/x.wmv")
+    files(tmp_path, "Videos/0012.avi", "Videos/MAR1.avi", "Videos/123456789012.avi", "Videos/x.flv")
     table(tmp_path / filelist.FILE_LIST, "FileName,Split", "12,VAL", "1-Mar,VAL", "1.23457E+11,VAL", "x,VAL")
     filelist.write_tracings(tmp_path, [Tracing("12.avi", 1, 2, 3, 4, 0), Tracing("0012.avi", 1, 2, 3, 4, 1)])
     layout = layouts.dynamic(tmp_path)
@@ -223,18 +223,18 @@ def test_changed_names_in_a_file_list(tmp_path: Path) -> None:
     said = {entry.name: entry.message for entry in layout.bad}
     assert "MAR1.avi has no row and is what a spreadsheet turns into 1-Mar" in said["1-Mar"]
     assert "123456789012.avi has no row" in said["1.23457E+11"]
-    assert "x.wmv is there, which is not read as a video" in said["x"]
+    assert "x.flv is there, which is not read as a video" in said["x"]
 
 
 def test_what_a_file_list_does_not_name_is_counted(tmp_path: Path) -> None:
-    files(tmp_path, "Videos/a.avi", "Videos/a.mp4", "Videos/b.avi", "Videos/c.avi", "Videos/d.mts", "extra.avi", "r.md")
+    files(tmp_path, "Videos/a.avi", "Videos/a.mp4", "Videos/b.avi", "Videos/c.avi", "Videos/d.vob", "extra.avi", "r.md")
     table(tmp_path / filelist.FILE_LIST, "FileName,EF,Split", "a,50,VAL", "c,50,EXTRA", "d,50,TEST", "e,-1,VAL")
     layout = layouts.dynamic(tmp_path)
     assert left_out(layout) == {
         ("row", "marked EXTRA"): 1,
         ("video", "not in FileList.csv"): 1,
         ("video", "another file of the same name is taken"): 1,
-        (".mts file", "a video in a container that is not read"): 1,
+        (".vob file", "a video in a container that is not read"): 1,
         (".avi file", "a video where none is looked for"): 1,
         (".md file", "a table or text"): 1,
     }

@@ -123,7 +123,7 @@ def nested(folder: Path) -> None:
 
 def others(folder: Path) -> None:
     """What lies about in real folders."""
-    for name in ("a.mts", "b.zip", "._x.avi", "Thumbs.db", "none"):
+    for name in ("a.vob", "b.zip", "._x.avi", "Thumbs.db", "none"):
         text(folder / "Videos" / name, "?")
     film(folder / "Videos" / "unlisted.avi")
 

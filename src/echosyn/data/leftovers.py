@@ -12,7 +12,7 @@ MAX_NAMED = 3
 _SYSTEM = frozenset(["thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "$recycle.bin", "lost+found"])
 _WHY: Mapping[str, str] = {
     **dict.fromkeys(
-        ("mpeg", "mpg", "wmv", "webm", "mov", "m4v", "mkv", "flv", "mts", "m2ts", "3gp", "ogv", "vob", "ts", "asf"),
+        ("flv", "mts", "m2ts", "3gp", "ogv", "vob"),
         "a video in a container that is not read: convert it to AVI or MP4 without loss",
     ),
     **dict.fromkeys(("dcm", "dicom", "ima"), "DICOM: import it with --from dicom"),

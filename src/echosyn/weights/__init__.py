@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
+from echosyn import rng
 from echosyn.config import Settings, build, near_miss, read_yaml
 from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
@@ -181,10 +182,9 @@ def load(folder: Path, stage: str) -> Any:
 
 def _filled(kind: Any, config: Mapping[str, Any], found: dict[str, Tensor], folder: Path) -> tuple[Any, list[str]]:
     """A network whose parameters are the tensors given, and the names that were not among them."""
-    from accelerate import init_empty_weights
-
     try:
-        with init_empty_weights(include_buffers=False):  # no time for random weights, and no draw from the generator
+        # not accelerate's empty weights: they patch torch for all threads, and models are loaded in several
+        with rng.initializing(0):
             model = kind.from_config(config)
         model._fix_state_dict_keys_on_load(found)  # names of old versions of diffusers
         missing, _ = model.load_state_dict(found, strict=False, assign=True)
