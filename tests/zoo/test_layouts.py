@@ -19,7 +19,7 @@ SAID = {
     "tracing rows left out": ["2 tracing row(s) left out: beyond the last frame", "2 tracing row"],
     "matched": ["12 is 0012"],
     "workbooks": ["2 .xlsx file", "1 .mat file"],
-    "each kind": ["1 video", "1 .mts file", "1 .zip file", "1 file without extension", "2 system file"],
+    "each kind": ["1 video", "1 .vob file", "1 .zip file", "1 file without extension", "2 system file"],
 }
 """What a promise makes the import say."""
 
