@@ -69,7 +69,9 @@ def test_a_whole_window_of_eight_bits_changes_nothing() -> None:
     assert np.array_equal(np.round(greylevels.windowed(np.arange(256.0), 128, 256)), np.arange(256))
 
 
-@pytest.mark.parametrize("wrong", [window(5, 0), {"RescaleSlope": 0}, {"HighBit": 3}, {"VOILUTSequence": lut([1], 0, 40)}])
+@pytest.mark.parametrize(
+    "wrong", [window(5, 0), {"RescaleSlope": 0}, {"HighBit": 3}, {"VOILUTSequence": lut([1], 0, 40)}]
+)
 def test_a_chain_that_cannot_be_is_refused_in_words(wrong: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(BadDicomError, match="wrong header: "):
         levels(tmp_path, RAMP, **wrong)
