@@ -143,7 +143,7 @@ def lossless_jpeg(folder: Path, syntax: str) -> Path:
     writer.SetImage(change.GetOutput())
     assert writer.Write()
     ds = pydicom.dcmread(source)
-    ds.SOPClassUID = tags().SOPClassUID  # gdcm makes it a volume
+    del ds.SequenceOfUltrasoundRegions  # gdcm adds one that says only the size of a pixel
     return hospital.write(source, ds)
 
 

@@ -11,7 +11,7 @@ FINEST = 0.1
 """Quantile of the intervals that sets the rate: the finest that is kept up, so that no frame is lost to a coarse part."""
 
 
-def frame_indices(times_s: Sequence[float]) -> tuple[NDArray[np.int64], float]:
+def frame_indices(times_s: Sequence[float] | NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
     """Which frame is shown at each moment of a constant rate: ``(N,)``, and that rate in frames a second.
 
     Equally spaced frames are each taken once. Otherwise the nearest frame in time is held; the first and the last moment

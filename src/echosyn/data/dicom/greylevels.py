@@ -11,7 +11,7 @@ from echosyn.extras import require
 
 Dataset = Any
 """A ``pydicom.Dataset``."""
-Values = NDArray[np.float64]
+Values = NDArray[np.floating]
 
 
 def stored(found: Dataset, raw: np.ndarray) -> NDArray[np.int64]:
