@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echosyn.data.timing import StampsError, steady
 from echosyn.data.video import Times
-from echosyn.data.video.timing import StampsError, steady
 
 MILLISECOND = Fraction(1, 1000)
 

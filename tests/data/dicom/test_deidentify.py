@@ -175,8 +175,9 @@ def test_a_file_on_a_damaged_disc_is_named(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.EIO, "damaged", str(path))
 
     monkeypatch.setattr(Path, "open", unreadable)
-    assert item.identify(path) == item.Identity(fault="unreadable", detail="OSError")
-    assert item.run(item.Task(path, tmp_path / "b.avi", 112, None, False)) == item.failure("unreadable", "OSError")
+    said = "the file cannot be read (EIO); copy it again from its source"
+    assert item.identify(path) == item.Identity(fault="unreadable", detail=said)
+    assert item.run(item.Task(path, tmp_path / "b.avi", 112, None, False)) == item.failure("unreadable", said)
 
 
 def test_a_file_that_grows_while_it_is_imported_keeps_its_item(tmp_path: Path) -> None:
@@ -227,7 +228,9 @@ def test_hostile_files_have_a_name(tmp_path: Path) -> None:
     assert reason(changed(Rows=0)).startswith("wrong header")
     assert reason(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")) == "not ultrasound"
     assert reason(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.6.2")).startswith("no 2-D tissue region: a 3-D volume")
-    assert reason(changed(NumberOfFrames=1)) == "single frame"
+    one = pydicom.dcmread(tmp_path / "a.dcm")
+    one.NumberOfFrames, one.PixelData = 1, one.PixelData[: 40 * 48]
+    assert reason(hospital.write(tmp_path / "b.dcm", one)) == "single frame"
     whole = (tmp_path / "a.dcm").read_bytes()
     for name, content, expected in (
         ("cut", whole[: len(whole) // 2], "truncated"),

@@ -10,6 +10,7 @@ from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.dicom.reading import Dataset
 from echosyn.data.dicom.regions import Region
 from echosyn.data.dicom.sector import Mask
+from echosyn.data.resizing import SQUARE_ENOUGH, squared
 from echosyn.data.video import Frames, Video
 
 FEWEST = 8
@@ -21,7 +22,7 @@ class Cine:
     """What may be kept of a file: built from pixels, frame times and region boxes alone."""
 
     frames: Frames
-    """Grey ``(T, S, S)``: the smallest square around the sector; 0 outside of it."""
+    """Grey ``(T, S, S)``, pixels square: the smallest square around the sector; 0 outside of it."""
     sector: Mask
     """``(S, S)``."""
     fps: float
@@ -42,25 +43,26 @@ def cine(path: Path, *, fps: float | None = None) -> Cine:
         BadDicomError: It is no ultrasound cine, shows no tissue, or cannot be read.
         MissingExtraError: pydicom is not installed.
     """
-    found = reading.cine(path)
-    with reading.decoding("unreadable"):
+    found, corrected = reading.opened(path)
+    with reading.decoding("unreadable", "a number of its header is missing or malformed"):
         region = regions.tissue(found)
-        rate, source = timing.frame_rate(found, fps)
-        even = timing.is_even(found)
-        if int(found.NumberOfFrames) < FEWEST:
-            raise BadDicomError("too short", f"{int(found.NumberOfFrames)} frames, expected at least {FEWEST}")
+        times = timing.times(found, fps)
+        kept, at = np.unique(times.indices, return_inverse=True)
+        if len(kept) < FEWEST:
+            raise BadDicomError("too short", f"{len(kept)} frames, expected at least {FEWEST}")
     frames, colour = _region(found, region)
-    mask, frames = _tissue(frames, colour, alone=region.is_part)
-    box = _square(mask)
-    notes = [region.note, "" if even else "uneven frame times: their mean is taken"]
-    return Cine(
-        np.stack([_cut(frame, box) for frame in frames]),
-        _cut(mask, box),
-        rate,
-        source,
-        region.spacing,
-        tuple(note for note in notes if note),
-    )
+    colour = colour if colour is None else colour[kept]
+    mask, frames = _tissue(frames[kept], colour, alone=region.is_part)
+    frames, mask = _square(frames, mask, region.aspect)
+    notes = (corrected, region.note, *times.notes)
+    return Cine(frames[at], mask, times.fps, times.source, _side(region), tuple(note for note in notes if note))
+
+
+def _side(region: Region) -> tuple[float, float] | None:
+    """Width and height in cm of a pixel that was made square."""
+    if region.spacing is None or abs(region.aspect - 1) < SQUARE_ENOUGH:
+        return region.spacing
+    return (min(region.spacing),) * 2
 
 
 def _region(found: Dataset, region: Region) -> tuple[Frames, Mask | None]:
@@ -93,19 +95,16 @@ def _tissue(frames: Frames, colour: Mask | None, *, alone: bool) -> tuple[Mask, 
     return mask, overlay.without_marks(frames, mask, moving, colour)
 
 
-def _square(mask: Mask) -> tuple[int, int, int]:
-    """Left, top and side of the smallest square around a mask; it may begin before the picture."""
+def _square(frames: Frames, mask: Mask, aspect: float) -> tuple[Frames, Mask]:
+    """The smallest square around a mask, with square pixels: ``(T, H, W)`` and ``(H, W)`` -> ``(T, S, S)`` and ``(S, S)``.
+
+    Last of all: what is text, and what tissue, is told on the pixels that were stored.
+    """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-    side = int(max(height, width))
-    return int(columns[0]) - (side - int(width)) // 2, int(rows[0]) - (side - int(height)) // 2, side
-
-
-def _cut(picture: Frames | Mask, box: tuple[int, int, int]) -> np.ndarray:
-    """A square of a picture; what lies beyond the picture is 0."""
-    x, y, side = box
-    result = np.zeros((side, side), picture.dtype)
-    height, width = picture.shape
-    top, bottom, left, right = max(0, y), min(height, y + side), max(0, x), min(width, x + side)
-    result[top - y : bottom - y, left - x : right - x] = picture[top:bottom, left:right]
-    return result
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    frames, mask = squared(frames[:, *box], aspect), squared(255 * mask[None, *box].astype(np.uint8), aspect)[0] > 127
+    height, width = mask.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    around = ((top, side - height - top), (left, side - width - left))
+    return np.pad(frames * mask, ((0, 0), *around)), np.pad(mask, around)

@@ -26,9 +26,12 @@ Failed = Literal[
     "encrypted",
     "too large",
     "unsupported transfer syntax",
+    "unsupported colour model",
     "wrong header",
     "wrong colours",
     "no frame rate",
+    "pause between frames",
+    "several tissue regions",
     "no sector found",
     "decoder crashed",
 ]

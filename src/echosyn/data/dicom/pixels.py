@@ -1,11 +1,11 @@
 """From a data set's encoded pixels to uint8 frames, one at a time: transfer syntaxes and photometric interpretations."""
 
-import io
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
 
+from echosyn.data.dicom import counting, greylevels, syntaxes
 from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.dicom.reading import Dataset, decoding, is_film
 from echosyn.data.video import ONE_THREAD, Frames
@@ -22,9 +22,9 @@ _COLOURED = 60
 def frames(found: Dataset) -> Iterator[Frames]:
     """Every frame as ``(H, W)`` grey or ``(H, W, 3)`` RGB, uint8.
 
-    MONOCHROME1 is inverted, palettes are applied, YBR becomes RGB (ITU-R BT.601, full range), deeper pixels keep their
-    upper eight bits. Where the header's colour model makes the background green, it is the wrong one, and the pixels are
-    taken as the other one of RGB and YBR.
+    Grey goes through modality LUT and window, see `greylevels`; MONOCHROME1 is inverted, palettes are applied, YBR becomes
+    RGB (ITU-R BT.601, full range), deeper colours keep their upper eight bits. Where the header's colour model makes the
+    background green, it is the wrong one, and the pixels are taken as the other one of RGB and YBR.
 
     Raises:
         BadDicomError: They cannot be decoded, or are not as the header says.
@@ -34,7 +34,7 @@ def frames(found: Dataset) -> Iterator[Frames]:
     source = _film(found) if is_film(syntax) else _encoded(found)
     expected, count = int(found.NumberOfFrames), 0
     to_pixels: Callable[[np.ndarray], Frames] | None = None
-    with decoding("unreadable"):
+    with decoding("unreadable", f"its pixels cannot be decoded as {syntaxes.described(syntax)}"):
         for raw, model in source:
             to_pixels = to_pixels or _conversion(found, raw, model)
             frame = to_pixels(raw)
@@ -53,16 +53,22 @@ def _encoded(found: Dataset) -> Iterator[tuple[np.ndarray, str]]:
     try:
         decoder = require("pydicom.pixels", extra="dicom").get_decoder(syntax)
     except NotImplementedError:
-        raise BadDicomError("unsupported transfer syntax") from None
+        raise BadDicomError("unsupported transfer syntax", syntaxes.unread(syntax)) from None
     if not syntax.is_encapsulated:
         # One by one: pydicom 3.0 miscounts the bytes of YBR_FULL_422 from the second frame of an iteration on.
+        # And it keeps the lowest BitsStored bits, wherever HighBit is: all are asked for, `greylevels.stored` picks.
+        grey = str(found.PhotometricInterpretation).startswith("MONOCHROME")
+        all_bits = {"bits_stored": int(found.BitsAllocated)} if grey else {}
         for number in range(int(found.NumberOfFrames)):
-            raw, facts = decoder.as_array(found, raw=True, index=number)
+            raw, facts = decoder.as_array(found, raw=True, index=number, **all_bits)
             yield raw, str(facts["photometric_interpretation"])
         return
     plugins = [plugin for plugin in _PLUGINS if plugin in decoder.available_plugins]
     if not plugins:
-        raise BadDicomError("unsupported transfer syntax", "no decoder is installed: pip install 'echosyn[dicom]'")
+        raise BadDicomError(
+            "unsupported transfer syntax",
+            f"{syntaxes.described(syntax)}: no decoder is installed: pip install 'echosyn[dicom]'",
+        )
     _check_codestreams(found)
     for raw, facts in decoder.iter_array(found, raw=True, decoding_plugin=plugins[0]):
         yield raw, str(facts["photometric_interpretation"])
@@ -100,9 +106,7 @@ def _film(found: Dataset) -> Iterator[tuple[np.ndarray, str]]:
     """Frames of an MPEG-2, MPEG-4 or HEVC stream."""
     import av
 
-    generate = require("pydicom.encaps", extra="dicom").generate_fragments
-    stream = io.BytesIO(b"".join(list(generate(found.PixelData))[1:]))
-    with av.open(stream) as container:
+    with av.open(counting.stream(found)) as container:
         video = container.streams.video[0]
         video.codec_context.thread_count = 1
         if (video.height, video.width) != (int(found.Rows), int(found.Columns)):
@@ -116,6 +120,9 @@ def _conversion(found: Dataset, first: np.ndarray, model: str) -> Callable[[np.n
     if model == "PALETTE COLOR":
         lookup = _palette(found)
         return lambda raw: lookup[np.clip(raw, 0, len(lookup) - 1)]
+    if model in ("MONOCHROME1", "MONOCHROME2"):
+        levels = greylevels.table(found, model)
+        return lambda raw: levels[greylevels.stored(found, raw)]
     shift = max(0, int(found.BitsStored) - 8)
     signed = int(found.get("PixelRepresentation", 0)) * (1 << (int(found.BitsStored) - 1))
 
@@ -123,13 +130,9 @@ def _conversion(found: Dataset, first: np.ndarray, model: str) -> Callable[[np.n
         return np.asarray(((raw.astype(np.int32) + signed) >> shift).clip(0, 255), np.uint8)
 
     scaled = eight_bits if shift or signed or first.dtype != np.uint8 else np.asarray
-    if model == "MONOCHROME1":
-        return lambda raw: 255 - scaled(raw)
-    if model == "MONOCHROME2":
-        return scaled
     if model == "RGB" or model.startswith("YBR"):
         return _colour(scaled, scaled(first), is_ybr=model.startswith("YBR_FULL"))
-    raise BadDicomError("unsupported transfer syntax", "an unknown photometric interpretation")
+    raise BadDicomError("unsupported colour model", "expected grey, a palette, RGB or YBR: export it as RGB")
 
 
 def _colour(scaled: Callable[[np.ndarray], Frames], first: Frames, *, is_ybr: bool) -> Callable[[np.ndarray], Frames]:

@@ -3,6 +3,7 @@
 Only the tags that are named here are read; the others, private ones among them, never come into memory.
 """
 
+import errno
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from echosyn.data.dicom import counting, syntaxes
 from echosyn.data.dicom.faults import BadDicomError
+from echosyn.errors import MissingExtraError
 from echosyn.extras import require
 
 Dataset = Any
@@ -30,7 +33,10 @@ _IMAGE = [
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     *(f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
-    "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate", "SequenceOfUltrasoundRegions",
+    "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence", "PixelSpacing", "PixelAspectRatio",
+    "StartTrim", "StopTrim", "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate",
+    "SequenceOfUltrasoundRegions",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData",
 ]  # fmt: skip
 _INDEX = ["DirectoryRecordSequence"]
@@ -43,6 +49,11 @@ _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.3")
 _ULTRASOUND_STILLS = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.6")
 _VOLUMES = "1.2.840.10008.5.1.4.1.1.6.2"
 """Enhanced US Volume Storage: its frames are slices of space, not moments."""
+_MODELS = {
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT",
+    "YBR_PARTIAL_420",
+}  # fmt: skip
+_REFUSED_MODELS = {"ARGB", "CMYK", "HSV", "YBR_PARTIAL_422", "XYB"}
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
@@ -63,15 +74,25 @@ def cine(path: Path) -> Dataset:
         BadDicomError: It cannot be read, is something else, or claims more than it holds or than we decode.
         MissingExtraError: pydicom is not installed.
     """
+    return opened(path)[0]
+
+
+def opened(path: Path) -> tuple[Dataset, str]:
+    """As `cine`, and in which point its header was not believed.
+
+    The number of frames and the colour model are set to what the bytes say, where that is certain.
+
+    Raises:
+        BadDicomError: As `cine`.
+    """
     check_kind(header(path))
     found = _read(path, _IMAGE, pixels=True)
-    with _own_words("unreadable"):
-        _check_size(found)
-    return found
+    with _own_words("unreadable", "a number of its header is missing or malformed"):
+        return found, _checked(found)
 
 
 def check_kind(found: Dataset) -> None:
-    """Refuse what is not a multi-frame ultrasound image, by its header.
+    """Refuse what is no ultrasound image, by its header. How many frames there are, only the pixels say.
 
     Raises:
         BadDicomError: It is something else.
@@ -86,21 +107,23 @@ def check_kind(found: Dataset) -> None:
             raise BadDicomError("no 2-D tissue region", "a 3-D volume: its frames are slices")
         if "Rows" not in found:
             raise BadDicomError("no pixels", "a report or a measurement")
-        if _number(found, "NumberOfFrames", 1) < 2:
-            raise BadDicomError("single frame")
 
 
 @contextmanager
-def _own_words(fault: Any) -> Iterator[None]:
-    """Turn whatever a parser or decoder raises into a fault that quotes nothing of the file."""
+def _own_words(fault: Any, doing: str = "its tags cannot be parsed") -> Iterator[None]:
+    """Turn whatever a parser or decoder raises into a fault that says what failed, and quotes nothing of the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except (BadDicomError, MemoryError):
         raise
+    except MissingExtraError:
+        raise
     except Exception as error:  # noqa: BLE001 - parsers of hostile bytes raise anything
-        raise BadDicomError(fault, type(error).__name__) from None
+        number = error.errno if isinstance(error, OSError) and type(error).__module__ == "builtins" else None
+        why = f"the file cannot be read ({errno.errorcode.get(number, number)})" if number else doing
+        raise BadDicomError(fault, f"{why}; copy it again from its source") from None
 
 
 decoding = _own_words
@@ -118,7 +141,7 @@ def _read(path: Path, tags: list[str], *, pixels: bool) -> Dataset:
             _check_inflated(path)
             return pydicom.dcmread(path, stop_before_pixels=not pixels, force=force, specific_tags=tags)
     except BadDicomError as error:
-        if error.detail in ("EOFError", "BytesLengthException"):
+        if type(error.__context__).__name__ in ("EOFError", "BytesLengthException"):
             raise BadDicomError("truncated", "the file ends in the middle of a tag") from None
         raise
 
@@ -154,40 +177,55 @@ def _check_inflated(path: Path) -> None:
                 raise BadDicomError("too large", "its deflated data set never ends")
 
 
-def _check_size(found: Dataset) -> None:
-    """What the header claims, against what is there and what we are willing to decode."""
+def _checked(found: Dataset) -> str:
+    """Hold what the header claims against what is there and what we are willing to decode; returns what was corrected."""
     rows, columns = _number(found, "Rows"), _number(found, "Columns")
-    num_frames, samples = _number(found, "NumberOfFrames"), _number(found, "SamplesPerPixel", 1)
+    said, samples = _number(found, "NumberOfFrames"), _number(found, "SamplesPerPixel", 1)
     bits = _number(found, "BitsAllocated")
-    if min(rows, columns, num_frames) < 1 or samples not in (1, 3) or bits not in (8, 16):
+    model = str(found.get("PhotometricInterpretation") or "")
+    if model not in _MODELS:
+        named = f"{model} is not read; " if model in _REFUSED_MODELS else ""
         raise BadDicomError(
-            "wrong header", f"{num_frames} frames of {columns}x{rows}, {samples} samples of {bits} bits"
+            "unsupported colour model", f"{named}expected grey, a palette, RGB or YBR: export it as RGB"
         )
-    data = found.get("PixelData")
-    if not data:
-        raise BadDicomError("truncated", f"the header says {num_frames} frames, there are no pixels")
-    held = _frames_held(found, data, rows * columns * bits // 8, samples)
-    if held < num_frames:
-        raise BadDicomError("truncated", f"the header says {num_frames} frames, its bytes can hold {held}")
+    if min(rows, columns) < 1 or said < 0 or samples not in (1, 3) or bits not in (8, 16):
+        raise BadDicomError("wrong header", f"{said} frames of {columns}x{rows}, {samples} samples of {bits} bits")
+    if not found.get("PixelData"):
+        raise BadDicomError("truncated", f"the header says {said} frames, there are no pixels")
+    syntaxes.settle(found)
+    held = counting.held(found, said)
+    if held.num_frames < max(1, said):
+        raise BadDicomError("truncated", f"the header says {max(1, said)} frames, its bytes can hold {held.num_frames}")
+    note = _believed(found, said, held)
+    num_frames = int(found.NumberOfFrames)
+    if num_frames < 2:
+        raise BadDicomError("single frame")
     if rows * columns > MAX_FRAME_PIXELS or rows * columns * num_frames > MAX_VIDEO_BYTES:
         raise BadDicomError("too large", f"{num_frames} frames of {columns}x{rows}")
+    return note
 
 
-def _frames_held(found: Dataset, data: bytes, plane: int, samples: int) -> int:
-    """How many frames the bytes can hold at most."""
-    syntax = found.file_meta.TransferSyntaxUID
-    if not syntax.is_encapsulated:
-        halved = found.get("PhotometricInterpretation") == "YBR_FULL_422"
-        return len(data) // (plane * 2 if halved else plane * samples)
-    if is_film(syntax):
-        return _number(found, "NumberOfFrames")
-    count, _ = require("pydicom.encaps", extra="dicom").parse_fragments(data)
-    return int(count) - 1  # the first item is the table of offsets
+def _believed(found: Dataset, said: int, held: counting.Held) -> str:
+    """Correct the header by the bytes; refuse where they contradict it and do not say what is right."""
+    notes = []
+    if held.samples:
+        notes.append(f"the header says YBR_FULL_422, the length {held.samples} bytes a pixel: taken as RGB")
+        found.PhotometricInterpretation = "RGB"
+    more = held.num_frames > max(said, 0)
+    if more and not held.is_certain and not syntaxes.is_film(found.file_meta.TransferSyntaxUID):
+        raise BadDicomError(
+            "wrong header",
+            f"it says {said or 'no number of'} frames, there are bytes of {held.num_frames} or more that do not divide "
+            "into frames; export the file again",
+        )
+    if more and not (said == 0 and held.num_frames == 1):
+        claim = f"the header says {said} frame(s)" if said else "the header does not say how many frames"
+        notes.append(f"{claim}, there are {held.num_frames}: all taken")
+    found.NumberOfFrames = held.num_frames if more else said
+    return "; ".join(notes)
 
 
-def is_film(syntax: Any) -> bool:
-    """Whether all frames are one MPEG stream."""
-    return "MPEG" in syntax.name or "HEVC" in syntax.name
+is_film = syntaxes.is_film
 
 
 def _number(found: Dataset, keyword: str, default: int = 0) -> int:

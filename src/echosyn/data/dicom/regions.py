@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.dicom.reading import Dataset
@@ -10,6 +10,10 @@ from echosyn.data.dicom.reading import Dataset
 _TWO_D, _TISSUE, _COLOUR_FLOW = 1, 1, 2
 _CENTIMETRES = 3
 _FORMATS = {2: "M-mode", 3: "spectral", 4: "wave form", 5: "graphics"}
+EQUAL = 0.8
+"""Size against the largest region's from which another one may as well be meant."""
+LONGEST = 4.0
+"""A pixel's longer side against its shorter; more is a slip."""
 _SMALLEST = 32
 """Rows and columns that a region must have to hold a heart."""
 
@@ -26,6 +30,8 @@ class Region:
     """Width and height of a pixel in cm, if known."""
     note: str = ""
     """What about it the user should know."""
+    aspect: float = 1.0
+    """Width of a pixel divided by its height."""
     is_part: bool = False
     """Whether the tags name it; else it is the whole picture."""
 
@@ -56,12 +62,14 @@ def tissue(found: Dataset) -> Region:
     picture is taken and the size of a pixel is unknown.
 
     Raises:
-        BadDicomError: All regions are something else, or colour flow lies over the tissue.
+        BadDicomError: All regions are something else, colour flow lies over the tissue, two regions beside each other are
+            about equally large, or the shape of a pixel cannot be.
     """
     rows, columns = int(found.Rows), int(found.Columns)
     entries = [_entry(item) for item in found.get("SequenceOfUltrasoundRegions") or []]
+    whole = Region(0, 0, columns, rows, aspect=_aspect(_declared(found)))
     if not entries:
-        return Region(0, 0, columns, rows)
+        return whole
     tissues = [entry for entry in entries if (entry.format, entry.data) == (_TWO_D, _TISSUE)]
     flows = [entry for entry in entries if (entry.format, entry.data) == (_TWO_D, _COLOUR_FLOW)]
     if flows and (not tissues or any(flow.overlaps(tissue) for flow in flows for tissue in tissues)):
@@ -69,12 +77,40 @@ def tissue(found: Dataset) -> Region:
     if not tissues:
         raise BadDicomError("no 2-D tissue region", f"only {_kinds(entries)}")
     largest = max(tissues, key=lambda entry: entry.size)
+    rivals = [e for e in tissues if e.size >= EQUAL * largest.size and not e.overlaps(largest)]
+    if rivals:
+        raise BadDicomError(
+            "several tissue regions",
+            f"{len(rivals) + 1} beside one another, about equally large (biplane?); export each view on its own",
+        )
     others = [entry for entry in entries if entry is not largest]
     x0, y0, x1, y1 = largest.corners
     if not (x0 >= 0 and x0 + _SMALLEST <= x1 + 1 <= columns and y0 >= 0 and y0 + _SMALLEST <= y1 + 1 <= rows):
-        return Region(0, 0, columns, rows, note="region outside the picture")
+        return replace(whole, note="region outside the picture")
     note = f"left out: {_kinds(others)}" if others else ""
-    return Region(x0, y0, x1 - x0 + 1, y1 - y0 + 1, largest.spacing, note, is_part=True)
+    aspect = _aspect(largest.spacing) if largest.spacing else whole.aspect
+    return Region(x0, y0, x1 - x0 + 1, y1 - y0 + 1, largest.spacing, note, aspect, is_part=True)
+
+
+def _declared(found: Dataset) -> tuple[float, float]:
+    """Width and height of a pixel, in any unit, as the picture's own tags say; both give the height first."""
+    for keyword in ("PixelSpacing", "PixelAspectRatio"):
+        try:
+            height, width = (float(side) for side in found.get(keyword) or ())
+        except (TypeError, ValueError):
+            continue
+        if 0 < height < math.inf and 0 < width < math.inf:
+            return width, height
+    return 1.0, 1.0
+
+
+def _aspect(sides: tuple[float, float]) -> float:
+    aspect = sides[0] / sides[1]
+    if not 1 / LONGEST <= aspect <= LONGEST:
+        raise BadDicomError(
+            "wrong header", f"a pixel {aspect:.3g} times as wide as high, expected {1 / LONGEST:g} to {LONGEST:g}"
+        )
+    return aspect
 
 
 def _entry(item: Dataset) -> _Entry:

@@ -5,10 +5,10 @@ square pixels.
 """
 
 from echosyn.data.frames import Frames
+from echosyn.data.timing import Times
 from echosyn.data.video.containers import EXTENSIONS, BadVideoError, Fault
 from echosyn.data.video.pixels import ONE_THREAD
 from echosyn.data.video.reading import Origin, Video, probe, read, size, stored_size, survey
-from echosyn.data.video.timing import Times
 from echosyn.data.video.writing import exact_fps, verify, write_avi, write_gif, write_mp4, write_png
 
 __all__ = [

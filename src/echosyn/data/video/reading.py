@@ -9,8 +9,10 @@ from typing import Any
 import av
 import numpy as np
 
+from echosyn.data import timing
 from echosyn.data.frames import Frames
-from echosyn.data.video import pixels, timing
+from echosyn.data.timing import StampsError, Times
+from echosyn.data.video import pixels
 from echosyn.data.video.containers import (
     MACHINE_IS_FULL,
     BadVideoError,
@@ -19,7 +21,6 @@ from echosyn.data.video.containers import (
     is_cut,
     opened,
 )
-from echosyn.data.video.timing import StampsError, Times
 from echosyn.data.video.view import View, ViewError, view
 
 
@@ -68,7 +69,7 @@ def read(path: Path, *, grey: bool = True, fps: float | None = None) -> Video:
     1.7 dB nearer to what was written. Limited-range video is stretched to 0..255.
 
     Frames are shown when their time stamps say. Dropped or merged frames are repeated; a variable rate becomes the
-    highest one that it sustains, see `echosyn.data.video.timing`.
+    highest one that it sustains, see `echosyn.data.timing`.
 
     Args:
         path: A file in one of the containers that `EXTENSIONS` stand for.
