@@ -1,4 +1,4 @@
-"""Write docs/cli.md and docs/config.md from the program itself; ``--check`` only says whether they are up to date."""
+"""Write docs/cli.md, config.md and formats.md from the program and its tests; ``--check`` only says if they are stale."""
 
 import inspect
 import sys
@@ -35,9 +35,21 @@ is an error that suggests the near miss.
 """
 
 
+FORMATS = """\
+# What is read, what is refused
+
+<!-- Made by docs/generate.py from tests/zoo: do not edit. -->
+
+Every row is a file or folder that the tests make and import. "Read" says how near the result is to what was written; "refused
+with" quotes the message. A video that is refused is named, with its reason, and so is everything else that an import leaves out
+([data format](data-format.md)). Damaged files (cut off, flipped bits) of all rows are tested as well: each is read or named, never
+half written.
+"""
+
+
 def main() -> None:
     """Write the pages that differ, or with ``--check`` fail if there are any."""
-    pages = {DOCS / "cli.md": cli(), DOCS / "config.md": config()}
+    pages = {DOCS / "cli.md": cli(), DOCS / "config.md": config(), DOCS / "formats.md": formats()}
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:
@@ -78,6 +90,27 @@ def config() -> str:
             parts.append("| setting | type | default | meaning |\n| --- | --- | --- | --- |")
             parts.append("".join(_row(name, field) for name, field in own.items()))
     return "\n".join(parts).rstrip() + "\n"
+
+
+def formats() -> str:
+    """What imports read and refuse, from the cases that the tests hold them to."""
+    sys.path.insert(0, str(DOCS.parent / "tests"))
+    from zoo import containers, dicom, layouts
+
+    groups: dict[str, list[Any]] = {}
+    for case in [*containers.CASES, *dicom.CASES, *layouts.CASES]:
+        groups.setdefault(case.group, []).append(case)
+    parts = [FORMATS]
+    for group, cases in groups.items():
+        rows = [f"| {_cell(c.name)} | {_cell(c.read or '-')} | {_cell(c.refused or '-')} |" for c in cases]
+        parts.append(
+            "\n".join([f"## {group}\n", "| input | read | refused with |", "| --- | --- | --- |", *rows]) + "\n"
+        )
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _help(command: Any, context: Any) -> str:

@@ -147,10 +147,12 @@ def test_ef_of_155(refused, workshop, dataset, tiny, tmp_path):
         ["encode", wrong, "OUT", "--vae", workshop.model("vae")],
         ["train", "ef", wrong, "OUT", *tiny("ef")],
         ["run", wrong, "OUT"],
-        ["import", wrong, "OUT", "--from", "dynamic"],
         ["generate", "OUT", "--models", workshop.models, "--ef-from", wrong],
     ):
         assert refused(*command) == f"error: {expected}\n"
+    message = refused("import", wrong, "OUT", "--from", "dynamic")
+    assert message.endswith(f"{wrong / 'FileList.csv'}: line 2: EF is 155.0, expected a percentage in 0..100\n")
+    assert "--skip-bad" in message
 
 
 def test_several_bad_rows_are_all_named(refused, dataset, tmp_path):
