@@ -42,8 +42,8 @@ FORMATS = """\
 
 Every row is a file or folder that the tests make and import. "Read" says how near the result is to what was written; "refused
 with" quotes the message. A video that is refused is named, with its reason, and so is everything else that an import leaves out
-([data format](data-format.md)). Damaged files (cut off, flipped bits) of all rows are tested as well: each is read or named, never
-half written.
+([data format](data-format.md)). Damaged files (cut off, flipped bits) of all rows are tested as well: each is read or named,
+never half written.
 """
 
 

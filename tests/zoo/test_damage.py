@@ -103,6 +103,6 @@ def test_damaged_dicom_files_are_read_or_named(tmp_path: Path) -> None:
         with (out / "import.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == len(names)
-        assert all(row["status"] == "imported" or row["reason"] for row in rows)
+        assert all(row["Status"] == "imported" or row["Reason"] for row in rows)
         read = {record.name for record in filelist.read(out)}
         assert {path.stem for path in (out / filelist.VIDEOS).iterdir()} == read

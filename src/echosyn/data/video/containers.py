@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import psutil
 from av.stream import Disposition
 
 from echosyn.errors import VideoError
@@ -22,8 +23,7 @@ EXTENSIONS = (".avi", ".mp4", ".gif", ".mov", ".m4v", ".mkv", ".webm", ".mpg", "
 EXPECTED = "expected AVI, MP4, GIF, Matroska, MPEG or Windows Media"
 # Only containers that hold pixels themselves: no play lists (which open further files), no text, no still images.
 _CONTAINERS = "avi,mov,gif,matroska,mpeg,mpegts,mpegvideo,asf"
-# Not the file's fault, so not a reason to leave a video out.
-MACHINE_IS_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_ENOUGH_MEMORY = 1 << 30
 _SEGMENT = bytes.fromhex("18538067")
 _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _NESTED = {b"AVI ", b"AVIX", b"movi", b"rec "}
@@ -38,6 +38,16 @@ class BadVideoError(VideoError):
         self.detail = detail
 
 
+def machine_is_full(error: OSError) -> bool:
+    """Whether a fault is this computer's, and so no reason to leave a video out.
+
+    A damaged header may ask for more memory than any computer has: with plenty left it is the file's fault.
+    """
+    if error.errno == errno.ENOMEM:
+        return psutil.virtual_memory().available < _ENOUGH_MEMORY
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Container and video stream of a file.
@@ -48,9 +58,9 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     if not path.is_file():
         raise BadVideoError(path, "missing file", "expected a video file; check the name")
     try:
-        container = av.open(str(path.absolute()), options={"format_whitelist": _CONTAINERS})
+        container = av.open(str(path.absolute()), options={"format_whitelist": _CONTAINERS}, metadata_errors="replace")
     except av.error.FFmpegError as error:
-        if error.errno in MACHINE_IS_FULL:
+        if machine_is_full(error):
             raise
         detail = f"{EXPECTED} ({error.strerror}); copy it again from its source or leave it out"
         raise BadVideoError(path, "unreadable", detail) from error

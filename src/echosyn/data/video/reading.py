@@ -14,11 +14,11 @@ from echosyn.data.frames import Frames
 from echosyn.data.timing import StampsError, Times
 from echosyn.data.video import pixels
 from echosyn.data.video.containers import (
-    MACHINE_IS_FULL,
     BadVideoError,
     Fault,
     dropped_chunks,
     is_cut,
+    machine_is_full,
     opened,
 )
 from echosyn.data.video.view import View, ViewError, view
@@ -164,7 +164,7 @@ class _Decoding:
                     yield frame
                     self.count += 1
         except av.error.FFmpegError as error:
-            if error.errno in MACHINE_IS_FULL:
+            if machine_is_full(error):
                 raise
             raise self._truncated() from error
         self._require_whole()
