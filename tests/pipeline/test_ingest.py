@@ -118,7 +118,7 @@ def dynamic(tmp_path: Path) -> Path:
     folder = tmp_path / "dynamic"
     (folder / filelist.VIDEOS).mkdir(parents=True)
     video.write_avi(folder / filelist.VIDEOS / "a.avi", ramp(6, 32, 32), 50)
-    video.write_avi(folder / filelist.VIDEOS / "B.AVI", ramp(6, 32, 32), 50)
+    video.write_avi(folder / filelist.VIDEOS / "B.AVI", 255 - ramp(6, 32, 32), 50)
     filelist.write(folder, [Record("a", 55.0, 40.0, 90.0, split="TRAIN"), Record("b", split="TEST", extra={"x": "y"})])
     filelist.write_tracings(folder, [Tracing("a.avi", 4.0, 6.0, 11.25, 20.5, 3), Tracing("c.avi", 1, 1, 1, 1, 0)])
     return folder

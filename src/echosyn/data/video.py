@@ -80,8 +80,12 @@ def read(path: Path, *, grey: bool = True, fps: float | None = None) -> Video:
         return Video(frames, fps if fps is not None else _fps(path, stream))
 
 
-def probe(path: Path) -> tuple[int, int, int, float]:
+def probe(path: Path, see: Callable[[Frames], None] | None = None) -> tuple[int, int, int, float]:
     """``(num_frames, height, width, fps)`` of a video, by decoding it without keeping the frames.
+
+    Args:
+        path: As `read`.
+        see: Shown each frame, grey ``(H, W)``.
 
     Raises:
         BadVideoError: As `read`.
@@ -90,6 +94,8 @@ def probe(path: Path) -> tuple[int, int, int, float]:
         num_frames = height = width = 0
         for frame in _decoded(path, container, stream):
             num_frames, height, width = num_frames + 1, frame.height, frame.width
+            if see:
+                see(_grey(frame))
         return num_frames, height, width, _fps(path, stream)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from echosyn.data import filelist, layouts, table
 from echosyn.data.records import SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
-from echosyn.pipeline import review
+from echosyn.pipeline import review, twinning
 from echosyn.pipeline.folder import note, write_json
 from echosyn.pipeline.parts import Part, place_videos
 from echosyn.pipeline.progress import Progress
@@ -71,9 +71,18 @@ class Found:
             setattr(self, name, getattr(self, name) | getattr(other, name))
 
 
-def finish(folder: Path, found: Found) -> dict[str, Any]:
-    """Write the tables and say what was found; returns what it says."""
-    records = _in_order(found.records)
+def finish(folder: Path, found: Found, made_in: Sequence[Path] | None = None) -> dict[str, Any]:
+    """Write the tables and say what was found; returns what it says.
+
+    Args:
+        folder: of the dataset.
+        found: what is said.
+        made_in: folder of each video's fingerprint, to find twins; None for a part, whose twins may be in others.
+    """
+    records, twin_notes = _in_order(found.records), []
+    if made_in is not None:
+        records, twin_notes = twinning.together(records, made_in)
+        twinning.forget(folder)
     filelist.write(folder, records)
     if found.tracings:
         filelist.write_tracings(folder, _in_order(found.tracings))
@@ -85,6 +94,7 @@ def finish(folder: Path, found: Found) -> dict[str, Any]:
         *([f"{stretched} video(s) were not square and were stretched: cut a square with crop"] if stretched else []),
         *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
         *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
+        *twin_notes,
     ]
     summary = {
         "videos": len(records),
@@ -104,6 +114,7 @@ def finish_dicom(
     became: Iterable[tuple[str, str]],
     inputs: str,
     sheets: int,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the file list of a DICOM import and say what was found; returns what it says.
 
@@ -113,6 +124,7 @@ def finish_dicom(
         became: status and reason of every file.
         inputs: keyed hash of the files.
         sheets: how many are there to be looked at.
+        notes: on twins.
     """
     filelist.write(folder, records)
     pairs = list(became)
@@ -127,6 +139,7 @@ def finish_dicom(
         "failed": count["failed"],
         "reasons": dict(sorted(Counter(reason for _, reason in pairs if reason).items())),
         "sheets": sheets,
+        "notes": list(notes),
     }
     note(folder, inputs=inputs, needs_review=True, **summary)
     return summary
@@ -148,7 +161,7 @@ def joined(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str,
         raise DataError(f"nothing to merge: no part has a video ({listed(_in_order(found.bad))}); none is left")
     of = {i: part for part, one in zip(parts, each, strict=True) for i in one.records}
     place_videos([(of[i], record) for i, record in sorted(found.records.items())], folder, progress)
-    finish(folder, found)
+    finish(folder, found, [of[i].folder for i in sorted(found.records)])
     return {"videos": len(found.records)}
 
 
@@ -173,9 +186,10 @@ def _joined_dicom(parts: Sequence[Part], folder: Path, progress: Progress) -> di
     first = table.read(of[ordered[0].name][0].folder / filelist.FILE_LIST, required=("FileName",))
     empty = dict.fromkeys((column for column in first.columns if column not in filelist.COLUMNS), "")
     records = [replace(r, split=splits[r.patient], extra=empty | dict(r.extra)) for r in ordered]
+    records, notes = twinning.together(records, [of[r.name][0].folder for r in records])
     table.write(folder / REPORT, reports[0][0], rows)
     sheets = review.write_sheets(folder, records, progress)
-    finish_dicom(folder, records, [(row[1], row[2]) for row in rows], sources, sheets)
+    finish_dicom(folder, records, [(row[1], row[2]) for row in rows], sources, sheets, notes)
     return {"videos": len(records), "sheets": sheets}
 
 

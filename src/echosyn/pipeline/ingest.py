@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from echosyn.data import filelist, layouts, table, video
+from echosyn.data import filelist, layouts, table, twins, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
 from echosyn.data.records import Record, Tracing
@@ -132,7 +132,7 @@ def ingest(
         done, bad = _all(items, work, executor or InProcess.of("cpu"), progress)
         _refuse(src, list(bad.values()), none_left=not done and shard == WHOLE, skip_bad=skip_bad)
         found = _found(layout, done, bad, _Geometry(crop, size))
-        summary = finish(folder, found)
+        summary = finish(folder, found, [folder] * len(found.records) if shard == WHOLE else None)
         if shard != WHOLE:
             found.write(folder)
     return summary
@@ -182,13 +182,16 @@ def _all(
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
     """Import one video, unless an earlier try has."""
     out = folder / filelist.VIDEOS / f"{record.name}.avi"
+    kept = twins.path(out)
     height, width = video.size(path)
     box = geometry.box(height, width)
-    if out.exists():
+    if out.exists() and kept.exists():
         num_frames, _, _, rate = video.probe(out)
     else:
         source = _read(record, path, fps)
-        video.write_avi(out, geometry.frames(source.frames), source.fps)
+        frames = geometry.frames(source.frames)
+        twins.write(kept, twins.fingerprint(frames))
+        video.write_avi(out, frames, source.fps)
         num_frames, rate = len(source.frames), video.exact_fps(source.fps)
     said = {
         "FrameHeight or FrameWidth": (record.height or height, record.width or width) == (height, width),
