@@ -159,7 +159,9 @@ def _alignments(a: Array, b: Array) -> tuple[Array, NDArray[np.int64]]:
         """Along the diagonals of ``(n, m)``, from the lower left one to the upper right one."""
         padded = np.zeros((n, n + m), np.float32)
         padded[:, :m] = table[::-1]
-        skewed: NDArray[np.float64] = padded.reshape(-1)[: n * (n + m - 1)].reshape(n, n + m - 1).sum(0, dtype=np.float64)
+        skewed: NDArray[np.float64] = (
+            padded.reshape(-1)[: n * (n + m - 1)].reshape(n, n + m - 1).sum(0, dtype=np.float64)
+        )
         return skewed
 
     ones = np.ones((n, m), np.float32)

@@ -56,9 +56,7 @@ def _joined(records: Sequence[Record], groups: Sequence[Sequence[int]]) -> list[
 
 def _notes(before: Sequence[Record], after: Sequence[Record], groups: Sequence[Sequence[int]]) -> list[str]:
     same = [twins.named([before[i].name for i in group]) for group in groups]
-    moved = [
-        f"{a.name} ({a.split} -> {b.split})" for a, b in zip(before, after, strict=True) if a.split != b.split
-    ]
+    moved = [f"{a.name} ({a.split} -> {b.split})" for a, b in zip(before, after, strict=True) if a.split != b.split]
     labels = [{before[i].name: before[i].ef for i in group if before[i].ef is not None} for group in groups]
     unlike = [
         ", ".join(f"{name} {ef:g}" for name, ef in list(known.items())[:_SHOWN])
