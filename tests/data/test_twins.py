@@ -130,7 +130,7 @@ def test_groups_are_found_among_others_and_hold_together(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_real_recordings(tmp_path: Path) -> None:
-    """None is a twin of another or of its own other half; each is found re-encoded and trimmed, but for one of 16 frames at crf 28."""
+    """None is a twin of another or of its own other half; each is found re-encoded and trimmed, but for one at crf 28."""
     if not (SHARED / "clips").is_dir() or not (SHARED / "frames").is_dir():
         pytest.skip(f"no recordings in {SHARED}")
     clips = [video.read(path).frames[:, :, :112] for path in sorted((SHARED / "clips").glob("*.mp4"))]
