@@ -14,8 +14,8 @@ from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import DataError
 
 
-def film(num_frames: int = 8) -> video.Frames:
-    return np.random.default_rng(0).integers(0, 256, (num_frames, 16, 16), dtype=np.uint8)
+def film(num_frames: int = 8, seed: int = 0) -> video.Frames:
+    return np.random.default_rng(seed).integers(0, 256, (num_frames, 16, 16), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def dataset(tmp_path: Path) -> Path:
     splits: list[Split] = ["TRAIN", "TRAIN", "VAL", "TEST"]
     records = [Record(f"v{i}", 50.0 + i, None, None, 16, 16, 25.0, 8, split) for i, split in enumerate(splits)]
     filelist.write(tmp_path, records)
-    for record in records:
-        video.write_avi(tmp_path / filelist.VIDEOS / f"{record.name}.avi", film(), 25)
+    for i, record in enumerate(records):
+        video.write_avi(tmp_path / filelist.VIDEOS / f"{record.name}.avi", film(seed=i), 25)
     filelist.write_tracings(tmp_path, [Tracing("v0.avi", 1, 2, 3, 4, 7)])
     return tmp_path
 
@@ -59,8 +59,8 @@ def test_every_kind_of_damage_is_counted(dataset: Path) -> None:
     ]
     (dataset / filelist.FILE_LIST).write_text("\n".join(rows) + "\n")
     good = (videos / "v0.avi").read_bytes()
-    for name in ("odd", "ef", "split", "unlisted"):
-        (videos / f"{name}.avi").write_bytes(good)
+    for seed, name in enumerate(("odd", "ef", "split", "unlisted"), start=10):
+        video.write_avi(videos / f"{name}.avi", film(seed=seed), 25)
     (videos / "text.avi").write_text("hello")
     (videos / "cut.avi").write_bytes(good[: good.index(b"movi") + 3000])
     (videos / "zero.avi").write_bytes(good[: good.index(b"movi") + 4])

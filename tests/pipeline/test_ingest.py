@@ -1,14 +1,15 @@
 """Importing: the result is a checked dataset, the source is untouched, a second try continues, bad videos are named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from echosyn.data import checking, filelist, video
-from echosyn.data.records import Record, Tracing
+from echosyn.data import checking, filelist, phantom, video
+from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import read_provenance
@@ -118,7 +119,7 @@ def dynamic(tmp_path: Path) -> Path:
     folder = tmp_path / "dynamic"
     (folder / filelist.VIDEOS).mkdir(parents=True)
     video.write_avi(folder / filelist.VIDEOS / "a.avi", ramp(6, 32, 32), 50)
-    video.write_avi(folder / filelist.VIDEOS / "B.AVI", ramp(6, 32, 32), 50)
+    video.write_avi(folder / filelist.VIDEOS / "B.AVI", 255 - ramp(6, 32, 32), 50)
     filelist.write(folder, [Record("a", 55.0, 40.0, 90.0, split="TRAIN"), Record("b", split="TEST", extra={"x": "y"})])
     filelist.write_tracings(folder, [Tracing("a.avi", 4.0, 6.0, 11.25, 20.5, 3), Tracing("c.avi", 1, 1, 1, 1, 0)])
     return folder
@@ -344,3 +345,95 @@ def test_the_real_clips(tmp_path: Path) -> None:
     report = checking.check(out)
     assert report.ok, report.table()
     assert report.summary.ef_range == (28.7, 68.0)
+
+
+# Twins
+
+
+def hearts(num: int) -> list[video.Frames]:
+    return [phantom.render(phantom.patient(71, i, num_frames=64)) for i in range(num)]
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Path:
+    """Two recordings that are also there under other names, in other splits and forms, and two that are not."""
+    folder = tmp_path / "doubled"
+    (folder / filelist.VIDEOS).mkdir(parents=True)
+    first, second, third, fourth = hearts(4)
+    files = {"a": first, "held": first, "b": second, "cut": second[20:60], "c": third, "d": fourth}
+    for name, frames in files.items():
+        video.write_avi(folder / filelist.VIDEOS / f"{name}.avi", frames, 60 if name == "held" else 50)
+    (folder / filelist.VIDEOS / "held.avi").unlink()
+    video.write_mp4(folder / filelist.VIDEOS / "held.mp4", first, 60)
+    splits: dict[str, Split] = {"a": "TRAIN", "held": "TEST", "b": "TEST", "cut": "VAL", "c": "VAL", "d": "TEST"}
+    filelist.write(folder, [Record(n, 70.0 if n == "held" else 50.0, split=split) for n, split in splits.items()])
+    return folder
+
+
+def test_twins_become_one_patient_in_one_split_and_are_named(doubled: Path, tmp_path: Path) -> None:
+    before = checking.check(doubled)
+    assert {(p.name, p.reason) for p in before.problems} == {("held", "twin"), ("cut", "twin")}
+    assert "TEST, the recording of a (line 2, TRAIN)" in before.table()
+    summary = ingest(doubled, tmp_path / "out", source="dynamic")
+    records = {record.name: record for record in filelist.read(tmp_path / "out")}
+    assert {n: (r.patient, r.split) for n, r in records.items()} == {
+        "a": ("a", "TRAIN"),
+        "held": ("a", "TRAIN"),
+        "b": ("cut", "VAL"),
+        "cut": ("cut", "VAL"),
+        "c": ("c", "VAL"),
+        "d": ("d", "TEST"),
+    }
+    notes = "\n".join(summary["notes"])
+    assert "2 recording(s) are there under several names, kept as one patient in one split: a = held; b = cut" in notes
+    assert "split of 2 video(s) changed, as a twin is in another: held (TEST -> TRAIN); b (TEST -> VAL)" in notes
+    assert "EF of 1 recording(s) differs between its names: a 50, held 70" in notes
+    after = checking.check(tmp_path / "out")
+    assert after.ok, after.table()
+    assert {note.name for note in after.notes} == {"held", "cut"}
+    assert not [path for path in (tmp_path / "out").rglob("*") if "ingerprint" in path.name]
+
+
+def test_all_videos_of_patients_who_turn_out_to_be_one_move(doubled: Path, tmp_path: Path) -> None:
+    records = filelist.read(doubled)
+    of = {"a": "p", "held": "q", "c": "q"}
+    patients = [replace(r, extra={"PatientId": of.get(r.name, r.name)}) for r in records]
+    filelist.write(doubled, [replace(r, split="TEST" if r.name == "c" else r.split) for r in patients])
+    ingest(doubled, tmp_path / "out", source="dynamic")
+    found = {r.name: (r.patient, r.split) for r in filelist.read(tmp_path / "out")}
+    assert found["a"] == found["held"] == found["c"] == ("p", "TRAIN")
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_twins_in_different_parts_are_found_when_merged(doubled: Path, tmp_path: Path, count: int) -> None:
+    how: dict[str, Any] = {"source": "dynamic"}
+    ingest(doubled, tmp_path / "whole", size=32, **how)
+    in_parts(doubled, tmp_path / "merged", count, **how)
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert {r.name: r.split for r in filelist.read(tmp_path / "merged")}["held"] == "TRAIN"
+
+
+def test_twins_among_held_out_patients_do_not_lift_the_threshold(tmp_path: Path) -> None:
+    """Copies of training videos pass a threshold that was set on twins of such; not after the import."""
+    src = tmp_path / "src"
+    (src / filelist.VIDEOS).mkdir(parents=True)
+    frames = hearts(16)
+    for i, one in enumerate(frames):
+        video.write_avi(src / filelist.VIDEOS / f"v{i}.avi", one, 50)
+    for i in range(2):
+        video.write_mp4(src / filelist.VIDEOS / f"twin{i}.mp4", frames[i], 50)
+    rows = [Record(f"v{i}", split="TRAIN" if i < 8 else "VAL") for i in range(16)]
+    filelist.write(src, [*rows, *(Record(f"twin{i}", split="VAL") for i in range(2))])
+    ingest(src, tmp_path / "out", source="dynamic")
+
+    def threshold(dataset: Path) -> float:
+        """The largest correlation of a held-out patient's frame with a training frame."""
+        index = filelist.VideoIndex(dataset)
+        sides: dict[str, list[video.Frames]] = {"TRAIN": [], "VAL": []}
+        for record in filelist.read(dataset):
+            sides[record.split].append(video.read(index.path(record)).frames[0].ravel())
+        both = np.corrcoef(np.stack(sides["TRAIN"] + sides["VAL"]))
+        return float(both[len(sides["TRAIN"]) :, : len(sides["TRAIN"])].max())
+
+    assert threshold(src) > 0.99
+    assert threshold(tmp_path / "out") < 0.95

@@ -1,13 +1,14 @@
 """Check a dataset folder against its files: every row, every video decoded, every problem with its reason."""
 
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from echosyn.data import cells, filelist, leftovers, table, unmatched, video
+from echosyn.data import cells, filelist, leftovers, table, twins, unmatched, video
 from echosyn.data.filelist import Entry, VideoIndex
 from echosyn.data.records import SPLITS, Record
 from echosyn.errors import DataError
@@ -33,6 +34,7 @@ Reason = Literal[
     "tracing of an unknown video",
     "not listed",
     "left out by an import",
+    "twin",
 ]
 
 FPS_TOLERANCE = 0.005
@@ -127,14 +129,17 @@ def check(dataset: Path, progress: Callable[[int, int], None] | None = None) -> 
     lost = unmatched.missing(entries, index)
     problems = _check_fractions(entries)
     found: dict[str, tuple[int, int, int, float]] = {}
-    for done, entry in enumerate(entries, start=1):
-        problems += [Problem(entry.line, entry.name, _reason(text), text) for text in entry.problems]
-        problems += _check_video(entry, index, lost, found)
-        if progress:
-            progress(done, len(entries))
+    with tempfile.TemporaryDirectory() as prints:
+        for done, entry in enumerate(entries, start=1):
+            problems += [Problem(entry.line, entry.name, _reason(text), text) for text in entry.problems]
+            problems += _check_video(entry, index, lost, found, Path(prints))
+            if progress:
+                progress(done, len(entries))
+        apart, harmless = _check_twins(entries, Path(prints))
     tracing_problems, notes = _check_tracings(dataset, entries, found)
-    notes += [*_unlisted(entries, index), *_left_out(index)]
-    return Report(dataset, _summary(entries, found), problems + tracing_problems, notes)
+    problems += [*tracing_problems, *apart]
+    notes += [*harmless, *_unlisted(entries, index), *_left_out(index)]
+    return Report(dataset, _summary(entries, found), problems, notes)
 
 
 def _check_fractions(entries: Sequence[Entry]) -> list[Problem]:
@@ -152,6 +157,7 @@ def _check_video(
     index: VideoIndex,
     lost: Mapping[str, unmatched.Missing],
     found: dict[str, tuple[int, int, int, float]],
+    prints: Path,
 ) -> list[Problem]:
     """Decode the video of one row, remember its facts in ``found``, and compare them with the row."""
     if not entry.name or entry.name.casefold() in found:
@@ -160,11 +166,31 @@ def _check_video(
     if path is None:
         return [Problem(entry.line, entry.name, "missing file", lost[entry.name].words)]
     try:
-        facts = video.probe(path)
+        seen = twins.Thumbnails()
+        facts = video.probe(path, seen.add)
     except video.BadVideoError as error:
         return [Problem(entry.line, entry.name, error.fault, error.detail)]
     found[entry.name.casefold()] = facts
+    if entry.record is not None:
+        twins.write(prints / f"{entry.line}.npz", seen.fingerprint())
     return [] if entry.record is None else _compare(entry.line, entry.record, facts)
+
+
+def _check_twins(entries: Sequence[Entry], prints: Path) -> tuple[list[Problem], list[Problem]]:
+    """Recordings under several names: wrong in several splits or patients, else worth knowing."""
+    files = {entry.line: prints / f"{entry.line}.npz" for entry in entries if entry.record is not None}
+    there = [(entry.line, entry.record) for entry in entries if entry.record and files[entry.line].exists()]
+    wrong: list[Problem] = []
+    harmless: list[Problem] = []
+    for group in twins.groups([files[line] for line, _ in there]):
+        (first_line, first), *others = [there[i] for i in group]
+        apart = len({(record.split, record.patient) for record in (first, *(r for _, r in others))}) > 1
+        for line, record in others:
+            detail = f"{record.split}, the recording of {first.name} (line {first_line}, {first.split})"
+            cure = "; give both one PatientId and one Split, or remove one: `echosyn import` does the former"
+            problem = Problem(line, record.name, "twin", detail + (cure if apart else ""))
+            (wrong if apart else harmless).append(problem)
+    return wrong, harmless
 
 
 def _compare(line: int, record: Record, facts: tuple[int, int, int, float]) -> list[Problem]:

@@ -12,7 +12,7 @@ from echosyn.data import filelist, layouts, leftovers, table
 from echosyn.data.leftovers import LeftOut
 from echosyn.data.records import SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
-from echosyn.pipeline import review
+from echosyn.pipeline import review, twinning
 from echosyn.pipeline.folder import note, write_json
 from echosyn.pipeline.parts import Part, place_videos
 from echosyn.pipeline.progress import Progress
@@ -105,9 +105,19 @@ class Found:
         ]
 
 
-def finish(folder: Path, found: Found) -> dict[str, Any]:
-    """Write the tables and say what was found; returns what it says."""
-    records = _in_order(found.records)
+def finish(folder: Path, found: Found, made_in: Sequence[Path] | None = None) -> dict[str, Any]:
+    """Write the tables and say what was found; returns what it says.
+
+    Args:
+        folder: of the dataset.
+        found: what is said.
+        made_in: folder of each video's fingerprint, to find twins; None for a part, whose twins may be in others.
+    """
+    records: list[Record] = _in_order(found.records)
+    twin_notes: list[str] = []
+    if made_in is not None:
+        records, twin_notes = twinning.together(records, made_in)
+        twinning.forget(folder)
     filelist.write(folder, records)
     if found.tracings:
         filelist.write_tracings(folder, _in_order(found.tracings))
@@ -123,6 +133,7 @@ def finish(folder: Path, found: Found) -> dict[str, Any]:
         *(f"{column} in the source was wrong for {count} video(s): corrected" for column, count in wrong.items()),
         *([f"{untraced} tracing row(s) left out: their video is not imported"] if untraced else []),
         *([f"{beyond} tracing row(s) left out: beyond the last frame of their video"] if beyond else []),
+        *twin_notes,
     ]
     summary = {
         "videos": len(records),
@@ -143,6 +154,7 @@ def finish_dicom(
     became: Iterable[tuple[str, str]],
     inputs: str,
     sheets: int,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the file list of a DICOM import and say what was found; returns what it says.
 
@@ -152,6 +164,7 @@ def finish_dicom(
         became: status and reason of every file.
         inputs: keyed hash of the files.
         sheets: how many are there to be looked at.
+        notes: on twins.
     """
     filelist.write(folder, records)
     pairs = list(became)
@@ -169,6 +182,7 @@ def finish_dicom(
         "reasons": dict(sorted(Counter(reason for _, reason in pairs if reason).items())),
         "sheets": sheets,
         "left_out": [row.to_json() for row in left_out],
+        "notes": list(notes),
     }
     note(folder, inputs=inputs, needs_review=True, **summary)
     return summary
@@ -195,7 +209,7 @@ def joined(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str,
         )
     of = {i: part for part, one in zip(parts, each, strict=True) for i in one.records}
     place_videos([(of[i], record) for i, record in sorted(found.records.items())], folder, progress)
-    summary = finish(folder, found)
+    summary = finish(folder, found, [of[i].folder for i in sorted(found.records)])
     return {"videos": len(found.records), "left_out": summary["left_out"]}
 
 
@@ -220,9 +234,10 @@ def _joined_dicom(parts: Sequence[Part], folder: Path, progress: Progress) -> di
     first = table.read(of[ordered[0].name][0].folder / filelist.FILE_LIST, required=("FileName",))
     empty = dict.fromkeys((column for column in first.columns if column not in filelist.COLUMNS), "")
     records = [replace(r, split=splits[r.patient], extra=empty | dict(r.extra)) for r in ordered]
+    records, notes = twinning.together(records, [of[r.name][0].folder for r in records])
     table.write(folder / REPORT, reports[0][0], rows)
     sheets = review.write_sheets(folder, records, progress)
-    finish_dicom(folder, records, [(row[1], row[2]) for row in rows], sources, sheets)
+    finish_dicom(folder, records, [(row[1], row[2]) for row in rows], sources, sheets, notes)
     return {"videos": len(records), "sheets": sheets}
 
 

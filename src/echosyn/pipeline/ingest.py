@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from echosyn.data import filelist, layouts, table, video
+from echosyn.data import filelist, layouts, table, twins, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Layout
 from echosyn.data.records import Record, Tracing
@@ -161,7 +161,7 @@ def ingest(
         refused = [*(_Bad(entry.reason, entry.message) for entry in layout.bad), *bad.values()]
         _refuse(src, refused, none_left=not done and shard == WHOLE, skip_bad=skip_bad)
         found = _found(layout, done, bad, _Geometry(crop, size))
-        summary = finish(folder, found)
+        summary = finish(folder, found, [folder] * len(found.records) if shard == WHOLE else None)
         if shard != WHOLE:
             found.write(folder)
     return summary
@@ -211,7 +211,8 @@ def _all(
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
     """Import one video, unless an earlier try has."""
     out = folder / filelist.VIDEOS / f"{record.name}.avi"
-    if out.exists():
+    kept = twins.path(out)
+    if out.exists() and kept.exists():
         origin = _asked(video.survey, record, path, fps)
         box = geometry.box(origin.height, origin.width)
     else:
@@ -220,7 +221,9 @@ def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: flo
         source = _asked(video.read, record, path, fps)
         assert source.origin is not None
         origin = source.origin
-        video.write_avi(out, geometry.frames(source.frames, origin), _rate(record, origin, fps))
+        frames = geometry.frames(source.frames, origin)
+        twins.write(kept, twins.fingerprint(frames))
+        video.write_avi(out, frames, _rate(record, origin, fps))
     rate = video.exact_fps(_rate(record, origin, fps))
     height, width = origin.height, origin.width
     said = {

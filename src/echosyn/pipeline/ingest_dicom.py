@@ -19,7 +19,7 @@ from echosyn.data.dicom.pseudonyms import Pseudonyms
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
-from echosyn.pipeline import review
+from echosyn.pipeline import review, twinning
 from echosyn.pipeline.executing import Executor, Lost, Processes
 from echosyn.pipeline.folder import new_folder, note, refuse_existing
 from echosyn.pipeline.importing import REPORT, finish_dicom, listed
@@ -110,11 +110,16 @@ def ingest_dicom(
             raise DataError(f"{src}: nothing to import: {reasons}; see {private / f'{out.name}.csv'}")
         records = _records(done, outcomes, given, size, seed)
         _keep_only(folder, records)
+        notes: list[str] = []
+        if shard == WHOLE:
+            records, notes = twinning.together(records, [folder] * len(records))
         _report(folder / REPORT, plan, outcomes)
         sheets = review.write_sheets(folder, records, progress) if shard == WHOLE else 0
         (folder / _JOURNAL).unlink(missing_ok=True)
+        if shard == WHOLE:
+            twinning.forget(folder)
         became = [(outcome.status, outcome.reason) for outcome in outcomes.values()]
-        summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets)
+        summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets, notes)
         if shard != WHOLE:
             note(folder, part={"files": len(names)})
     return {"dataset": str(out), "private": str(private), **summary}

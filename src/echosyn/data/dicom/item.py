@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from echosyn.data import video
+from echosyn.data import twins, video
 from echosyn.data.dicom import deidentify, reading, text
 from echosyn.data.dicom.faults import BadDicomError, is_harmless
 from echosyn.data.resizing import resized
@@ -72,6 +72,7 @@ def run(task: Task) -> Outcome:
         if task.ocr and text.found(cine.frames):
             raise BadDicomError("text inside the sector")
         frames = resized(cine.frames, task.size)
+        twins.write(twins.path(task.out), twins.fingerprint(frames))
         video.write_avi(task.out, frames, cine.fps, verify=False)
     except BadDicomError as error:
         return failure(error.fault, error.detail)

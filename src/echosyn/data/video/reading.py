@@ -1,6 +1,6 @@
 """Whole video files -> arrays of pixels, as a player shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -88,26 +88,31 @@ def read(path: Path, *, grey: bool = True, fps: float | None = None) -> Video:
         return Video(frames, origin.times.fps, origin)
 
 
-def survey(path: Path, *, fps: float | None = None) -> Origin:
-    """What `read` finds in a video, by decoding it without keeping the frames.
+def survey(path: Path, *, fps: float | None = None, see: Callable[[Frames], None] | None = None) -> Origin:
+    """What `read` finds in a video, by decoding it without keeping the frames; ``see`` is shown each, as for `probe`.
 
     Raises:
         BadVideoError: As `read`.
     """
     with opened(path) as (container, stream):
         decoding = _Decoding(path, container, stream)
-        for _ in decoding:
-            pass
+        for frame in decoding:
+            if see:
+                see(pixels.grey(frame))
         return decoding.origin(fps)
 
 
-def probe(path: Path) -> tuple[int, int, int, float]:
+def probe(path: Path, see: Callable[[Frames], None] | None = None) -> tuple[int, int, int, float]:
     """``(num_frames, height, width, fps)`` of what `read` returns, by decoding without keeping the frames.
+
+    Args:
+        path: As `read`.
+        see: Shown each frame as it is stored, grey ``(H, W)``.
 
     Raises:
         BadVideoError: As `read`.
     """
-    found = survey(path)
+    found = survey(path, see=see)
     return found.num_frames, *found.shown, found.times.fps
 
 
