@@ -18,6 +18,7 @@ from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import splits
 from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import checkpoint
 from echosyn.training.loop import NonFiniteLossError
 from echosyn.training.stages.reid import ReIDStage
@@ -33,8 +34,9 @@ def call(latents_folder: Path, settings_of: Callable[..., Any], tmp_path: Path) 
         name: str, resume: bool = False, accept_changes: bool = False, progress: Any = lambda *_: None, **loop: Any
     ) -> dict[str, Any]:
         settings = settings_of("reid", LOOP | loop)
-        how = {"resume": resume, "accept_changes": accept_changes, "progress": progress}
-        return train("reid", latents_folder, tmp_path / name, settings=settings, device="cpu", **how)
+        again = ResumeSettings(resume=resume, accept_changes=accept_changes)
+        out = tmp_path / name
+        return train("reid", latents_folder, out, settings=settings, resume=again, device="cpu", progress=progress)
 
     return make
 

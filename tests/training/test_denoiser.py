@@ -21,8 +21,10 @@ from echosyn.diffusion.rhythm import Rhythm, contractions
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.animate import animate
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.motion import conditions_of
 from echosyn.pipeline.train import train
+from echosyn.settings.making import AnimateSettings
 from echosyn.training import catalog
 
 SettingsOf = Callable[..., Any]
@@ -68,9 +70,13 @@ def test_a_new_condition_is_one_entry_and_trains_and_samples(
     kept = tmp_path / "kept"
     kept.mkdir()
     stills.write(kept, [0, 1], rng.normal((4, 4, 4), 0, "still", range(2)))
-    asked = conditions_of(["heart_rate=70", "view=PSAX"])
+    asked = ("heart_rate=70", "view=PSAX")
     animate(
-        kept, tmp_path / "out", lvdm=tmp_path / "lvdm", vae=vae, seed=0, num_frames=8, conditions=asked, device="cpu"
+        kept,
+        tmp_path / "out",
+        {"lvdm": tmp_path / "lvdm", "vae": vae},
+        AnimateSettings(seed=0, num_frames=8, conditions=asked),
+        Compute(device="cpu"),
     )
     made = filelist.read(tmp_path / "out")
     assert [dict(r.extra) for r in made] == [{"HeartRate": "70", "view": "PSAX"}] * 2

@@ -62,7 +62,7 @@ def work(task: dict[str, Any]) -> None:
         told = Telling(board) if is_main else silent
         if is_main:
             board.begin.remote()
-        result = train_here(*call.pop("arguments"), resume=True, progress=told, **call)
+        result = train_here(*call.pop("arguments"), progress=told, **call)
         if is_main:
             ray.get(board.right.remote(result))
     except EchosynError as error:

@@ -28,6 +28,7 @@ from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge, held_out
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import RUN
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog, checkpoint
 from echosyn.training.log import Log
 from echosyn.training.loop import NonFiniteLossError, Training, fit
@@ -62,10 +63,8 @@ def train(
     *,
     settings: StageSettings,
     also: Sequence[mixtures.Source] = (),
-    resume: bool = False,
-    accept_changes: bool = False,
+    resume: ResumeSettings | None = None,
     device: str = "auto",
-    reviewed: bool = False,
     progress: Progress = silent,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
@@ -78,10 +77,8 @@ def train(
             ``checkpoints/``, ``model/`` and, where weights are averaged, ``model-raw/`` with the live ones.
         settings: see `echosyn.training.catalog.settings`.
         also: further latents folders to learn from.
-        resume: go on from the last checkpoint in ``out`` (or start if there is none).
-        accept_changes: go on although settings or data have changed; ``run.json`` keeps what was before.
+        resume: whether to go on from the last checkpoint in ``out``; default not.
         device: where to compute.
-        reviewed: train on a DICOM import that nobody has signed off.
         progress: told how many steps are done.
         on_log: told the metrics of every logged step.
 
@@ -91,9 +88,10 @@ def train(
         ConfigError: a resumed training was started with other settings, or the launcher is to share out the weights.
         NonFiniteLossError: a loss is not a number; ``out`` stands at its last checkpoint.
     """
+    resume = resume or ResumeSettings()
     group.refuse_sharding()
     for folder in (data, *(source.folder for source in also)):
-        review.require_signed(folder, reviewed=reviewed)
+        review.require_signed(folder, reviewed=resume.reviewed)
     stage = catalog.create(stage_name, settings)
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]
@@ -112,7 +110,7 @@ def train(
         run["also"] = others
     with _run_folder(out, accelerator):
         if accelerator.is_main_process:
-            _begin(out, run, resume, accept_changes)
+            _begin(out, run, resume)
         accelerator.wait_for_everyone()
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
@@ -258,9 +256,9 @@ def _export(
         return write(out / MODEL)
 
 
-def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -> None:
+def _begin(out: Path, run: dict[str, Any], resume: ResumeSettings) -> None:
     """Write ``run.json`` of a new run; see that a resumed one is the same."""
-    if not (out / RUN).is_file() or not resume:
+    if not (out / RUN).is_file() or not resume.resume:
         refuse_existing(out)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / RUN, run)
@@ -268,7 +266,7 @@ def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -
     before = json.loads((out / RUN).read_text())
     past = before.pop("before", [])
     changes = _changes(before, run)
-    if changes and not accept_changes:
+    if changes and not resume.accept_changes:
         raise ConfigError(
             f"{out}: --resume would continue another training ({changes}); undo the change, give --accept-changes, or choose "
             "a new folder"

@@ -21,6 +21,7 @@ from echosyn.pipeline.folder import write_json
 from echosyn.pipeline.predict import predict_ef
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.settings.training import ResumeSettings
 from echosyn.training.stage import StageSettings
 
 NUM_BOOTSTRAP = 1000
@@ -38,7 +39,8 @@ class Test:
 def regressor(data: Path, run: Path, settings: StageSettings, device: str, progress: Progress) -> Path:
     """Train an EF regressor, or find it finished: its model folder."""
     if not (run / "model").is_dir():
-        train("ef", data, run, settings=settings, resume=True, device=device, progress=progress)
+        resume = ResumeSettings(resume=True)
+        train("ef", data, run, settings=settings, resume=resume, device=device, progress=progress)
         discard_checkpoints(run)
     return run / "model"
 
