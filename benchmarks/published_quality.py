@@ -31,6 +31,7 @@ from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
 from echosyn.metrics.physiology import seam_score
 from echosyn.metrics.regression import regression_report
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.train import train
@@ -131,7 +132,7 @@ def main() -> None:
     run = args.work / "lvdm"
     if not (run / "model").is_dir():
         settings = catalog.STAGES["lvdm"][1].model_validate(SETTINGS | {"loop": LOOP | {"steps": args.steps}})
-        train("lvdm", stored, run, settings=settings, resume=ResumeSettings(resume=True), device="cpu")
+        train("lvdm", stored, run, settings=settings, resume=ResumeSettings(resume=True), compute=Compute("cpu"))
     stills, wanted, own = [], [], []
     for record in filelist.read(stored):
         course = latents.read_course(stored, record) if record.split == "VAL" else None

@@ -67,7 +67,12 @@ def make(folder: Path, quick: bool) -> None:
             folder,
             name,
             lambda: train(
-                stage, data, folder / name, settings=settings, resume=ResumeSettings(resume=True), device="cpu"
+                stage,
+                data,
+                folder / name,
+                settings=settings,
+                resume=ResumeSettings(resume=True),
+                compute=Compute("cpu"),
             ),
         )
 

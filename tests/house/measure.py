@@ -73,6 +73,7 @@ if __name__ == "__main__":
     all_of_them = functions()
     worst = crowded(all_of_them)
     if "-v" in sys.argv:
-        print("\n".join(f"{one.parameters:3} {one.handed_on:3}  {one.place}" for one in worst))
+        sys.stdout.writelines(f"{one.parameters:3} {one.handed_on:3}  {one.place}\n" for one in worst)
     total = sum(one.parameters for one in all_of_them)
-    print(f"{total} parameters, {share(all_of_them):.1%} only handed on; {len(worst)} functions of more than {MANY}")
+    said = f"{total} parameters, {share(all_of_them):.1%} only handed on; {len(worst)} functions of more than {MANY}"
+    sys.stdout.write(f"{said}\n")

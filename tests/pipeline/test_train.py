@@ -17,6 +17,7 @@ from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import splits
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.train import discard_checkpoints, train
 from echosyn.settings.training import ResumeSettings
 from echosyn.training import checkpoint
@@ -36,7 +37,9 @@ def call(latents_folder: Path, settings_of: Callable[..., Any], tmp_path: Path) 
         settings = settings_of("reid", LOOP | loop)
         again = ResumeSettings(resume=resume, accept_changes=accept_changes)
         out = tmp_path / name
-        return train("reid", latents_folder, out, settings=settings, resume=again, device="cpu", progress=progress)
+        return train(
+            "reid", latents_folder, out, settings=settings, resume=again, compute=Compute("cpu", progress=progress)
+        )
 
     return make
 
@@ -270,7 +273,7 @@ def test_weights_are_not_chosen_on_the_patients_of_the_test(
     shutil.copytree(latents_folder, data)
     filelist.write(data, [r for r in filelist.read(data) if r.split != "VAL"])
     with pytest.raises(ConfigError, match="no video of split VAL"):
-        train("reid", data, tmp_path / "run", settings=settings_of("reid", LOOP | choice), device="cpu")
+        train("reid", data, tmp_path / "run", settings=settings_of("reid", LOOP | choice), compute=Compute("cpu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -310,7 +313,7 @@ def test_the_wrong_kind_of_folder_is_named(
     settings_of: Callable[..., Any], latents_folder: Path, video_dataset: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="not a latents folder"):
-        train("reid", video_dataset, tmp_path / "a", settings=settings_of("reid"), device="cpu")
+        train("reid", video_dataset, tmp_path / "a", settings=settings_of("reid"), compute=Compute("cpu"))
     with pytest.raises(DataError, match="a latents folder; the vae trains on a dataset folder"):
-        train("vae", latents_folder, tmp_path / "b", settings=settings_of("vae"), device="cpu")
+        train("vae", latents_folder, tmp_path / "b", settings=settings_of("vae"), compute=Compute("cpu"))
     assert not list(tmp_path.iterdir())

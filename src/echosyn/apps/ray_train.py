@@ -19,6 +19,7 @@ from echosyn.apps import ray_train_worker
 from echosyn.apps.ray import OBJECT_STORE_BYTES, SETTINGS, own_token, silence
 from echosyn.errors import ConfigError, EchosynError, StoppedError
 from echosyn.pipeline import mixtures
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.folder import refuse_existing
 from echosyn.pipeline.progress import Progress
 from echosyn.settings.training import GroupSettings, ResumeSettings
@@ -73,8 +74,7 @@ def train(
     asked: GroupSettings,
     also: Sequence[mixtures.Source] = (),
     resume: ResumeSettings,
-    device: str = "auto",
-    progress: Progress,
+    compute: Compute,
 ) -> dict[str, Any]:
     """`echosyn.pipeline.train.train` on workers of Ray; the result of the first.
 
@@ -89,8 +89,7 @@ def train(
         asked: the workers, and the address of a running Ray (``auto``, ``HOST:PORT``), or ``local``.
         also: as there.
         resume: as there.
-        device: as there; ``auto`` is the CPU for workers without GPUs.
-        progress: told how many steps are done.
+        compute: as there; as device ``auto`` is the CPU for workers without GPUs.
 
     Raises:
         EchosynError: as there; no Ray at ``address``; workers died more often than they may.
@@ -102,7 +101,7 @@ def train(
         raise ConfigError(f"loop.batch_size = {batch} does not divide by {bad[0]} workers; choose a multiple")
     if not resume.resume:
         refuse_existing(out)
-    device = "cpu" if device == "auto" and not group.gpus else device
+    device = "cpu" if compute.device == "auto" and not group.gpus else compute.device
     call = {"arguments": (stage_name, data, out), "settings": settings, "also": also, "device": device}
     call |= {"resume": replace(resume, resume=True)}
     # Ray tells of deaths on stdout, which belongs to the result
@@ -110,7 +109,7 @@ def train(
         board: Any = ray.remote(num_cpus=0, scheduling_strategy=_here(ray))(ray_train_worker.Board).remote()
         task: dict[str, Any] = {"folder": str(Path.cwd()), "call": call, "board": board}
         try:
-            _fit(ray, task, group, records, progress)
+            _fit(ray, task, group, records, compute.progress)
         except ray.train.v2.api.exceptions.TrainingFailedError as error:
             if group_died := _deaths(ray, error):
                 raise StoppedError(

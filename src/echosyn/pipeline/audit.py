@@ -76,7 +76,7 @@ def audit(
         looks = look(files, desk, working, executor, progress)
         sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
         judged, exposure = compared(desk.screen, looks, sides, executor, working, progress)
-        found = _findings(desk, looks, judged, exposure, sides, folders, asked, len(quiet), progress)
+        found = _findings(desk, looks, (judged, exposure), sides, folders, asked, len(quiet), progress)
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
         _write(folder, summary, desk, files, judged, exposure)
@@ -98,8 +98,7 @@ def audit(
 def _findings(
     desk: Desk,
     looks: Sequence[Look],
-    judged: Judgement,
-    exposure: Exposure,
+    matches: tuple[Judgement, Exposure],
     sides: Sides,
     models: Mapping[str, Path],
     asked: AuditSettings,
@@ -107,6 +106,7 @@ def _findings(
     progress: Progress,
 ) -> Findings:
     """All numbers."""
+    judged, exposure = matches
     archive, screen, seed = desk.archive, desk.screen.screen, asked.seed
     names, is_train, _ = membership.by_patient(archive)
     index = filelist.VideoIndex(desk.real)

@@ -125,9 +125,7 @@ def evaluate(
         numbers["physiology"] = {side: physiology.summary(rows) for side, (rows, _) in tracked.items()}
         physiology.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
         if grid is not None:
-            numbers["grid"] = grid.run(
-                synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, device, progress
-            )
+            numbers["grid"] = grid.run(synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, compute)
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         numbers["fidelity"] = fidelity.in_folder(
             real,

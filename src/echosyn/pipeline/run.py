@@ -115,8 +115,7 @@ def _complete(
                     run_folder,
                     settings=values,
                     resume=ResumeSettings(resume=True),
-                    device=compute.device,
-                    progress=compute.progress,
+                    compute=compute,
                 )
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"

@@ -23,10 +23,11 @@ from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
 from echosyn.pipeline import group, mixtures, review, splits
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge, held_out
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.progress import Progress
 from echosyn.pipeline.splits import RUN
 from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog, checkpoint
@@ -64,8 +65,7 @@ def train(
     settings: StageSettings,
     also: Sequence[mixtures.Source] = (),
     resume: ResumeSettings | None = None,
-    device: str = "auto",
-    progress: Progress = silent,
+    compute: Compute = HERE,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train a stage on the TRAIN videos of a folder. Under ``accelerate launch`` every process calls it.
@@ -78,8 +78,7 @@ def train(
         settings: see `echosyn.training.catalog.settings`.
         also: further latents folders to learn from.
         resume: whether to go on from the last checkpoint in ``out``; default not.
-        device: where to compute.
-        progress: told how many steps are done.
+        compute: where, and who is told how many steps are done.
         on_log: told the metrics of every logged step.
 
     Raises:
@@ -97,7 +96,7 @@ def train(
     learnt = [r for r in records if r.split == "TRAIN"]
     items, more, others = mixtures.items(stage, data, learnt, also)
     seen, judging = [*learnt, *more], held_out(records)
-    accelerator = _accelerator(settings, device, out)
+    accelerator = _accelerator(settings, compute.device, out)
     run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
@@ -118,7 +117,7 @@ def train(
         judge = Judge(out, training, data, judging)
         log = Log(out, accelerator, training.step, run["settings"])
         try:
-            last = _loop(training, items, out, log, judge, progress, on_log)
+            last = _loop(training, items, out, log, judge, compute.progress, on_log)
         finally:
             log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:

@@ -58,6 +58,11 @@ def _echosyn(
 
 
 @settings
+class EvaluateOptions(EvaluateSettings, FidelitySettings, RegressorSettings):
+    """What `evaluate` compares, if not numbers of steps."""
+
+
+@settings
 class StageSettings(PresetSettings):
     """How a stage is trained."""
 
@@ -169,6 +174,7 @@ def train(
 ) -> None:
     """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
     from echosyn.pipeline import mixtures
+    from echosyn.pipeline.compute import Compute
     from echosyn.pipeline.train import dry_run as try_stage
     from echosyn.pipeline.train import train as train_stage
     from echosyn.training import catalog
@@ -181,8 +187,8 @@ def train(
         show(try_stage(stage, data, settings=values, also=sources, device=run.device), run.json)
         return
     is_main = os.environ.get("RANK", "0") == "0"
-    how: dict[str, Any] = {"also": sources, "resume": resume, "device": run.device, "settings": values}
-    how |= {"progress": Console(run.quiet or not is_main)}
+    compute = Compute(run.device, progress=Console(run.quiet or not is_main))
+    how: dict[str, Any] = {"also": sources, "resume": resume, "settings": values, "compute": compute}
     if group.ray is not None:
         from echosyn.apps import ray_train
 
@@ -202,9 +208,7 @@ def evaluate(
     ],
     real: Annotated[Path, typer.Argument(help="Real dataset folder.", show_default=False)],
     out: Out,
-    asked: EvaluateSettings,
-    fidelity: FidelitySettings,
-    regressors: RegressorSettings,
+    asked: EvaluateOptions,
     grid: GridSettings,
     steps: StepsSettings,
     run: RunSettings,
@@ -218,10 +222,10 @@ def evaluate(
     )
     from echosyn.pipeline.evaluating.features import Places
 
-    places = Places(fetched=fidelity.weights, device=run.device)
-    if fidelity.only is not None:
-        if fidelity.only != "fidelity":
-            raise ConfigError(f"--only {fidelity.only}: expected fidelity")
+    places = Places(fetched=asked.weights, device=run.device)
+    if asked.only is not None:
+        if asked.only != "fidelity":
+            raise ConfigError(f"--only {asked.only}: expected fidelity")
         from echosyn.pipeline.evaluating.fidelity import evaluate_fidelity
 
         with computing(run) as compute:
@@ -232,7 +236,7 @@ def evaluate(
 
     if not grid.grid:
         _refuse(grid, "seeds", "relabel", "also", without="--grid", give="--grid")
-    ef = catalog.settings("ef", regressors.preset, regressors.config, list(regressors.overrides))
+    ef = catalog.settings("ef", asked.preset, asked.config, list(asked.overrides))
     with computing(run) as compute:
         result = evaluate_sets(
             synthetic, real, out, asked, compute, ef_settings=ef, places=places, grid=_grid(grid) if grid.grid else None

@@ -15,6 +15,7 @@ from echosyn.data.records import Record
 from echosyn.hashing import content_hash
 from echosyn.metrics.moments import Array
 from echosyn.metrics.regression import CONFIDENCE, regression_report
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.evaluating import arms
 from echosyn.pipeline.evaluating.arms import REAL, Arm
 from echosyn.pipeline.folder import write_json
@@ -40,7 +41,7 @@ def regressor(data: Path, run: Path, settings: StageSettings, device: str, progr
     """Train an EF regressor, or find it finished: its model folder."""
     if not (run / "model").is_dir():
         resume = ResumeSettings(resume=True)
-        train("ef", data, run, settings=settings, resume=resume, device=device, progress=progress)
+        train("ef", data, run, settings=settings, resume=resume, compute=Compute(device, progress=progress))
         discard_checkpoints(run)
     return run / "model"
 
