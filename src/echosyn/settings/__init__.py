@@ -6,8 +6,8 @@ blank line, the help of its option. Nothing here imports torch, so that ``--help
 
 import ast
 import inspect
-import textwrap
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
@@ -66,14 +66,20 @@ def given(asked: object, *names: str) -> list[str]:
     return [name for name in names if known[name].default is MISSING or getattr(asked, name) != known[name].default]
 
 
-@cache
-def _docstrings(kind: Any) -> Mapping[str, str]:
+def _docstrings(kind: type) -> Mapping[str, str]:
     """The string under each field of a class, by name."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for field, below in zip(body.body, body.body[1:], strict=False):
+    return _in_module(kind.__module__).get(kind.__qualname__, {})
+
+
+@cache
+def _in_module(name: str) -> Mapping[str, Mapping[str, str]]:
+    """The strings under the fields of a module's classes."""
+    body = ast.parse(inspect.getsource(sys.modules[name])).body
+    return {each.name: dict(_under_fields(each)) for each in body if isinstance(each, ast.ClassDef)}
+
+
+def _under_fields(kind: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in zip(kind.body, kind.body[1:], strict=False):
         is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            found[field.target.id] = inspect.cleandoc(str(below.value.value))  # type: ignore[attr-defined]
-    return found
+            yield field.target.id, inspect.cleandoc(str(below.value.value))  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ def _parameter(field: Field) -> inspect.Parameter | None:
     default = None if field.default is MISSING or field.default == () else field.default
     many = get_origin(kind) is tuple
     kind = list[get_args(kind)[0]] | None if many else kind  # type: ignore[misc]
-    option = typer.Option(*names, help=field.help, show_default=default is not None)
+    option = typer.Option(*names, help=field.help, show_default=default is not None and "default" not in field.help)
     parameter = {"default": inspect.Parameter.empty if field.default is MISSING else default}
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, option], **parameter
