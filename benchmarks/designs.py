@@ -28,6 +28,7 @@ from echosyn.metrics.area import ef_from_area, track_lv
 from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
 from echosyn.metrics.regression import regression_report
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.train import train
 from echosyn.training import catalog
@@ -99,7 +100,7 @@ def trained(design: Mapping[str, Any], data: Path, minutes: float, folder: Path)
 
     def run(steps: int, name: str) -> float:
         start = time.process_time()
-        train("lvdm", data, folder / name, settings=settings_of(design, steps), device="cpu")
+        train("lvdm", data, folder / name, settings=settings_of(design, steps), compute=Compute("cpu"))
         return time.process_time() - start
 
     few, more = 4, 16

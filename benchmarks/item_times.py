@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from echosyn import __version__, weights
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.executing import InProcess, Work, started
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.generating.works import Invent
 from echosyn.pipeline.sample import BLOCK
+from echosyn.settings.making import GenerateSettings
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def main() -> None:
     recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        asked: dict[str, Any] = {"models": models, "num": chosen.num, "seed": 0, "num_frames": chosen.frames}
-        generate(out, **asked, device="cpu", executor=recorder)
+        asked = GenerateSettings(num=chosen.num, num_frames=chosen.frames)
+        generate(out, models, asked, Compute("cpu", recorder))
         sizes = [path.stat().st_size for path in sorted((out / "Videos").iterdir())]
     invent = [seconds / BLOCK for seconds in recorder.invent[1:]]
     found = {"echosyn": __version__, **vars(chosen), "clock": "processor"}

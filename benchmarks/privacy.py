@@ -40,6 +40,8 @@ from echosyn.privacy.calibration import published_threshold, threshold_from_scor
 from echosyn.privacy.filtering import judge
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import wilson
+from echosyn.settings.judging import AuditSettings
+from echosyn.settings.making import AnimationSettings, EncodeSettings, GenerateSettings
 from echosyn.training import catalog
 
 MEMORISED = 8
@@ -158,7 +160,7 @@ def memorised(args, real: Path, models) -> tuple[Path, Path, dict[str, Path]]:
         facts = weights.load_facts(lidm)
         hearts = invent(image_pipeline(lidm, device), range(args.num), 0, facts.num_inference_steps)
         with new_folder(synthetic, "generate", {}) as partial:
-            motion = motion_for(models["lvdm"], 64)
+            motion = motion_for(models["lvdm"], AnimationSettings(num_frames=64))
             pipeline = video_pipeline(models["lvdm"], models["vae"], device)
             write_videos(pipeline, list(range(args.num)), hearts, 0, EFDistribution(), motion, partial)
     return few_real, synthetic, {"vae": models["vae"], "reid": models["reid"], "lidm": lidm}
@@ -191,16 +193,20 @@ def main() -> None:
 
     models = weights.find_all(weights.shipped(), STAGES, VIEW.lower())
     if not (args.work / "latents").is_dir():
-        encode(real, args.work / "latents", vae=models["vae"], posterior="mean", courses=True)
+        encode(real, args.work / "latents", models["vae"], EncodeSettings(courses=True, mean=True))
     lap("data")
     result = {"strangers": strangers_rejected(args, real, fresh, models)}
     lap("strangers")
     own = args.work / "synthetic"
     if not own.is_dir():
-        generate(
-            own, models=models, num=args.num, seed=0, reference=args.work / "latents", real=real, num_frames=64,
+        asked = GenerateSettings(
+            num=args.num,
+            reference=args.work / "latents",
+            real=real,
+            num_frames=64,
             false_rejection_rate=args.rate,
-        )  # fmt: skip
+        )
+        generate(own, models, asked)
     lap("generate")
     control_real, control, control_models = memorised(args, real, models)
     lap("memorise")
@@ -211,8 +217,8 @@ def main() -> None:
             synthetic,
             of,
             args.work / f"audit-{name}",
-            models=by,
-            num_canaries=args.canaries if name == "own" else MEMORISED,
+            by,
+            AuditSettings(canaries=args.canaries if name == "own" else MEMORISED),
         )
         public = json.loads((args.work / f"audit-{name}" / "public.json").read_text())
         result[name] = {key: public[key] for key in ("verdict", "lines", "canaries", "risks", "attacks")}

@@ -31,9 +31,12 @@ from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
 from echosyn.metrics.physiology import seam_score
 from echosyn.metrics.regression import regression_report
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.train import train
+from echosyn.settings.making import EncodeSettings
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog
 
 VIEW, FPS, WINDOW = "PSAX", 16.0, 32
@@ -125,11 +128,11 @@ def main() -> None:
     data = world(args.work / "world", args.hearts, args.efs, args.held_out)
     stored = args.work / "latents"
     if not stored.is_dir():
-        encode(data, stored, vae=vae, posterior="mean", courses=True)
+        encode(data, stored, vae, EncodeSettings(courses=True, mean=True))
     run = args.work / "lvdm"
     if not (run / "model").is_dir():
         settings = catalog.STAGES["lvdm"][1].model_validate(SETTINGS | {"loop": LOOP | {"steps": args.steps}})
-        train("lvdm", stored, run, settings=settings, resume=True, device="cpu")
+        train("lvdm", stored, run, settings=settings, resume=ResumeSettings(resume=True), compute=Compute("cpu"))
     stills, wanted, own = [], [], []
     for record in filelist.read(stored):
         course = latents.read_course(stored, record) if record.split == "VAL" else None

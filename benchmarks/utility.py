@@ -22,13 +22,14 @@ from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
-from echosyn.pipeline import motion
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.evaluating import arms
 from echosyn.pipeline.evaluating.arms import Arm
 from echosyn.pipeline.evaluating.utility import Test, grid
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.models import codec, video_pipeline
+from echosyn.settings.making import GenerateSettings
 from echosyn.training import catalog
 
 FPS = 32.0
@@ -48,7 +49,7 @@ ARMS = (
 CPU = torch.device("cpu")
 
 
-def synthetic(out: Path, num: int, seed: int, ef: motion.EFDistribution | None) -> None:
+def synthetic(out: Path, num: int, seed: int, ef_from: Path | None) -> None:
     """Both views, each with its own image model, as one dataset."""
     parts = {}
     for view in VIEWS:
@@ -56,7 +57,8 @@ def synthetic(out: Path, num: int, seed: int, ef: motion.EFDistribution | None) 
         parts[view.lower()] = part
         if not part.exists():
             models = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), view.lower())
-            generate(part, models=models, num=num // 2, seed=seed, num_frames=FRAMES, ef=ef, device="cpu")
+            asked = GenerateSettings(num=num // 2, seed=seed, num_frames=FRAMES, ef_from=ef_from)
+            generate(part, models, asked, Compute("cpu"))
     if not out.exists():
         records = {view: halved(filelist.read(part), num // 12) for view, part in parts.items()}
         arms.join(out, parts, records)
@@ -132,7 +134,7 @@ def folders(args: argparse.Namespace) -> list[Arm]:
     make = {
         arms.REAL: lambda out: cut(out, args.phantoms, real),
         arms.SYNTHETIC: lambda out: synthetic(out, args.num, args.seed, None),
-        EF_AS_REAL: lambda out: synthetic(out, args.num, args.seed, motion.ef_from(args.phantoms)),
+        EF_AS_REAL: lambda out: synthetic(out, args.num, args.seed, args.phantoms),
         REAL_HEARTS: lambda out: real_hearts(out, args.phantoms, real, args.phantom_seed),
     }
     sets = {name: out for name, out in sets.items() if name in args.arms}

@@ -21,9 +21,12 @@ from echosyn import weights
 from echosyn.data import filelist
 from echosyn.hashing import file_hash
 from echosyn.pipeline import splits
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.phantom import make_phantom
 from echosyn.pipeline.train import train
+from echosyn.settings.making import EncodeSettings
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog
 
 SEED = 1
@@ -60,7 +63,18 @@ def make(folder: Path, quick: bool) -> None:
 
     def learn(name: str, stage: str, data: Path, *overrides: str) -> None:
         settings = catalog.settings(stage, PRESET, overrides=[*overrides, *fewer])
-        timed(folder, name, lambda: train(stage, data, folder / name, settings=settings, resume=True, device="cpu"))
+        timed(
+            folder,
+            name,
+            lambda: train(
+                stage,
+                data,
+                folder / name,
+                settings=settings,
+                resume=ResumeSettings(resume=True),
+                compute=Compute("cpu"),
+            ),
+        )
 
     def phantoms(out: Path, num: int, frames: int) -> None:
         if not out.exists():
@@ -73,7 +87,13 @@ def make(folder: Path, quick: bool) -> None:
         "latents",
         lambda: (
             latents.exists()
-            or encode(many, latents, vae=folder / "vae", posterior="mean", courses=True, any_scale=quick, device="cpu")
+            or encode(
+                many,
+                latents,
+                folder / "vae",
+                EncodeSettings(courses=True, any_scale=quick, mean=True),
+                Compute(device="cpu"),
+            )
         ),
     )
     vae = f"vae={folder / 'vae'}"

@@ -13,6 +13,7 @@ import pytest
 from echosyn.apps.cli import main
 from echosyn.apps.ray_train import Workers, workers
 from echosyn.errors import ConfigError
+from echosyn.settings.training import GroupSettings
 from echosyn.training import checkpoint
 from launching import LIMIT_S, launched, running, same, wait_until
 
@@ -41,14 +42,14 @@ def arguments(settings_of: Callable[..., Any], latents_folder: Path, tmp_path: P
 
 
 def test_workers_are_a_number_or_a_range() -> None:
-    assert workers("2", cpus=4) == Workers(2, 2, cpus=4)
-    assert workers("2:4") == Workers(2, 4)
+    assert workers(GroupSettings(workers="2", cpus_per_worker=4)) == Workers(2, 2, cpus=4)
+    assert workers(GroupSettings(workers="2:4")) == Workers(2, 4)
 
 
 @pytest.mark.parametrize("text", ["0", "two", "4:2", "1:", ":2", "-1", "1:2:3"])
 def test_other_words_for_workers_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a number of processes such as 2"):
-        workers(text)
+        workers(GroupSettings(workers=text))
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -18,6 +18,7 @@ from echosyn import weights
 from echosyn.data import filelist, stills
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.phantom import make_phantom
+from echosyn.settings.making import EncodeSettings
 
 if importlib.util.find_spec("ray") is None:
     pytest.skip("needs echosyn[ray]", allow_module_level=True)
@@ -52,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real videos and their latents."""
     folder = tmp_path_factory.mktemp("data")
     make_phantom(folder / "real", num=40, seed=9, num_frames=64)
-    encode(folder / "real", folder / "latents", vae=weights.find(weights.shipped(), "vae"), posterior="mean")
+    encode(folder / "real", folder / "latents", weights.find(weights.shipped(), "vae"), EncodeSettings(mean=True))
     return folder
 
 

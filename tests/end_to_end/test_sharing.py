@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from echosyn.data import filelist
-from echosyn.pipeline.publish import Words, publish
+from echosyn.pipeline.publish import publish
 from echosyn.pipeline.release import seal
 from echosyn.pipeline.release.audit import WITHOUT
+from echosyn.settings.sharing import PublishSettings
 
 _SPEC = importlib.util.spec_from_file_location("reader", Path(__file__).with_name("test_echonet_reader.py"))
 assert _SPEC is not None
@@ -39,7 +40,7 @@ FLAT = 'mkdir -p echonet/Videos && cp release/*.csv echonet && ln -s "$PWD"/rele
 
 def test_the_echonet_reader_reads_a_release_in_many_folders(program: Any, dataset: Path, tmp_path: Path) -> None:
     release = tmp_path / "release"
-    publish(dataset, release, Words("cc-by-4.0", splits="3,1,1", without_audit=WITHOUT), max_files=2)
+    publish(dataset, release, PublishSettings(licence="cc-by-4.0", splits="3,1,1", without_audit=WITHOUT), max_files=2)
     assert all(path.is_dir() for path in (release / "Videos").iterdir()), "in sub-folders"
     assert f"$ {FLAT}\n" in (ROOT / "docs" / "publish.md").read_text()
     subprocess.run(FLAT, shell=True, cwd=tmp_path, check=True)
@@ -52,7 +53,7 @@ def test_the_echonet_reader_reads_a_release_in_many_folders(program: Any, datase
 
 def test_a_release_in_many_folders_becomes_dicom(program: Any, dataset: Path, tmp_path: Path) -> None:
     pytest.importorskip("pydicom")
-    publish(dataset, tmp_path / "release", Words("cc-by-4.0", without_audit=WITHOUT), max_files=2)
+    publish(dataset, tmp_path / "release", PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT), max_files=2)
     program.good("export", tmp_path / "release", tmp_path / "dicom", "--to", "dicom", "--quiet")
     names = {record.name for record in filelist.read(dataset)}
     assert {path.stem for path in (tmp_path / "dicom").glob("*.dcm")} == names

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from echosyn import weights
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
+from echosyn.settings.making import EncodeSettings
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +23,5 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, build: Callable[..., A
     facts = weights.Facts(stage="lvdm", fps=25.0, num_inference_steps=1, vae=own)
     weights.save(build("lvdm"), made / "lvdm", facts, flow)
     weights.save(build("reid"), made / "reid", weights.Facts(stage="reid", vae=own))
-    encode(video_dataset, made / "latents", vae=made / "vae", any_scale=True, device="cpu")
+    encode(video_dataset, made / "latents", made / "vae", EncodeSettings(any_scale=True), Compute(device="cpu"))
     return made

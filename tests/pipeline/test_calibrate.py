@@ -13,20 +13,23 @@ from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline import archive, filtering, final_check, heart_filter, references
 from echosyn.pipeline import generate as generating
 from echosyn.pipeline.calibrate import calibrate
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.executing import InProcess, Processes
 from echosyn.pipeline.merging import merge
 from echosyn.pipeline.sample import sample
 from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.settings.making import CalibrateSettings, FilterSettings, GenerateSettings, SampleSettings
 
+CPU = Compute("cpu")
 STAGES = ("vae", "lidm", "lvdm", "reid")
 
 
 @pytest.fixture
 def make(tiny_models: Path) -> Callable[..., dict[str, Any]]:
     def generated(out: Path, shard: Shard = WHOLE, **how: Any) -> dict[str, Any]:
-        asked = {"num": 12, "seed": 3, "num_frames": 8, "device": "cpu", "executor": InProcess(1)} | how
+        asked = GenerateSettings(**({"num": 12, "seed": 3, "num_frames": 8} | how))
         models = {stage: tiny_models / stage for stage in STAGES}
-        return generating.generate(out, models=models, shard=shard, **asked)
+        return generating.generate(out, models, asked, Compute("cpu", InProcess(1), shard))
 
     return generated
 
@@ -44,7 +47,7 @@ def models(tiny_models: Path) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def screens(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path], real: dict[str, Path]) -> Path:
     out = tmp_path_factory.mktemp("once") / "calibrated"
-    calibrate(out, models=models, **real, device="cpu")
+    calibrate(out, models, CalibrateSettings(**real), CPU)
     return out
 
 
@@ -97,8 +100,8 @@ def test_shards_with_the_same_screens_become_the_whole(make: Any, screens: Path,
 def test_parts_whose_screens_differ_do_not_merge(
     make: Any, models: dict[str, Path], real: dict[str, Path], screens: Path, tmp_path: Path
 ) -> None:
-    calibrate(tmp_path / "strict", models=models, **real, false_rejection_rate=0.4, device="cpu")
-    calibrate(tmp_path / "decoded", models=models, reference=real["reference"], device="cpu")
+    calibrate(tmp_path / "strict", models, CalibrateSettings(**real, false_rejection_rate=0.4), CPU)
+    calibrate(tmp_path / "decoded", models, CalibrateSettings(reference=real["reference"]), CPU)
     make(tmp_path / "one", Shard(1, 2), calibrated=screens)
     for name in ("strict", "decoded"):
         make(tmp_path / f"by-{name}", Shard(2, 2), calibrated=tmp_path / name)
@@ -113,7 +116,7 @@ def test_who_reads_the_videos_changes_nothing(
     models: dict[str, Path], real: dict[str, Path], screens: Path, tmp_path: Path
 ) -> None:
     with Processes(1) as processes:
-        calibrate(tmp_path / "there", models=models, **real, device="cpu", executor=processes)
+        calibrate(tmp_path / "there", models, CalibrateSettings(**real), Compute("cpu", processes))
     assert content(tmp_path / "there") == content(screens)
 
 
@@ -130,17 +133,17 @@ def test_a_second_try_gives_the_same(
     with monkeypatch.context() as patched:
         patched.setattr(final_check, "calibrated", stopped)
         with pytest.raises(KeyboardInterrupt):
-            calibrate(tmp_path / "again", models=models, **real, device="cpu")
+            calibrate(tmp_path / "again", models, CalibrateSettings(**real), CPU)
     assert (tmp_path / "again.partial" / "private" / "stills.screen").exists()
-    calibrate(tmp_path / "again", models=models, **real, device="cpu")
+    calibrate(tmp_path / "again", models, CalibrateSettings(**real), CPU)
     assert content(tmp_path / "again") == content(screens)
 
 
 def test_the_filter_decides_alike(tiny_models: Path, real: dict[str, Path], screens: Path, tmp_path: Path) -> None:
-    sample(tmp_path / "candidates", lidm=tiny_models / "lidm", num=30, seed=1, device="cpu")
+    sample(tmp_path / "candidates", tiny_models / "lidm", SampleSettings(num=30, seed=1), CPU)
     candidates, reid = tmp_path / "candidates", tiny_models / "reid"
-    filtering.filter_stills(candidates, tmp_path / "own", reid=reid, reference=real["reference"], device="cpu")
-    filtering.filter_stills(candidates, tmp_path / "kept", reid=reid, calibrated=screens, device="cpu")
+    filtering.filter_stills(candidates, tmp_path / "own", reid, FilterSettings(reference=real["reference"]), CPU)
+    filtering.filter_stills(candidates, tmp_path / "kept", reid, FilterSettings(calibrated=screens), CPU)
     records = [said(tmp_path / "own"), said(tmp_path / "kept")]
     assert records[1]["call"]["inputs"].pop("calibrated") == said(screens)["screens"]
     assert records[0] == records[1]
@@ -156,7 +159,7 @@ def test_only_its_owner_may_read_it(screens: Path) -> None:
 
 def test_a_dry_run_takes_it(tiny_models: Path, screens: Path) -> None:
     models = {stage: tiny_models / stage for stage in STAGES}
-    found = generating.dry_run(2, models=models, num=10, seed=0, num_frames=8, calibrated=screens, device="cpu")
+    found = generating.dry_run(2, models, GenerateSettings(num=10, num_frames=8, calibrated=screens), "cpu")
     assert found["real_recordings"] == 0
     assert found["of_which"]["check"] > 0
 
@@ -176,7 +179,7 @@ def test_other_models_are_refused(
 ) -> None:
     facts = weights.load_facts(models["reid"])
     weights.save(build("reid", 9), tmp_path / "reid", facts)
-    calibrate(tmp_path / "other", models=models | {"reid": tmp_path / "reid"}, **real, device="cpu")
+    calibrate(tmp_path / "other", models | {"reid": tmp_path / "reid"}, CalibrateSettings(**real), CPU)
     message = r"other: was calibrated for another reid than .*/reid; give the models it was calibrated for"
     refused(make, tmp_path / "x", ModelError, message, calibrated=tmp_path / "other")
 
@@ -216,9 +219,11 @@ def test_screens_of_another_version_are_refused(make: Any, screens: Path, tmp_pa
 
 
 def test_the_filter_needs_one_of_the_two(tiny_models: Path, screens: Path, tmp_path: Path) -> None:
-    sample(tmp_path / "candidates", lidm=tiny_models / "lidm", num=8, seed=1, device="cpu")
-    given: dict[str, Any] = {"reid": tiny_models / "reid", "device": "cpu"}
+    sample(tmp_path / "candidates", tiny_models / "lidm", SampleSettings(num=8, seed=1), CPU)
+    candidates, reid = tmp_path / "candidates", tiny_models / "reid"
     with pytest.raises(ConfigError, match="Give --reference, or --calibrated"):
-        filtering.filter_stills(tmp_path / "candidates", tmp_path / "x", **given)
+        filtering.filter_stills(candidates, tmp_path / "x", reid, FilterSettings(), CPU)
     with pytest.raises(ConfigError, match="not of the rule 'published', which needs --reference"):
-        filtering.filter_stills(tmp_path / "candidates", tmp_path / "x", **given, calibrated=screens, rule="published")
+        filtering.filter_stills(
+            candidates, tmp_path / "x", reid, FilterSettings(calibrated=screens, rule="published"), CPU
+        )

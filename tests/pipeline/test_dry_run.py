@@ -93,7 +93,7 @@ settings = settings.model_copy(update={"loop": settings.loop.model_copy(update=j
 if what == "dry":
     print(verb.dry_run(stage, Path(data), settings=settings, device="cpu")["peak_memory_gb"])
 else:
-    verb.train(stage, Path(data), Path(out), settings=settings, device="cpu")
+    verb.train(stage, Path(data), Path(out), settings=settings, compute=Compute("cpu"))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
 """
 

@@ -14,9 +14,11 @@ from echosyn import weights
 from echosyn.data import filelist, latents, phantom, video
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError, ModelError
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import check_scale, encode
 from echosyn.pipeline.folder import read_provenance
 from echosyn.pipeline.phantom import make_phantom
+from echosyn.settings.making import EncodeSettings
 
 
 @pytest.fixture
@@ -38,7 +40,13 @@ def rescale(vae: Path, factor: float) -> None:
 
 def test_the_mean_is_the_codecs_and_a_sample_scatters_around_it(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
     for name, posterior, seed in (("mean", "mean", 0), ("a", "sample", 0), ("b", "sample", 0), ("c", "sample", 1)):
-        encode(video_dataset, tmp_path / name, vae=vae, posterior=posterior, seed=seed, device="cpu")
+        encode(
+            video_dataset,
+            tmp_path / name,
+            vae,
+            EncodeSettings(seed=seed, mean=posterior == "mean"),
+            Compute(device="cpu"),
+        )
     codec = LatentCodec(weights.load(vae, "vae"), "symmetric")
     for record in filelist.read(video_dataset):
         frames = torch.from_numpy(video.read(video_dataset / "Videos" / f"{record.name}.avi").grey())
@@ -51,7 +59,7 @@ def test_the_mean_is_the_codecs_and_a_sample_scatters_around_it(video_dataset: P
 
 
 def test_the_folder_says_what_made_it(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
-    result = encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    result = encode(video_dataset, tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu"))
     assert result == {"latents": str(tmp_path / "out"), "videos": 6}
     facts = latents.info(tmp_path / "out")
     assert facts == {"vae": weights.weights_hash(vae), "pixels": "symmetric", "posterior": "sample"}
@@ -61,7 +69,13 @@ def test_the_folder_says_what_made_it(video_dataset: Path, vae: Path, tmp_path: 
 def test_courses_are_those_of_the_hearts(tmp_path: Path, build: Callable[..., Any]) -> None:
     make_phantom(tmp_path / "ph", num=4, seed=3, view="both", num_frames=64, fps=32.0)
     weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
-    made = encode(tmp_path / "ph", tmp_path / "out", vae=tmp_path / "vae", courses=True, any_scale=True, device="cpu")
+    made = encode(
+        tmp_path / "ph",
+        tmp_path / "out",
+        tmp_path / "vae",
+        EncodeSettings(courses=True, any_scale=True),
+        Compute(device="cpu"),
+    )
     assert made["tracked"] == 4
     for i, record in enumerate(filelist.read(tmp_path / "out")):
         patient = phantom.patient(3, i, view=("A4C", "PSAX")[i % 2], num_frames=64, fps=32.0)
@@ -70,7 +84,7 @@ def test_courses_are_those_of_the_hearts(tmp_path: Path, build: Callable[..., An
         assert course is not None
         assert course.dtype == np.float32
         assert np.corrcoef(course, emptied)[0, 1] > 0.85
-    encode(tmp_path / "ph", tmp_path / "none", vae=tmp_path / "vae", any_scale=True, device="cpu")
+    encode(tmp_path / "ph", tmp_path / "none", tmp_path / "vae", EncodeSettings(any_scale=True), Compute(device="cpu"))
     assert latents.read_course(tmp_path / "none", record) is None
 
 
@@ -80,11 +94,11 @@ def test_an_interrupted_encoding_goes_on_and_ends_the_same(video_dataset: Path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode(video_dataset, tmp_path / "out", vae=vae, device="cpu", progress=stop)
+        encode(video_dataset, tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu", progress=stop))
     first = tmp_path / "out.partial" / "Latents" / "v00.safetensors"
     written = first.stat().st_mtime_ns
-    encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
-    encode(video_dataset, tmp_path / "straight", vae=vae, device="cpu")
+    encode(video_dataset, tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu"))
+    encode(video_dataset, tmp_path / "straight", vae, EncodeSettings(), Compute(device="cpu"))
     assert (tmp_path / "out" / "Latents" / "v00.safetensors").stat().st_mtime_ns == written
     for record in filelist.read(video_dataset):
         one, other = (latents.path(tmp_path / name, record).read_bytes() for name in ("out", "straight"))
@@ -93,7 +107,7 @@ def test_an_interrupted_encoding_goes_on_and_ends_the_same(video_dataset: Path, 
 
 def test_nothing_is_left_of_an_encoding_that_cannot_be(vae: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        encode(tmp_path / "none", tmp_path / "out", vae=vae, device="cpu")
+        encode(tmp_path / "none", tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu"))
     assert [p.name for p in tmp_path.iterdir()] == ["vae"]
 
 
@@ -106,16 +120,16 @@ def test_a_wrong_scale_is_refused_before_anything_is_written(
 ) -> None:
     rescale(vae, factor)
     with pytest.raises(ModelError, match=r"standard deviation of .*, expected about 1 .*encode with --any-scale"):
-        encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+        encode(video_dataset, tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu"))
     assert [p.name for p in tmp_path.iterdir()] == ["vae"]
-    result = encode(video_dataset, tmp_path / "out", vae=vae, any_scale=True, device="cpu")
+    result = encode(video_dataset, tmp_path / "out", vae, EncodeSettings(any_scale=True), Compute(device="cpu"))
     assert "expected about 1" in result["warning"]
 
 
 def test_a_published_vae_is_only_remarked_on(video_dataset: Path, vae: Path, tmp_path: Path) -> None:
     rescale(vae, 0.3)
     (vae / "echosyn.json").unlink()  # folders of others have none
-    result = encode(video_dataset, tmp_path / "out", vae=vae, device="cpu")
+    result = encode(video_dataset, tmp_path / "out", vae, EncodeSettings(), Compute(device="cpu"))
     assert result["videos"] == 6
     assert read_provenance(tmp_path / "out")["warnings"] == [result["warning"]]
 

@@ -12,6 +12,7 @@ from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError, MissingExtraError
 from echosyn.pipeline.finetune import finetune
+from echosyn.settings.training import FinetuneSettings
 
 Build = Callable[..., Any]
 
@@ -25,7 +26,7 @@ def lidm(build: Build, tmp_path: Path) -> Path:
 
 def test_the_model_says_what_it_promises_and_whom_it_saw(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("opacus")
-    said = finetune(latents_folder, tmp_path / "out", lidm=lidm, epsilon=3.0, steps=4, batch_size=3)
+    said = finetune(latents_folder, tmp_path / "out", lidm, FinetuneSettings(epsilon=3.0, steps=4, batch_size=3))
     facts = weights.load_facts(tmp_path / "out" / "model").differential_privacy
     assert facts is not None
     assert 0 < facts["epsilon"] <= 3.0
@@ -39,7 +40,7 @@ def test_the_model_says_what_it_promises_and_whom_it_saw(lidm: Path, latents_fol
 def test_less_epsilon_is_more_noise_and_equal_calls_are_equal(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("opacus")
     made = [
-        finetune(latents_folder, tmp_path / name, lidm=lidm, epsilon=epsilon, steps=2, batch_size=3)
+        finetune(latents_folder, tmp_path / name, lidm, FinetuneSettings(epsilon=epsilon, steps=2, batch_size=3))
         for name, epsilon in (("a", 1.0), ("b", 8.0), ("c", 8.0))
     ]
     assert made[0]["noise"] > made[1]["noise"]
@@ -49,16 +50,16 @@ def test_less_epsilon_is_more_noise_and_equal_calls_are_equal(lidm: Path, latent
 
 def test_a_model_that_knows_the_patients_is_refused(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("opacus")
-    finetune(latents_folder, tmp_path / "once", lidm=lidm, steps=1, batch_size=3)
+    finetune(latents_folder, tmp_path / "once", lidm, FinetuneSettings(steps=1, batch_size=3))
     with pytest.raises(DataError, match="was trained on"):
-        finetune(latents_folder, tmp_path / "twice", lidm=tmp_path / "once", steps=1)
+        finetune(latents_folder, tmp_path / "twice", tmp_path / "once", FinetuneSettings(steps=1))
 
 
 def test_settings_that_promise_nothing_and_a_missing_package(
     lidm: Path, latents_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match="--epsilon 0"):
-        finetune(latents_folder, tmp_path / "out", lidm=lidm, epsilon=0)
+        finetune(latents_folder, tmp_path / "out", lidm, FinetuneSettings(epsilon=0))
     monkeypatch.setitem(__import__("sys").modules, "opacus", None)
     with pytest.raises(MissingExtraError, match=r"echosyn\[dp\]"):
-        finetune(latents_folder, tmp_path / "out", lidm=lidm)
+        finetune(latents_folder, tmp_path / "out", lidm, FinetuneSettings())

@@ -16,9 +16,11 @@ from echosyn.data import filelist, stills, video
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, ModelError
 from echosyn.pipeline.animate import write_videos
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.models import check_same_vae, image_pipeline, video_pipeline
 from echosyn.pipeline.motion import EFDistribution, Motion, ef_from, ef_range, motion_for
 from echosyn.pipeline.sample import invent, sample
+from echosyn.settings.making import AnimationSettings, SampleSettings
 
 Build = Callable[..., Any]
 CPU = torch.device("cpu")
@@ -50,7 +52,9 @@ def test_a_heart_is_the_same_in_every_batch_size(models: Path, batch_size: int) 
 
 def test_fewer_candidates_are_the_first_of_more(models: Path, tmp_path: Path) -> None:
     for num in (3, 5):
-        sample(tmp_path / str(num), lidm=models / "lidm", num=num, seed=4, device="cpu", batch_size=num)
+        sample(
+            tmp_path / str(num), models / "lidm", SampleSettings(num=num, seed=4, batch_size=num), Compute(device="cpu")
+        )
     few, many = (stills.read(tmp_path / str(num)) for num in (3, 5))
     assert (few[0], many[0]) == ([0, 1, 2], [0, 1, 2, 3, 4])
     assert torch.allclose(few[1], many[1][:3], atol=1e-5)
@@ -58,7 +62,7 @@ def test_fewer_candidates_are_the_first_of_more(models: Path, tmp_path: Path) ->
 
 def test_nothing_is_sampled_from_wrong_numbers(models: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected at least 1"):
-        sample(tmp_path / "x", lidm=models / "lidm", num=0, seed=0)
+        sample(tmp_path / "x", models / "lidm", SampleSettings(num=0, seed=0))
 
 
 # Ejection fractions
@@ -147,10 +151,11 @@ def test_finished_videos_are_not_made_again(models: Path, tmp_path: Path, monkey
 
 
 def test_motion_comes_from_the_model_unless_it_is_asked_for(models: Path) -> None:
-    assert motion_for(models / "lvdm", 64) == Motion(64, 2, 2.0, 8)
-    assert motion_for(models / "lvdm", 64, 9, 0.0, 3) == Motion(64, 9, 0.0, 3)
+    assert motion_for(models / "lvdm", AnimationSettings(num_frames=64)) == Motion(64, 2, 2.0, 8)
+    asked = AnimationSettings(num_frames=64, steps=9, guidance_scale=0.0, batch_size=3)
+    assert motion_for(models / "lvdm", asked) == Motion(64, 9, 0.0, 3)
     with pytest.raises(ConfigError, match="expected at least 1"):
-        motion_for(models / "lvdm", 0)
+        motion_for(models / "lvdm", AnimationSettings(num_frames=0))
 
 
 # Models that belong together

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,13 +11,17 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import filtering, merging, sample
 from echosyn.pipeline import generate as generating
 from echosyn.pipeline.animate import animate
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.executing import Executor, InProcess, Processes
 from echosyn.pipeline.merging import merge
 from echosyn.pipeline.sharding import WHOLE, Shard, part
+from echosyn.settings.making import AnimateSettings, EncodeSettings, FilterSettings, GenerateSettings, SampleSettings
 
 SHARDS = (2, 3)
 Make = Callable[..., None]
+
+CPU = Compute("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +37,35 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def makers(folder: Path, video_dataset: Path) -> dict[str, Make]:
     def encoded(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
-        encode(video_dataset, out, vae=folder / "vae", any_scale=True, device="cpu", shard=shard, executor=executor)
+        encode(
+            video_dataset,
+            out,
+            folder / "vae",
+            EncodeSettings(any_scale=True),
+            Compute("cpu", executor, shard),
+        )
 
     def sampled(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
-        sample.sample(out, lidm=folder / "lidm", num=30, seed=1, device="cpu", shard=shard, executor=executor)
+        sample.sample(out, folder / "lidm", SampleSettings(num=30, seed=1), Compute("cpu", executor, shard))
 
     def filtered(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         candidates = folder / "candidates"
         if not candidates.exists():
             sampled(candidates, WHOLE)
-        reference = {"reid": folder / "reid", "reference": folder / "latents"}
-        filtering.filter_stills(candidates, out, **reference, device="cpu", shard=shard, executor=executor)
+        asked = FilterSettings(reference=folder / "latents")
+        filtering.filter_stills(candidates, out, folder / "reid", asked, Compute("cpu", executor, shard))
 
     def animated(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         if not (folder / "few").exists():
-            sample.sample(folder / "few", lidm=folder / "lidm", num=11, seed=1, device="cpu")
+            sample.sample(folder / "few", folder / "lidm", SampleSettings(num=11, seed=1), CPU)
         models = {"lvdm": folder / "lvdm", "vae": folder / "vae"}
-        how: dict[str, Any] = {"seed": 2, "num_frames": 8, "device": "cpu", "shard": shard, "executor": executor}
-        animate(folder / "few", out, **models, **how)
+        asked = AnimateSettings(seed=2, num_frames=8)
+        animate(folder / "few", out, models, asked, Compute("cpu", executor, shard))
 
     def generated(out: Path, shard: Shard = WHOLE, executor: Executor | None = None) -> None:
         models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm", "reid")}
-        asked: dict[str, Any] = {"num": 12, "seed": 3, "num_frames": 8, "device": "cpu"}
-        asked |= {"reference": folder / "latents", "executor": executor or InProcess(2)}
-        generating.generate(out, models=models, **asked, shard=shard)
+        asked = GenerateSettings(num=12, seed=3, num_frames=8, reference=folder / "latents")
+        generating.generate(out, models, asked, Compute("cpu", executor or InProcess(2), shard))
 
     return {"encode": encoded, "sample": sampled, "filter": filtered, "animate": animated, "generate": generated}
 
@@ -95,10 +103,10 @@ def test_the_only_shard_is_the_whole(makers: dict[str, Make], tmp_path: Path) ->
 
 def test_a_part_may_have_nothing_to_do(folder: Path, tmp_path: Path) -> None:
     models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm")}
-    asked: dict[str, Any] = {"models": models, "num": 3, "seed": 3, "num_frames": 8, "device": "cpu"}
-    generating.generate(tmp_path / "whole", **asked)
+    asked = GenerateSettings(num=3, seed=3, num_frames=8)
+    generating.generate(tmp_path / "whole", models, asked, CPU)
     for number in (1, 2):
-        generating.generate(tmp_path / f"{number}", **asked, shard=Shard(number, 2))
+        generating.generate(tmp_path / f"{number}", models, asked, Compute("cpu", shard=Shard(number, 2)))
     merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
 
@@ -135,7 +143,8 @@ def test_a_whole_folder_is_no_part(parts: list[Path], makers: dict[str, Make], t
 
 def test_parts_of_different_jobs_are_told_apart(parts: list[Path], folder: Path, tmp_path: Path) -> None:
     models = {"lvdm": folder / "lvdm", "vae": folder / "vae"}
-    animate(folder / "few", tmp_path / "other", **models, seed=9, num_frames=8, device="cpu", shard=Shard(2, 2))
+    asked = AnimateSettings(seed=9, num_frames=8)
+    animate(folder / "few", tmp_path / "other", models, asked, Compute("cpu", shard=Shard(2, 2)))
     refused(
         [parts[0], tmp_path / "other"], tmp_path, r"other: is a part of another job than .* \(settings: seed differs\)"
     )
@@ -181,7 +190,10 @@ def test_completing_needs_the_whole(folder: Path, tmp_path: Path) -> None:
     models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm")}
     with pytest.raises(ConfigError, match="a shard does not know which rejected hearts are the least similar"):
         generating.generate(
-            tmp_path / "x", models=models, num=2, seed=0, complete_with_rejected=True, shard=Shard(1, 2)
+            tmp_path / "x",
+            models,
+            GenerateSettings(num=2, seed=0, complete_with_rejected=True),
+            Compute(shard=Shard(1, 2)),
         )
 
 

@@ -17,7 +17,9 @@ from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import splits
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import checkpoint
 from echosyn.training.loop import NonFiniteLossError
 from echosyn.training.stages.reid import ReIDStage
@@ -33,8 +35,11 @@ def call(latents_folder: Path, settings_of: Callable[..., Any], tmp_path: Path) 
         name: str, resume: bool = False, accept_changes: bool = False, progress: Any = lambda *_: None, **loop: Any
     ) -> dict[str, Any]:
         settings = settings_of("reid", LOOP | loop)
-        how = {"resume": resume, "accept_changes": accept_changes, "progress": progress}
-        return train("reid", latents_folder, tmp_path / name, settings=settings, device="cpu", **how)
+        again = ResumeSettings(resume=resume, accept_changes=accept_changes)
+        out = tmp_path / name
+        return train(
+            "reid", latents_folder, out, settings=settings, resume=again, compute=Compute("cpu", progress=progress)
+        )
 
     return make
 
@@ -304,7 +309,7 @@ def test_weights_are_not_chosen_on_the_patients_of_the_test(
     shutil.copytree(latents_folder, data)
     filelist.write(data, [r for r in filelist.read(data) if r.split != "VAL"])
     with pytest.raises(ConfigError, match="no video of split VAL"):
-        train("reid", data, tmp_path / "run", settings=settings_of("reid", LOOP | choice), device="cpu")
+        train("reid", data, tmp_path / "run", settings=settings_of("reid", LOOP | choice), compute=Compute("cpu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -344,7 +349,7 @@ def test_the_wrong_kind_of_folder_is_named(
     settings_of: Callable[..., Any], latents_folder: Path, video_dataset: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="not a latents folder"):
-        train("reid", video_dataset, tmp_path / "a", settings=settings_of("reid"), device="cpu")
+        train("reid", video_dataset, tmp_path / "a", settings=settings_of("reid"), compute=Compute("cpu"))
     with pytest.raises(DataError, match="a latents folder; the vae trains on a dataset folder"):
-        train("vae", latents_folder, tmp_path / "b", settings=settings_of("vae"), device="cpu")
+        train("vae", latents_folder, tmp_path / "b", settings=settings_of("vae"), compute=Compute("cpu"))
     assert not list(tmp_path.iterdir())

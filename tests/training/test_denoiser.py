@@ -21,8 +21,10 @@ from echosyn.diffusion.rhythm import Rhythm, contractions
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import mixtures
 from echosyn.pipeline.animate import animate
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.motion import conditions_of
 from echosyn.pipeline.train import train
+from echosyn.settings.making import AnimateSettings
 from echosyn.training import catalog
 
 SettingsOf = Callable[..., Any]
@@ -58,7 +60,7 @@ def test_a_new_condition_is_one_entry_and_trains_and_samples(
     labelled: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = settings_of("lvdm", {"steps": 2}, conditions=CONDITIONS, num_inference_steps=1)
-    train("lvdm", labelled, tmp_path / "lvdm", settings=settings, device="cpu")
+    train("lvdm", labelled, tmp_path / "lvdm", settings=settings, compute=Compute("cpu"))
     facts = weights.load_facts(tmp_path / "lvdm" / "model")
     assert [(c.name, c.drop) for c in facts.conditions] == [("ef", 0.1), ("heart_rate", 0.3), ("view", 0.1)]
     vae = tmp_path / "vae"
@@ -68,9 +70,13 @@ def test_a_new_condition_is_one_entry_and_trains_and_samples(
     kept = tmp_path / "kept"
     kept.mkdir()
     stills.write(kept, [0, 1], rng.normal((4, 4, 4), 0, "still", range(2)))
-    asked = conditions_of(["heart_rate=70", "view=PSAX"])
+    asked = ("heart_rate=70", "view=PSAX")
     animate(
-        kept, tmp_path / "out", lvdm=tmp_path / "lvdm", vae=vae, seed=0, num_frames=8, conditions=asked, device="cpu"
+        kept,
+        tmp_path / "out",
+        {"lvdm": tmp_path / "lvdm", "vae": vae},
+        AnimateSettings(seed=0, num_frames=8, conditions=asked),
+        Compute(device="cpu"),
     )
     made = filelist.read(tmp_path / "out")
     assert [dict(r.extra) for r in made] == [{"HeartRate": "70", "view": "PSAX"}] * 2
@@ -132,7 +138,14 @@ def test_a_training_on_two_folders_says_so(
     stage: str, labelled: Path, latents_folder: Path, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
     also = [mixtures.parse(f"{labelled}=0.5")]
-    train(stage, latents_folder, tmp_path / "run", settings=settings_of(stage, {"steps": 2}), also=also, device="cpu")
+    train(
+        stage,
+        latents_folder,
+        tmp_path / "run",
+        settings=settings_of(stage, {"steps": 2}),
+        also=also,
+        compute=Compute("cpu"),
+    )
     assert '"weight": 0.5' in (tmp_path / "run" / "run.json").read_text()
 
 
@@ -299,7 +312,7 @@ def test_a_model_of_modes_trains_resumes_and_animates_hearts_of_the_learned_rate
     beating: Path, settings_of: SettingsOf, build: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = settings_of("lvdm", {"steps": 3}, network=MODES, courses=True, num_frames=16, num_inference_steps=2)
-    train("lvdm", beating, tmp_path / "lvdm", settings=settings, device="cpu")
+    train("lvdm", beating, tmp_path / "lvdm", settings=settings, compute=Compute("cpu"))
     network = weights.load(tmp_path / "lvdm" / "model", "lvdm")
     course = Rhythm.from_array(network.beats.double().numpy()).draw(np.random.default_rng(0), 64, 32.0)
     assert np.diff(contractions(course)).mean() == pytest.approx(16, abs=0.5)
@@ -326,10 +339,16 @@ def test_only_the_videos_that_are_asked_for_are_learned_from(
     beating: Path, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
     settings = settings_of("lidm", {"steps": 1}, only={"View": "PSAX"})
-    train("lidm", beating, tmp_path / "lidm", settings=settings, device="cpu")
+    train("lidm", beating, tmp_path / "lidm", settings=settings, compute=Compute("cpu"))
     seen = json.loads((tmp_path / "lidm" / "run.json").read_text())
     assert seen["videos"] == ["h1", "h3", "h5", "h7"]
     assert seen["judged_on"] == ["h9"]
     assert weights.load_facts(tmp_path / "lidm" / "model").only == {"View": "PSAX"}
     with pytest.raises(DataError, match="no video has View = PLAX"):
-        train("lidm", beating, tmp_path / "no", settings=settings_of("lidm", only={"View": "PLAX"}), device="cpu")
+        train(
+            "lidm",
+            beating,
+            tmp_path / "no",
+            settings=settings_of("lidm", only={"View": "PLAX"}),
+            compute=Compute("cpu"),
+        )

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from echosyn.apps import ray_train_worker
 from echosyn.apps.ray import OBJECT_STORE_BYTES, SETTINGS, own_token, silence
 from echosyn.errors import ConfigError, EchosynError, StoppedError
 from echosyn.pipeline import mixtures
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.folder import refuse_existing
 from echosyn.pipeline.progress import Progress
+from echosyn.settings.training import GroupSettings, ResumeSettings
 from echosyn.training.stage import StageSettings
 
 LOCAL = "local"
@@ -51,13 +53,16 @@ class Workers:
     restarts: int = 3
 
 
-def workers(text: str, **more: int) -> Workers:
-    """``N`` or ``LEAST:MOST`` as `Workers`; else a `ConfigError`."""
-    least, colon, most = text.partition(":")
+def workers(asked: GroupSettings) -> Workers:
+    """``N`` or ``LEAST:MOST`` workers; else a `ConfigError`."""
+    least, colon, most = asked.workers.partition(":")
     numbers = [int(part) if part.isdecimal() else 0 for part in (least, most if colon else least)]
-    if not 0 < numbers[0] <= numbers[1] or min(more.values(), default=0) < 0:
-        raise ConfigError(f"--workers {text}: expected a number of processes such as 2, or a range such as 2:4")
-    return Workers(*numbers, **more)
+    more = asked.cpus_per_worker, asked.gpus_per_worker, asked.restarts
+    if not 0 < numbers[0] <= numbers[1] or min(more) < 0:
+        raise ConfigError(
+            f"--workers {asked.workers}: expected a number of processes such as 2, or a range such as 2:4"
+        )
+    return Workers(numbers[0], numbers[1], *more)
 
 
 def train(
@@ -66,13 +71,10 @@ def train(
     out: Path,
     *,
     settings: StageSettings,
-    address: str,
-    group: Workers,
+    asked: GroupSettings,
     also: Sequence[mixtures.Source] = (),
-    resume: bool = False,
-    device: str = "auto",
-    progress: Progress,
-    **how: Any,
+    resume: ResumeSettings,
+    compute: Compute,
 ) -> dict[str, Any]:
     """`echosyn.pipeline.train.train` on workers of Ray; the result of the first.
 
@@ -84,31 +86,30 @@ def train(
         data: as there.
         out: as there.
         settings: as there; ``loop.batch_size`` divides by every number of workers that there may be.
-        address: of a running Ray (``auto``, ``HOST:PORT``), or ``local``.
-        group: the workers.
+        asked: the workers, and the address of a running Ray (``auto``, ``HOST:PORT``), or ``local``.
         also: as there.
         resume: as there.
-        device: as there; ``auto`` is the CPU for workers without GPUs.
-        progress: told how many steps are done.
-        how: ``accept_changes`` and ``reviewed``.
+        compute: as there; as device ``auto`` is the CPU for workers without GPUs.
 
     Raises:
         EchosynError: as there; no Ray at ``address``; workers died more often than they may.
     """
+    group = workers(asked)
     batch = settings.loop.batch_size
     bad = [n for n in range(group.least, group.most + 1) if batch % n]
     if bad:
         raise ConfigError(f"loop.batch_size = {batch} does not divide by {bad[0]} workers; choose a multiple")
-    if not resume:
+    if not resume.resume:
         refuse_existing(out)
-    device = "cpu" if device == "auto" and not group.gpus else device
-    call = {"arguments": (stage_name, data, out), "settings": settings, "also": also, "device": device, **how}
+    device = "cpu" if compute.device == "auto" and not group.gpus else compute.device
+    call = {"arguments": (stage_name, data, out), "settings": settings, "also": also, "device": device}
+    call |= {"resume": replace(resume, resume=True)}
     # Ray tells of deaths on stdout, which belongs to the result
-    with redirect_stdout(io.StringIO()), _ray(address, group) as ray, _records(out) as records:
+    with redirect_stdout(io.StringIO()), _ray(asked.ray or "auto", group) as ray, _records(out) as records:
         board: Any = ray.remote(num_cpus=0, scheduling_strategy=_here(ray))(ray_train_worker.Board).remote()
         task: dict[str, Any] = {"folder": str(Path.cwd()), "call": call, "board": board}
         try:
-            _fit(ray, task, group, records, progress)
+            _fit(ray, task, group, records, compute.progress)
         except ray.train.v2.api.exceptions.TrainingFailedError as error:
             if group_died := _deaths(ray, error):
                 raise StoppedError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from echosyn.errors import DataError, EchosynError
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.progress import silent
 
 TELL_EVERY_S = 0.5
@@ -62,7 +63,7 @@ def work(task: dict[str, Any]) -> None:
         told = Telling(board) if is_main else silent
         if is_main:
             board.begin.remote()
-        result = train_here(*call.pop("arguments"), resume=True, progress=told, **call)
+        result = train_here(*call.pop("arguments"), compute=Compute(call.pop("device"), progress=told), **call)
         if is_main:
             ray.get(board.right.remote(result))
     except EchosynError as error:

@@ -12,16 +12,16 @@ from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
 from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline
-from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.memory import Fitting
-from echosyn.pipeline.executing import Executor, InProcess, Lost, one_by_one
+from echosyn.pipeline.compute import HERE, Compute
+from echosyn.pipeline.executing import Executor, Lost, one_by_one
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.motion import EFDistribution, Motion, beat, motion_for, record_of
+from echosyn.pipeline.motion import EFDistribution, Motion, beat, motion_for, record_of, requested
 from echosyn.pipeline.phantom import split_by_order
 from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.settings.making import AnimateSettings
 
 
 @dataclass(frozen=True, order=True)
@@ -62,77 +62,45 @@ class Beat:
 
 
 def animate(
-    kept: Path,
-    out: Path,
-    *,
-    lvdm: Path,
-    vae: Path,
-    seed: int,
-    num: int | None = None,
-    num_frames: int = 192,
-    ef: EFDistribution | None = None,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    scheduler: str | None = None,
-    hop: int | None = None,
-    blend: Blend = "cut",
-    conditions: Mapping[str, str] | None = None,
-    batch_size: int = 8,
-    device: str = "auto",
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    kept: Path, out: Path, models: Mapping[str, Path], asked: AnimateSettings, compute: Compute = HERE
 ) -> dict[str, Any]:
     """Animate every still of a folder into a new dataset folder.
 
     Args:
         kept: folder of stills.
         out: new dataset folder.
-        lvdm: model folder of the video model.
-        vae: model folder of the VAE whose latents it speaks.
-        seed: still ``i`` beats with the noise and EF of (seed, i).
-        num: only the first so many; default all.
-        num_frames: length of the videos.
-        ef: where requested EFs come from; default uniform 10..90.
-        steps: sampling steps; default what suits the model.
-        guidance_scale: default what suits the model.
-        scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
-        hop: frames between windows of a long video; default half a window.
-        blend: how windows become one video.
-        conditions: further conditions of the model by name, alike for all videos.
-        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; a CPU makes one after the other.
-        device: where to compute.
-        executor: who does the work; default this process.
-        shard: write only this part of the videos; `echosyn.pipeline.merging` joins all parts.
-        progress: told how many videos are written.
+        models: model folders: ``lvdm``, and the ``vae`` whose latents it speaks.
+        asked: how; still ``i`` beats with the noise and EF of (seed, i).
+        compute: where, by whom, and which part of the videos.
     """
     files = stills.located(kept)
-    asked = _first(list(files), num, kept)
-    numbers = shard.of(asked)
+    chosen = _first(list(files), asked.num, kept)
+    shard = compute.shard
+    numbers = shard.of(chosen)
     if not numbers:
-        raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(asked)} stills is left for it")
-    pipeline = video_pipeline(lvdm, vae, devices.resolve("cpu"), scheduler)
-    windows: dict[str, Any] = {"hop": hop, "blend": blend}
-    motion = motion_for(lvdm, num_frames, steps, guidance_scale, batch_size, conditions, scheduler, **windows)
+        raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
+    ef = requested(asked)
+    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler)
+    motion = motion_for(models["lvdm"], asked)
     motion.check(pipeline)
-    ef = ef or EFDistribution()
-    settings = {"num": len(asked), "seed": seed, "ef": ef.described()} | motion.described()
-    inputs = {"kept": kept, "lvdm": weights.resolve(lvdm), "vae": weights.resolve(vae)}
-    executor = executor or InProcess.of(device)
+    settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()
+    inputs = {"kept": kept} | {stage: weights.resolve(models[stage]) for stage in ("lvdm", "vae")}
+    executor = compute.workers()
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
-        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, seed, folder / filelist.VIDEOS, device)
+        videos = folder / filelist.VIDEOS
+        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, asked.seed, videos, compute.device)
         hearts = [Heart(number, files[number]) for number in numbers]
         lost: set[int] = set()
         size = batch_of(executor, work)
         for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, size)), 1):
             lost |= {heart.number for heart in unit} if isinstance(result, Lost) else set()
-            progress("animate", min(len(hearts), done * size), len(hearts))
+            compute.progress("animate", min(len(hearts), done * size), len(hearts))
         made = [number for number in numbers if number not in lost]
         if not made:
             raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
         shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
-        records = [record_of(number, ef.draw(seed, number), shape, pipeline, motion) for number in made]
+        records = [record_of(number, ef.draw(asked.seed, number), shape, pipeline, motion) for number in made]
         splits = split_by_order(len(made))
         filelist.write(folder, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
         if lost:

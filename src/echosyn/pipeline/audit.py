@@ -14,10 +14,10 @@ from echosyn.pipeline.auditing import membership, pages, power, verdict
 from echosyn.pipeline.auditing.comparing import compared
 from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
 from echosyn.pipeline.auditing.verdict import Findings
-from echosyn.pipeline.executing import Executor, InProcess
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.matching import Matcher
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.progress import Progress
 from echosyn.pipeline.release import seal
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.privacy.attacks import linkability, singling_out
@@ -25,9 +25,8 @@ from echosyn.privacy.canaries import DENSE
 from echosyn.privacy.exposure import Exposure, Sides
 from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
 from echosyn.privacy.screening import Judgement
+from echosyn.settings.judging import AuditSettings
 
-NUM_CANARIES = 20
-"""Training videos that are disguised."""
 CROSSED = 3
 """Exit code when a line is crossed."""
 
@@ -36,14 +35,9 @@ def audit(
     synthetic: Path,
     real: Path,
     out: Path,
-    *,
     models: Mapping[str, Path],
-    false_rejection_rate: float = 0.05,
-    num_canaries: int = NUM_CANARIES,
-    seed: int = 0,
-    device: str = "auto",
-    executor: Executor | None = None,
-    progress: Progress = silent,
+    asked: AuditSettings,
+    compute: Compute = HERE,
 ) -> dict[str, Any]:
     """Write a folder with what was found: ``audit.json``, pages, and tables for the custodian alone.
 
@@ -54,12 +48,8 @@ def audit(
         real: dataset folder of the patients, with TRAIN and held-out (VAL, TEST) videos.
         out: new folder. ``public.json`` and ``public.html`` may leave the house; all else is private.
         models: model folders by stage: ``vae`` and ``reid``; with ``lidm`` and ``lvdm`` their weights are attacked too.
-        false_rejection_rate: of innocents, in 0..1.
-        num_canaries: training videos that are disguised.
-        seed: of disguises, attacks and intervals.
-        device: where to compute.
-        executor: who reads the videos and compares them; default this process. Nothing that is found depends on it.
-        progress: told what is done.
+        asked: how hard to look.
+        compute: where, and who reads the videos and compares them. Nothing that is found depends on it.
 
     Returns:
         ``verdict`` (``pass`` or ``fail``), the lines that were crossed, and headline figures.
@@ -67,25 +57,26 @@ def audit(
     Raises:
         DataError: there is nothing to audit, or a model was trained on held-out patients.
     """
+    rate, seed, progress = asked.false_rejection_rate, asked.seed, compute.progress
     folders = {stage: weights.resolve(path) for stage, path in models.items()}
     records = filelist.read(real)
     refuse_both_sides(real, records)
     quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
     files = files_of(synthetic)
-    settings = {"rate": false_rejection_rate, "canaries": num_canaries, "seed": seed}
+    settings = {"rate": rate, "canaries": asked.canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)
-        executor = executor or InProcess.of(device)
+        executor = compute.workers()
         working = folder / "private" / "work"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         match = Matcher(executor, working, progress)
-        options: dict[str, Any] = {"seed": seed, "device": device, "executor": executor, "match": match}
-        desk = prepare(real, folders, working, false_rejection_rate=false_rejection_rate, progress=progress, **options)
+        options: dict[str, Any] = {"seed": seed, "device": compute.device, "executor": executor, "match": match}
+        desk = prepare(real, folders, working, false_rejection_rate=rate, progress=progress, **options)
         looks = look(files, desk, working, executor, progress)
         sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
         judged, exposure = compared(desk.screen, looks, sides, executor, working, progress)
-        found = _findings(desk, looks, judged, exposure, sides, folders, num_canaries, seed, len(quiet), progress)
+        found = _findings(desk, looks, (judged, exposure), sides, folders, asked, len(quiet), progress)
         checked = verdict.lines(found)
         summary = verdict.public(found, checked, seal.videos_hash(synthetic))
         _write(folder, summary, desk, files, judged, exposure)
@@ -107,20 +98,19 @@ def audit(
 def _findings(
     desk: Desk,
     looks: Sequence[Look],
-    judged: Judgement,
-    exposure: Exposure,
+    matches: tuple[Judgement, Exposure],
     sides: Sides,
     models: Mapping[str, Path],
-    num_canaries: int,
-    seed: int,
+    asked: AuditSettings,
     quiet: int,
     progress: Progress,
 ) -> Findings:
     """All numbers."""
-    archive, screen = desk.archive, desk.screen.screen
+    judged, exposure = matches
+    archive, screen, seed = desk.archive, desk.screen.screen, asked.seed
     names, is_train, _ = membership.by_patient(archive)
     index = filelist.VideoIndex(desk.real)
-    planted = [archive.records[i] for i in power.chosen(archive, num_canaries)]
+    planted = [archive.records[i] for i in power.chosen(archive, asked.canaries)]
     redraw = power.redrawing(models["lidm"], desk.device, seed) if "lidm" in models else None
     caught = power.plant(
         desk.screen,

@@ -10,6 +10,7 @@ from echosyn import weights
 from echosyn.hashing import content_hash
 from echosyn.pipeline import final_check, heart_filter
 from echosyn.pipeline.calibrated import COMMAND, PRIVATE, RATE
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.folder import new_folder, note, write_json
 from echosyn.pipeline.generating.outcome import Rules
@@ -17,18 +18,11 @@ from echosyn.pipeline.generating.works import Screens
 from echosyn.pipeline.matching import Matcher
 from echosyn.pipeline.models import check_same_vae
 from echosyn.pipeline.progress import Progress, silent
+from echosyn.settings.making import CalibrateSettings
 
 
 def calibrate(
-    out: Path,
-    *,
-    models: Mapping[str, Path],
-    reference: Path,
-    real: Path | None = None,
-    false_rejection_rate: float = RATE,
-    device: str = "auto",
-    executor: Executor | None = None,
-    progress: Progress = silent,
+    out: Path, models: Mapping[str, Path], asked: CalibrateSettings, compute: Compute = HERE
 ) -> dict[str, Any]:
     """Write a folder that `echosyn.pipeline.generate.generate` takes instead of the real recordings.
 
@@ -37,13 +31,8 @@ def calibrate(
     Args:
         out: new folder.
         models: model folders by stage: ``vae`` and ``reid``.
-        reference: latents of the real videos.
-        real: dataset folder that ``reference`` was made from, for the check of finished videos; without it they are
-            compared with the decoded reference.
-        false_rejection_rate: of innocent hearts and of innocent videos.
-        device: where to compute.
-        executor: who reads the videos; default this process. It changes no byte on CPUs.
-        progress: told what is done.
+        asked: whom the screens compare with, and how strict they are.
+        compute: where, and who reads the videos. It changes no byte on CPUs.
 
     Returns:
         ``calibrated``, the held-out ``patients`` and whether they are ``enough`` for the rate.
@@ -52,15 +41,16 @@ def calibrate(
         ModelError: the models do not belong together.
         DataError: the latents come from another VAE, there are no TRAIN or no held-out videos, or a video is damaged.
     """
+    reference, real, rate = asked.reference, asked.real, asked.false_rejection_rate
     vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
     heart_filter.load_reid(reid, reference, "cpu")  # what does not belong together is refused before anything is hashed
     check_same_vae(reid, weights.load_facts(reid).vae, vae)
     inputs = {"vae": vae, "reid": reid, "reference": reference} | ({"real": real} if real else {})
-    with new_folder(out, COMMAND, {"rate": false_rejection_rate}, inputs) as folder:
+    with new_folder(out, COMMAND, {"rate": rate}, inputs) as folder:
         private = folder / PRIVATE
         private.mkdir(exist_ok=True, mode=0o700)
         screens = Screens.in_folder(private, vae, reid)
-        rules = calibrate_into(screens, reference, real, false_rejection_rate, device, executor, progress)
+        rules = calibrate_into(screens, reference, real, rate, compute.device, compute.executor, compute.progress)
         note(folder, screens=content_hash(private))
     still, video = rules.still_threshold or {}, rules.video_threshold or {}
     return {

@@ -18,11 +18,12 @@ from echosyn.errors import DataError, ModelError, StoppedError
 from echosyn.metrics.area import SIZE, ejected_part, track_lv
 from echosyn.metrics.cavity import View
 from echosyn.pipeline import review
-from echosyn.pipeline.executing import Executor, InProcess, Lost
+from echosyn.pipeline.compute import HERE, Compute
+from echosyn.pipeline.executing import Executor, Lost
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.pipeline.progress import Progress
+from echosyn.settings.making import EncodeSettings
 
 Posterior = Literal["sample", "mean"]
 USUAL_SPREAD = (0.8, 1.25)
@@ -99,18 +100,7 @@ def completed(record: Record, found: video.Video) -> Record:
 
 
 def encode(
-    dataset: Path,
-    out: Path,
-    *,
-    vae: Path,
-    posterior: Posterior = "sample",
-    seed: int = 0,
-    any_scale: bool = False,
-    courses: bool = False,
-    device: str = "auto",
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    dataset: Path, out: Path, vae: Path, asked: EncodeSettings | None = None, compute: Compute = HERE
 ) -> dict[str, Any]:
     """Encode every video of a dataset into a latents folder.
 
@@ -118,15 +108,9 @@ def encode(
         dataset: dataset folder.
         out: new latents folder.
         vae: model folder.
-        posterior: one posterior sample a frame, as published, or its mean.
-        seed: of the samples; video ``i`` of FileList.csv depends on (seed, i) alone.
-        any_scale: accept a VAE whose latents are far from unit variance on these videos.
-        courses: also track the left ventricle of every video and keep when it contracts, for models that learn from it
-            (`echosyn.nn.mode_unet.ModeUNet`); the view is that of column ``View``, A4C without one.
-        device: where to compute.
-        executor: who does the work; default this process. It changes no byte on CPUs.
-        shard: encode only this part of the videos; `echosyn.pipeline.merging` joins all parts.
-        progress: told how many videos are done.
+        asked: how; a frame is one posterior sample, as published, or its mean, and video ``i`` of FileList.csv depends on
+            (seed, i) alone.
+        compute: where, by whom, and which part of the videos. It changes no byte on CPUs.
 
     Returns:
         ``latents`` (the folder), ``videos`` (how many), with ``courses`` how many were ``tracked`` and, if the latents' scale
@@ -136,24 +120,27 @@ def encode(
         ModelError: the VAE's scale does not fit these videos (see `check_scale`) or their size does not.
         DataError: the dataset is not one, or ``out`` exists.
     """
+    asked = asked or EncodeSettings()
+    posterior: Posterior = "mean" if asked.mean else "sample"
+    seed, courses, shard, progress = asked.seed, asked.courses, compute.shard, compute.progress
     records = filelist.read(dataset)
     index = filelist.VideoIndex(dataset)
     encoder = codec(vae, devices.resolve("cpu"))
     settings = {"posterior": posterior, "seed": seed, "courses": courses}
     folder_of_vae = weights.resolve(vae)
-    executor = executor or InProcess.of(device)
+    executor = compute.workers()
     own = shard.of(list(enumerate(records)))
     result: dict[str, Any] = {"latents": str(out), "videos": len(own)}
     with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}, shard=shard) as folder:
         own = _counted(dataset, own, executor, progress)
         measured = weights.load_facts(folder_of_vae).stage is not None
-        if warning := check_scale(_spread(encoder, index, records), vae, must_fit=measured and not any_scale):
+        if warning := check_scale(_spread(encoder, index, records), vae, must_fit=measured and not asked.any_scale):
             result["warning"] = warning
             note(folder, warnings=[warning])
         latents.write_info(
             folder, vae=weights.weights_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
         )
-        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, device)
+        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device)
         found: list[bool] = []
         for (_, record), tracked in executor.map([work], own):
             if isinstance(tracked, Lost):

@@ -18,16 +18,17 @@ from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
 from echosyn.pipeline import presentation
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.evaluating import adherence, fidelity, physiology, protocols, utility
 from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.evaluating.features import Places
 from echosyn.pipeline.evaluating.grid import Grid
-from echosyn.pipeline.executing import Executor
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.predict import Predictions, predict_ef
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.progress import Progress
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
+from echosyn.settings.judging import EvaluateSettings
 from echosyn.training.stage import StageSettings
 
 FEATURE_SPACE = "run-ef"
@@ -36,8 +37,6 @@ is of the network that ships."""
 
 VAE_FRAMES = 256
 
-NUM_TRACKED = 16
-"""Videos of each side whose left ventricle is tracked (0.3 s a video)."""
 VIDEOS_CSV = "videos.csv"
 
 
@@ -60,19 +59,12 @@ def evaluate(
     synthetic: Path,
     real: Path,
     out: Path,
+    asked: EvaluateSettings,
+    compute: Compute = HERE,
     *,
     ef_settings: StageSettings,
-    vae: Path | None = None,
-    made_by: Sequence[Path] = (),
-    protocol: str = fidelity.DEFAULT,
     places: Places | None = None,
     grid: Grid | None = None,
-    num_tracked: int = NUM_TRACKED,
-    public: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    executor: Executor | None = None,
-    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
 
@@ -83,31 +75,24 @@ def evaluate(
         synthetic: dataset folder.
         real: dataset folder with TRAIN and VAL or TEST videos.
         out: new folder.
+        asked: what is reported and measured.
+        compute: where, and by whom features are extracted.
         ef_settings: of the EF stage.
-        vae: model folder, to report how well it reconstructs held-out frames.
-        made_by: model folders that made the synthetic set. A test on videos that they, or the VAE, were trained on is
-            refused; those that do not say are listed in the report as ``training_unknown``.
-        protocol: of the fidelity figures, see `echosyn.pipeline.evaluating.protocols`.
-        places: where the weights of its feature networks are.
+        places: where the weights of the protocol's feature networks are.
         grid: train on further sets, too; see `echosyn.pipeline.evaluating.grid`.
-        num_tracked: videos of each side whose left ventricle is tracked, spread over the set.
-        public: the page shows no real video.
-        seed: of bootstrap and subsampling.
-        device: where to compute.
-        executor: who extracts features; default this process.
-        progress: told what is done.
     """
+    vae, seed, device, progress = asked.vae, asked.seed, compute.device, compute.progress
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
-    fidelity_protocol = protocols.load(protocol)
+    fidelity_protocol = protocols.load(asked.protocol)
     fidelity.check(fidelity_protocol, real, synthetic, places)
     _check(sets)
     if grid is not None:
         grid.check(synthetic, real, sets.held_out)
-    silent_models = refuse_seen(dict.fromkeys([*made_by, *([vae] if vae else [])]), sets.held_out)
+    silent_models = refuse_seen(dict.fromkeys([*asked.made_by, *([vae] if vae else [])]), sets.held_out)
     if vae is not None:
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
-    settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": num_tracked}
+    settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": asked.track}
     settings["protocol"] = fidelity_protocol.sha256
     if grid is not None:
         inputs |= {f"arm {name}": path for name, path in grid.also.items()}
@@ -134,19 +119,24 @@ def evaluate(
         }
         numbers["ef_adherence"] = agreement(of_synthetic.ef, sets.synthetic_records, seed, details=True)
         tracked = {
-            side: _tracked(data, _spread_over(records, num_tracked), progress)
+            side: _tracked(data, _spread_over(records, asked.track), progress)
             for side, data, records in (("synthetic", synthetic, sets.synthetic_records), ("real", real, sets.held_out))
         }
         numbers["ef_by_area"] = {side: adherence.of_rows(*found, seed) for side, found in tracked.items()}
         numbers["physiology"] = {side: physiology.summary(rows) for side, (rows, _) in tracked.items()}
         physiology.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
         if grid is not None:
-            numbers["grid"] = grid.run(
-                synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, device, progress
-            )
+            numbers["grid"] = grid.run(synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, compute)
         numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         numbers["fidelity"] = fidelity.in_folder(
-            real, synthetic, folder, fidelity_protocol, places=places, seed=seed, executor=executor, progress=progress
+            real,
+            synthetic,
+            folder,
+            fidelity_protocol,
+            places=places,
+            seed=seed,
+            executor=compute.executor,
+            progress=progress,
         )
         if vae is not None:
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
@@ -154,7 +144,7 @@ def evaluate(
         readings = presentation.Readings(
             sets, of_synthetic.ef, {side: p.ef for side, p in predicted.items()}, tracked["synthetic"][0]
         )
-        presentation.write_page(folder / "index.html", numbers, readings, public=public, progress=progress)
+        presentation.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **presentation.headline(numbers)}
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -14,32 +14,22 @@ from echosyn.data import stills
 from echosyn.errors import ConfigError, DataError, StoppedError
 from echosyn.files import whole
 from echosyn.pipeline.calibrated import RATE, STILLS, opened, refuse_both
-from echosyn.pipeline.executing import Executor, InProcess, Lost
+from echosyn.pipeline.compute import HERE, Compute
+from echosyn.pipeline.executing import Lost
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.heart_filter import calibrated as calibrated_filter
 from echosyn.pipeline.heart_filter import load_reid, read
 from echosyn.pipeline.matching import Matcher
-from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.published_filter import PublishedFilter, published
 from echosyn.pipeline.references import REFERENCE_STRIDE
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.pipeline.sharding import WHOLE
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.filtering import Verdict
+from echosyn.settings.making import FilterSettings
 
 
 def filter_stills(
-    candidates: Path,
-    out: Path,
-    *,
-    reid: Path,
-    reference: Path | None = None,
-    calibrated: Path | None = None,
-    rule: Literal["calibrated", "published"] = "calibrated",
-    false_rejection_rate: float | None = None,
-    device: str = "auto",
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    candidates: Path, out: Path, reid: Path, asked: FilterSettings, compute: Compute = HERE
 ) -> dict[str, Any]:
     """Write the stills that are nobody's into a new folder.
 
@@ -48,6 +38,13 @@ def filter_stills(
     `echosyn.pipeline.published_filter`. ``calibrated`` is a folder of `echosyn.pipeline.calibrate.calibrate`, instead of
     ``reference`` and ``false_rejection_rate``; it changes nothing else.
     """
+    reference, calibrated, rule = asked.reference, asked.calibrated, asked.rule
+    false_rejection_rate, device, shard, progress = (
+        asked.false_rejection_rate,
+        compute.device,
+        compute.shard,
+        compute.progress,
+    )
     refuse_both(calibrated, reference=reference, false_rejection_rate=false_rejection_rate)
     if calibrated is not None and rule != "calibrated":
         raise ConfigError(f"--calibrated {calibrated} is not of the rule {rule!r}, which needs --reference")
@@ -69,7 +66,7 @@ def filter_stills(
         shutil.rmtree(working, ignore_errors=True)
         for path in (private, working):
             path.mkdir(exist_ok=True)
-        executor = executor or InProcess.of(device)
+        executor = compute.workers()
         judging: Iterator[tuple[Path, Any]]
         if reference is not None and rule == "published":
             theirs = published(reid, reference, device)

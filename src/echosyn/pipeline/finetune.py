@@ -16,25 +16,12 @@ from echosyn.diffusion.objective import noised, times
 from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.extras import require
 from echosyn.pipeline import splits
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.settings.training import FinetuneSettings
 
 
-def finetune(
-    data: Path,
-    out: Path,
-    *,
-    lidm: Path,
-    epsilon: float = 8.0,
-    delta: float | None = None,
-    steps: int = 500,
-    batch_size: int = 64,
-    learning_rate: float = 5e-4,
-    max_grad_norm: float = 1.0,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> dict[str, Any]:
+def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute: Compute = HERE) -> dict[str, Any]:
     """Train a LIDM further on the TRAIN patients of a latents folder, with an (epsilon, delta) guarantee a patient.
 
     DP-SGD (Abadi et al. 2016): every step takes each patient with the same small probability, one random frame of each, clips
@@ -46,20 +33,14 @@ def finetune(
         data: latents folder.
         out: new model folder.
         lidm: model folder to start from, which must not have seen these patients.
-        epsilon: largest privacy loss, above 0.
-        delta: chance that it is larger; default 1 / (10 n) for n patients.
-        steps: optimizer steps.
-        batch_size: patients a step on average.
-        learning_rate: of AdamW.
-        max_grad_norm: to which each patient's gradient is clipped.
-        seed: of draws and noise.
-        device: where to compute.
-        progress: told how many steps are done.
+        asked: the promise, and the training.
+        compute: where.
 
     Raises:
         DataError: the model was trained on these patients already, or there are none.
         MissingExtraError: opacus is not installed.
     """
+    epsilon, steps, batch_size, seed = asked.epsilon, asked.steps, asked.batch_size, asked.seed
     if epsilon <= 0 or steps < 1 or batch_size < 1:
         raise ConfigError(f"--epsilon {epsilon:g} --steps {steps} --batch-size {batch_size}: expected numbers above 0")
     require("opacus", extra="dp")
@@ -68,21 +49,21 @@ def finetune(
     if not people:
         raise DataError(f"{data}: no TRAIN video; expected patients to learn from")
     splits.refuse_seen([folder], [r for records in people for r in records])
-    delta = 1 / (10 * len(people)) if delta is None else delta
+    delta = 1 / (10 * len(people)) if asked.delta is None else asked.delta
     rate = min(1.0, batch_size / len(people))
     noise = _noise_multiplier(epsilon, delta, rate, steps)
     settings = {"epsilon": epsilon, "delta": delta, "steps": steps, "batch_size": batch_size, "noise": noise}
-    settings |= {"learning_rate": learning_rate, "max_grad_norm": max_grad_norm}
+    settings |= {"learning_rate": asked.learning_rate, "max_grad_norm": asked.max_grad_norm}
     with new_folder(out, "finetune", settings, {"latents": data, "lidm": folder}) as partial:
-        network = weights.load(folder, "lidm").to(devices.resolve(device)).train().requires_grad_(True)
+        network = weights.load(folder, "lidm").to(devices.resolve(compute.device)).train().requires_grad_(True)
         scheduler = weights.load_scheduler(folder)
-        step = _private_step(network, scheduler, noise, max_grad_norm, rate * len(people), learning_rate, seed)
+        step = _private_step(network, scheduler, noise, rate * len(people), asked)
         for i in range(steps):
             drawn = (torch.rand(len(people), generator=rng.generator(seed, "patients", i)) < rate).nonzero()[:, 0]
             step(i, [_frame(data, people[k], seed, i) for k in drawn.tolist()])
-            progress("finetune", i + 1, steps)
+            compute.progress("finetune", i + 1, steps)
         spent = _epsilon(noise, rate, steps, delta)
-        promise = {"epsilon": spent, "delta": delta, "noise_multiplier": noise, "max_grad_norm": max_grad_norm}
+        promise = {"epsilon": spent, "delta": delta, "noise_multiplier": noise, "max_grad_norm": asked.max_grad_norm}
         promise |= {"steps": float(steps), "sample_rate": rate, "patients": float(len(people))}
         facts = weights.load_facts(folder).model_copy(
             update={"stage": "lidm", "vae": str(latents.info(data).get("vae")), "differential_privacy": promise}
@@ -92,9 +73,7 @@ def finetune(
     return {"model": str(out / "model"), "epsilon": spent, "delta": delta, "patients": len(people), "noise": noise}
 
 
-def _private_step(
-    network: Any, scheduler: Any, noise: float, max_grad_norm: float, expected: float, learning_rate: float, seed: int
-) -> Any:
+def _private_step(network: Any, scheduler: Any, noise: float, expected: float, asked: FinetuneSettings) -> Any:
     """``(number of the step, frames of its patients)``: one step of DP-SGD."""
     try:
         wrapped = require("opacus.grad_sample", extra="dp").GradSampleModule(network)
@@ -104,11 +83,11 @@ def _private_step(
             f"{type(network).__name__}: has layers that DP-SGD cannot clip ({reason}); use a UNet2DModel"
         ) from error
     optimizer = require("opacus.optimizers", extra="dp").DPOptimizer(
-        torch.optim.AdamW(wrapped.parameters(), learning_rate, weight_decay=0.0),
+        torch.optim.AdamW(wrapped.parameters(), asked.learning_rate, weight_decay=0.0),
         noise_multiplier=noise,
-        max_grad_norm=max_grad_norm,
+        max_grad_norm=asked.max_grad_norm,
         expected_batch_size=expected,
-        generator=rng.generator(seed, "private noise"),
+        generator=rng.generator(asked.seed, "private noise"),
     )
     device = next(network.parameters()).device
 
@@ -116,7 +95,7 @@ def _private_step(
         optimizer.zero_grad(set_to_none=True)
         if frames:
             x0 = torch.stack(list(frames))[:, :, None].to(device)
-            draws = rng.generator(seed, "private loss", number)
+            draws = rng.generator(asked.seed, "private loss", number)
             eps = torch.randn(x0.shape, generator=draws).to(device)
             t = times(torch.rand(len(x0), generator=draws), torch.zeros(len(x0)), scheduler).to(device)
             x_t, target = noised(x0, eps, t, scheduler)

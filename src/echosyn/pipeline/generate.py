@@ -1,88 +1,40 @@
 """``echosyn generate``: sample, filter, animate until enough videos passed."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from echosyn.data import stills
 from echosyn.data.records import Record
-from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError
 from echosyn.pipeline.calibrate import calibrate_into
-from echosyn.pipeline.executing import Executor, InProcess
+from echosyn.pipeline.compute import HERE, Compute
+from echosyn.pipeline.executing import Executor
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generating.estimate import estimate
 from echosyn.pipeline.generating.order import Order
 from echosyn.pipeline.generating.outcome import Rules, finish
 from echosyn.pipeline.generating.search import Found, Search, share, whole
 from echosyn.pipeline.generating.works import prepare
-from echosyn.pipeline.motion import EFDistribution, record_of
-from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.pipeline.motion import record_of
+from echosyn.pipeline.progress import Progress
+from echosyn.pipeline.sharding import WHOLE
+from echosyn.settings.making import GenerateSettings
 
 JOURNAL = "made.jsonl"
 """In the folder of a shard: what was found on its videos."""
 
 
-def generate(
-    out: Path,
-    *,
-    models: Mapping[str, Path],
-    num: int,
-    seed: int,
-    reference: Path | None = None,
-    real: Path | None = None,
-    calibrated: Path | None = None,
-    num_frames: int = 192,
-    ef: EFDistribution | None = None,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    scheduler: str | None = None,
-    hop: int | None = None,
-    blend: Blend = "cut",
-    conditions: Mapping[str, str] | None = None,
-    batch_size: int = 8,
-    false_rejection_rate: float | None = None,
-    complete_with_rejected: bool = False,
-    require: Sequence[str] = (),
-    device: str = "auto",
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
-) -> dict[str, Any]:
-    """Write a synthetic dataset folder of ``num`` videos.
+def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, compute: Compute = HERE) -> dict[str, Any]:
+    """Write a synthetic dataset folder of ``asked.num`` videos.
 
     Args:
         out: new dataset folder.
         models: model folders by stage: ``vae``, ``lidm``, ``lvdm`` and, with a reference, ``reid``.
-        num: how many videos.
-        seed: item ``i`` depends on (seed, i) alone, through stills, EF and motion.
-        reference: latents of the real videos, for the filter; without it nothing is filtered, and the provenance says so.
-        real: dataset folder that ``reference`` was made from, for the check of the finished videos; without it they are
-            compared with the decoded reference.
-        calibrated: folder of `echosyn.pipeline.calibrate.calibrate`, instead of ``reference``, ``real`` and
-            ``false_rejection_rate``, which it knows. The videos are those that a run with these makes, byte by byte.
-        num_frames: length of the videos.
-        ef: where requested EFs come from; default uniform 10..90.
-        steps: sampling steps of the video model; default what suits it.
-        guidance_scale: of the video model; default what suits it.
-        scheduler: solver of the video model, one of `echosyn.diffusion.solvers.SOLVERS`; default its own.
-        hop: frames between windows of a long video; default half a window.
-        blend: how windows become one video.
-        conditions: further conditions of the video model by name, alike for all videos.
-        batch_size: videos at a time on a GPU, where it moves single pixels by a grey level; fewer where its memory is too
-            small. A CPU makes one after the other.
-        false_rejection_rate: of the filter; default 5 %.
-        complete_with_rejected: if too few hearts pass, take the least similar rejected ones; the provenance then says that
-            the set must not be shared.
-        require: checks that every video must pass, see `echosyn.pipeline.evaluating.physiology.CHECKS`; those that fail are
-            replaced, and what was measured of the others goes into the file list. 0.6 s a video.
-        device: where to compute.
-        executor: who does the work; default this process. It changes no byte of the result on CPUs.
-        shard: make only this part; `echosyn.pipeline.merging` joins all parts to what one job makes.
-        progress: told what is done.
+        asked: what; item ``i`` depends on (seed, i) alone, through stills, EF and motion.
+        compute: where, by whom, and which part; on CPUs it changes no byte of the result.
 
     Returns:
         ``dataset``, ``videos``, ``privacy`` (what the provenance says) and, if workers died of some hearts, ``lost``: their
@@ -92,42 +44,23 @@ def generate(
         DataError: too few hearts passed the filter.
         StoppedError: workers died too often; the same command continues.
     """
-    order = Order.of(
-        models=models,
-        num=num,
-        seed=seed,
-        reference=reference,
-        real=real,
-        calibrated=calibrated,
-        num_frames=num_frames,
-        ef=ef,
-        steps=steps,
-        guidance_scale=guidance_scale,
-        scheduler=scheduler,
-        hop=hop,
-        blend=blend,
-        conditions=conditions,
-        batch_size=batch_size,
-        false_rejection_rate=false_rejection_rate,
-        complete_with_rejected=complete_with_rejected,
-        require=require,
-        device=device,
-    )
+    order = Order.of(models, asked, compute.device)
+    shard = compute.shard
     if order.complete and shard != WHOLE:
         raise ConfigError(
             "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
         )
-    executor = executor or InProcess.of(device)
+    executor = compute.workers()
     with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:
         videos, working = prepare(folder)
-        rules = _calibrated(working, order, executor, progress)
+        rules = _calibrated(working, order, executor, compute.progress)
         works = order.works(videos, working)
-        search = Search(executor, *works, rules.refused, working / JOURNAL, shard, progress)
+        search = Search(executor, *works, rules.refused, working / JOURNAL, shard, compute.progress)
         if shard == WHOLE:
             limit = rules.still_threshold["value"] if rules.still_threshold else None
-            found = whole(search, num, complete=complete_with_rejected, threshold=limit)
+            found = whole(search, asked.num, complete=asked.complete_with_rejected, threshold=limit)
         else:
-            found = share(search, num, screened=order.screened or bool(require))
+            found = share(search, asked.num, screened=order.screened or bool(asked.require))
         privacy = _finished(folder, search, found, rules, order)
         if shard != WHOLE:
             note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
@@ -137,14 +70,16 @@ def generate(
     return {"dataset": str(out), "videos": len(found.stay), "privacy": privacy} | lost
 
 
-def dry_run(workers: int, **asked: Any) -> dict[str, Any]:
+def dry_run(workers: int, models: Mapping[str, Path], asked: GenerateSettings, device: str = "auto") -> dict[str, Any]:
     """What `generate` would take with so many workers: hours, disk, memory; writes nothing that stays.
 
     Args:
         workers: as many machines' worth of this one's, a GPU or a CPU core each.
-        **asked: as of `generate`.
+        models: as of `generate`.
+        asked: likewise.
+        device: where to compute.
     """
-    return estimate(Order.of(**asked), workers)
+    return estimate(Order.of(models, asked, device), workers)
 
 
 def _calibrated(working: Path, order: Order, executor: Executor, progress: Progress) -> Rules:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
 from echosyn.diffusion.solvers import checked_steps
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
+from echosyn.settings.making import AnimationSettings, VideoSettings
 
 EF_RANGE = (10.0, 90.0)
 """Requested EFs are drawn uniformly from it, as published."""
@@ -125,23 +126,29 @@ def ef_from(dataset: Path) -> EFDistribution:
     return EFDistribution(5.0, 90.0, efs)
 
 
-def motion_for(
-    lvdm: Path,
-    num_frames: int,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    batch_size: int = 8,
-    conditions: Mapping[str, str] | None = None,
-    scheduler: str | None = None,
-    *,
-    hop: int | None = None,
-    blend: Blend = "cut",
-) -> Motion:
+def requested(asked: VideoSettings) -> EFDistribution:
+    """Where the requested EFs come from: ``ef``, ``ef_from`` or the published range."""
+    dataset = asked.ef_from if isinstance(asked, AnimationSettings) else None
+    if asked.ef is not None and dataset is not None:
+        raise ConfigError("--ef and --ef-from exclude one another: give one of them")
+    if dataset is not None:
+        return ef_from(dataset)
+    return EFDistribution() if asked.ef is None else ef_range(asked.ef)
+
+
+def motion_for(lvdm: Path, asked: AnimationSettings) -> Motion:
     """Settings of the animation, from the model folder where they are not given."""
     facts = weights.load_facts(weights.resolve(lvdm))
-    guidance = facts.guidance_scale if guidance_scale is None else guidance_scale
-    steps = facts.num_inference_steps if steps is None else steps
-    return Motion(num_frames, steps, guidance, batch_size, scheduler, hop, blend, conditions or {})
+    return Motion(
+        num_frames=asked.num_frames,
+        steps=facts.num_inference_steps if asked.steps is None else asked.steps,
+        guidance_scale=facts.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
+        batch_size=asked.batch_size,
+        scheduler=asked.scheduler,
+        hop=asked.hop,
+        blend=cast(Blend, asked.blend),
+        conditions=conditions_of(asked.conditions),
+    )
 
 
 def beat(

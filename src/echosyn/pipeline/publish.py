@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.release import audit as audits
 from echosyn.pipeline.release import cards, croissant, hub, layout, seal
 from echosyn.pipeline.release.audit import Audit
+from echosyn.settings.sharing import PublishSettings
 
 PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
@@ -28,31 +28,13 @@ EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physio
 """Parts of an evaluation's report that may leave."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """What the publisher says about a release."""
-
-    licence: str | None
-    """Identifier of the hub; asked for, never assumed."""
-    licence_file: Path | None = None
-    title: str = "Synthetic echocardiograms"
-    splits: str | None = None
-    """``TRAIN,VAL,TEST`` counts; default as the dataset has them."""
-    without_audit: str | None = None
-
-
 def publish(
     dataset: Path,
     out: Path,
-    words: Words,
-    *,
-    audit: Path | None = None,
-    evaluation: Path | None = None,
-    models: Path | None = None,
-    push: str | None = None,
-    public: bool = False,
-    max_files: int = layout.MAX_FILES,
+    asked: PublishSettings,
     progress: Progress = silent,
+    *,
+    max_files: int = layout.MAX_FILES,
 ) -> dict[str, Any]:
     """Write a release folder, and push it if asked. Given again after a stop, it continues.
 
@@ -61,35 +43,32 @@ def publish(
     Args:
         dataset: made by `generate`, `animate` or `phantom`.
         out: new folder.
-        words: licence, title, splits.
-        audit: JSON of the audit of exactly these videos.
-        evaluation: ``report.json`` of the evaluation of this dataset; only its figures leave.
-        models: folder of the models that made it; a card of each is written, their weights stay.
-        push: ``ORG/NAME`` on the hub.
-        public: whether everybody may see it there.
-        max_files: files allowed in a folder.
+        asked: what the release says, and who gets it. Only the figures of an evaluation leave, and of the models a card
+            each; their weights stay.
         progress: told what is done.
+        max_files: files allowed in a folder.
 
     Raises:
         DataError: the dataset may not be published, or not like this.
     """
-    licence = cards.check_licence(words.licence, words.licence_file is not None)
+    push, models = asked.push, asked.models
+    licence = cards.check_licence(asked.licence, asked.licence_file is not None)
     if push:
         hub.check_name(push)
     made = _may_leave(dataset)
-    items = layout.plan(dataset, words.splits, max_files)
+    items = layout.plan(dataset, asked.splits, max_files)
     _check_videos(dataset, items)
-    passed = audits.required(audit, words.without_audit, seal.videos_hash(dataset))
-    numbers = _figures(evaluation, dataset) if evaluation else None
-    described = _model_cards(models, made, words.title, licence) if models else {}
+    passed = audits.required(asked.audit, asked.without_audit, seal.videos_hash(dataset))
+    numbers = _figures(asked.evaluation, dataset) if asked.evaluation else None
+    described = _model_cards(models, made, asked.title, licence) if models else {}
     settings: dict[str, Any] = {
         "licence": licence,
-        "title": words.title,
-        "splits": words.splits,
+        "title": asked.title,
+        "splits": asked.splits,
         "audit": passed and passed.released(),
     }
     settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
-    inputs = {"synthetic": dataset} | ({"licence": words.licence_file} if words.licence_file else {})
+    inputs = {"synthetic": dataset} | ({"licence": asked.licence_file} if asked.licence_file else {})
     if not (push and _same(out, provenance("publish", settings, inputs))):
         _check(dataset, progress)
         with new_folder(out, "publish", settings, inputs, keep=True) as folder:
@@ -97,10 +76,10 @@ def publish(
             layout.write(items, folder, progress)
             if filelist.has_chords(dataset):
                 filelist.write_tracings(folder, filelist.read_tracings(dataset))
-            _write_papers(folder, items, words, licence, made, passed, numbers, described, push)
+            _write_papers(folder, items, asked, made, passed, numbers, described)
             seal.close(folder, {"call": call, "synthetic": made})
     checked = _verified(out)
-    address = hub.push(out, push, public=public) if push else None
+    address = hub.push(out, push, public=asked.public) if push else None
     left = sorted({column for r in filelist.read(dataset, extra=True) for column in r.extra})
     return {
         "release": str(out),
@@ -198,18 +177,17 @@ def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str
 def _write_papers(
     folder: Path,
     items: Sequence[layout.Item],
-    words: Words,
-    licence: str,
+    asked: PublishSettings,
     made: Mapping[str, Any],
     audit: Audit | None,
     numbers: Mapping[str, Any] | None,
     described: Mapping[str, str],
-    push: str | None,
 ) -> None:
     """Cards, licence, audit, evaluation and Croissant."""
+    licence, push = cards.check_licence(asked.licence, asked.licence_file is not None), asked.push
     description = f"{len(items)} synthetic echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
-    if words.licence_file:
-        shutil.copyfile(words.licence_file, folder / "LICENSE")
+    if asked.licence_file:
+        shutil.copyfile(asked.licence_file, folder / "LICENSE")
     if audit:
         write_json(folder / seal.AUDIT, audit.released())
     if numbers:
@@ -220,7 +198,7 @@ def _write_papers(
         with whole(folder / "model-cards" / f"{stage}.md") as path:
             path.write_text(text)
     card = cards.dataset_card(
-        words.title,
+        asked.title,
         licence,
         items,
         description=description,
@@ -228,14 +206,14 @@ def _write_papers(
         filter=_filter(made),
         evaluation=numbers,
         models=described,
-        licence_file=words.licence_file,
+        licence_file=asked.licence_file,
     )
     cards.check_card(card)
     with whole(folder / "README.md") as path:
         path.write_text(card)
     described_for_machines = croissant.describe(
         folder,
-        title=words.title,
+        title=asked.title,
         description=description,
         licence="LICENSE" if licence == "other" else licence,
         audited=audit is not None,

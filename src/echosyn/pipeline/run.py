@@ -9,16 +9,20 @@ from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, ModelError
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.encode import encode
 from echosyn.pipeline.evaluate import evaluate
-from echosyn.pipeline.evaluating import fidelity, protocols
+from echosyn.pipeline.evaluating import protocols
 from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate import generate
-from echosyn.pipeline.motion import ef_from
 from echosyn.pipeline.presentation import headline
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
 from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.settings.judging import EvaluateSettings
+from echosyn.settings.making import EncodeSettings, GenerateSettings
+from echosyn.settings.training import ResumeSettings
+from echosyn.settings.whole import WholeSettings
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
 from echosyn.training.stages.reid import ReIDSettings
@@ -28,20 +32,7 @@ TRAINED = ("vae", "lidm", "lvdm", "reid")
 
 
 def run(
-    dataset: Path,
-    out: Path,
-    *,
-    preset: str = "phantom",
-    models: Path | None = None,
-    variant: str | None = None,
-    num: int = 16,
-    num_frames: int = 128,
-    protocol: str = fidelity.DEFAULT,
-    seed: int = 0,
-    config: Path | None = None,
-    overrides: Sequence[str] = (),
-    device: str = "auto",
-    progress: Progress = silent,
+    dataset: Path, out: Path, asked: WholeSettings, device: str = "auto", progress: Progress = silent
 ) -> dict[str, Any]:
     """From a dataset folder to a synthetic one with its report.
 
@@ -52,20 +43,13 @@ def run(
     Args:
         dataset: dataset folder with TRAIN and VAL or TEST videos with EF.
         out: new folder.
-        preset: settings of all stages.
-        models: folder of trained models; stages that it lacks are trained.
-        variant: which of `weights.VARIANTS`, where the folder has several models of a stage.
-        num: videos to generate.
-        num_frames: their length.
-        protocol: of the report's fidelity figures.
-        seed: of the generation.
-        config: settings file with a section a stage.
-        overrides: ``stage.name=value``.
+        asked: what is trained and generated.
         device: where to compute.
         progress: told what is done.
     """
+    models, variant, num, num_frames = asked.models, asked.variant, asked.num, asked.num_frames
     records = filelist.read(dataset)
-    settings = catalog.all_settings(preset, config, overrides)
+    settings = catalog.all_settings(asked.preset, asked.config, asked.overrides)
     refuse_existing(out)
     if min(num, num_frames) < 1:
         raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
@@ -75,39 +59,28 @@ def run(
         weights.load(given, stage)  # a wrong folder is refused before minutes of training
         refuse_seen([given], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
-    call |= {"num": num, "frames": num_frames, "seed": seed, "protocol": protocols.load(protocol).sha256}
+    call |= {"num": num, "frames": num_frames, "seed": asked.seed, "protocol": protocols.load(asked.protocol).sha256}
     if variant is not None:
         call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        _complete(found, dataset, folder, settings, device, progress)
+        compute = Compute(device, progress=progress)
+        _complete(found, dataset, folder, settings, compute)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():
-            generate(
-                synthetic,
-                models=found,
+            wanted = GenerateSettings(
                 num=num,
-                seed=seed,
+                seed=asked.seed,
                 reference=folder / "latents",
                 real=dataset,
                 num_frames=num_frames,
-                ef=ef_from(dataset),
+                ef_from=dataset,
                 complete_with_rejected=True,
-                device=device,
-                progress=progress,
             )
+            generate(synthetic, found, wanted, compute)
         if not report.exists():
-            evaluate(
-                synthetic,
-                dataset,
-                report,
-                ef_settings=settings["ef"],
-                vae=found["vae"],
-                made_by=list(found.values()),
-                protocol=protocol,
-                device=device,
-                progress=progress,
-            )
+            judged = EvaluateSettings(vae=found["vae"], made_by=tuple(found.values()), protocol=asked.protocol)
+            evaluate(synthetic, dataset, report, judged, compute, ef_settings=settings["ef"])
     return result(out)
 
 
@@ -127,8 +100,7 @@ def _complete(
     dataset: Path,
     folder: Path,
     settings: Mapping[str, StageSettings],
-    device: str,
-    progress: Progress,
+    compute: Compute,
 ) -> None:
     """Train the stages of which no model folder was found; encodes the latents on the way."""
     latents = folder / "latents"
@@ -137,11 +109,18 @@ def _complete(
             run_folder = folder / "models" / stage
             if not (run_folder / "model").is_dir():
                 data, values = _input(stage, dataset, latents, settings[stage], found)
-                train(stage, data, run_folder, settings=values, resume=True, device=device, progress=progress)
+                train(
+                    stage,
+                    data,
+                    run_folder,
+                    settings=values,
+                    resume=ResumeSettings(resume=True),
+                    compute=compute,
+                )
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
         if stage == "vae" and not latents.exists():
-            encode(dataset, latents, vae=found["vae"], posterior="mean", device=device, progress=progress)
+            encode(dataset, latents, found["vae"], EncodeSettings(mean=True), compute)
 
 
 def _input(

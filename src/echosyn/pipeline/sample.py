@@ -15,11 +15,11 @@ from echosyn.diffusion.pipelines import LatentImagePipeline
 from echosyn.diffusion.solvers import checked_steps
 from echosyn.errors import ConfigError, StoppedError
 from echosyn.memory import Fitting
-from echosyn.pipeline.executing import Executor, InProcess, Lost
+from echosyn.pipeline.compute import HERE, Compute
+from echosyn.pipeline.executing import Lost
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import image_pipeline
-from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.settings.making import SampleSettings
 
 PER_FILE = 256
 """Stills in one file."""
@@ -60,44 +60,24 @@ class Sample:
         return run
 
 
-def sample(
-    out: Path,
-    *,
-    lidm: Path,
-    num: int,
-    seed: int,
-    steps: int | None = None,
-    scheduler: str | None = None,
-    batch_size: int = 32,
-    device: str = "auto",
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
-) -> dict[str, Any]:
+def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE) -> dict[str, Any]:
     """Write ``num`` latent stills; still ``i`` depends on (seed, i) alone.
 
     Args:
         out: new folder of candidates.
         lidm: model folder.
-        num: how many.
-        seed: of their noise.
-        steps: sampling steps; default what suits the model.
-        scheduler: solver, one of `echosyn.diffusion.solvers.SOLVERS`; default the model's own.
-        batch_size: stills at a time on a GPU, where it moves the last digits; fewer where its memory is too small. A CPU takes
-            `BLOCK`.
-        device: where to compute.
-        executor: who does the work; default this process. It changes no byte on CPUs.
-        shard: only this part of the files, `PER_FILE` stills each; `echosyn.pipeline.merging` joins all parts.
-        progress: told how many are done.
+        asked: how many, and how.
+        compute: where, by whom, and which part of the files, `PER_FILE` stills each.
     """
-    if num < 1 or batch_size < 1:
-        raise ConfigError(f"--num {num} --batch-size {batch_size}: expected at least 1")
+    num, seed, scheduler, shard = asked.num, asked.seed, asked.scheduler, compute.shard
+    if num < 1 or asked.batch_size < 1:
+        raise ConfigError(f"--num {num} --batch-size {asked.batch_size}: expected at least 1")
     folder_of_lidm = weights.resolve(lidm)
     pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler)
     facts = weights.load_facts(folder_of_lidm)
-    steps = checked_steps(facts.num_inference_steps if steps is None else steps, pipeline.scheduler)
+    steps = checked_steps(facts.num_inference_steps if asked.steps is None else asked.steps, pipeline.scheduler)
     settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
-    executor = executor or InProcess.of(device)
+    executor = compute.workers()
     firsts = shard.of(range(0, num, PER_FILE))
     if not firsts:
         raise ConfigError(
@@ -106,17 +86,17 @@ def sample(
         )
     total = sum(min(PER_FILE, num - first) for first in firsts)
     with new_folder(out, "sample", settings, {"lidm": folder_of_lidm}, shard=shard) as folder:
-        size = batch_size if executor.on_gpu(device) else BLOCK
+        size = asked.batch_size if executor.on_gpu(compute.device) else BLOCK
         done = 0
         for first, made in executor.map(
-            [Sample(folder_of_lidm, folder, num, seed, steps, scheduler, size, device)], firsts
+            [Sample(folder_of_lidm, folder, num, seed, steps, scheduler, size, compute.device)], firsts
         ):
             if isinstance(made, Lost):
                 raise StoppedError(
                     f"workers died at the stills from {first} on each time; too little memory for so many?"
                 )
             done += made
-            progress("sample", done, total)
+            compute.progress("sample", done, total)
     return {"candidates": str(out), "stills": total}
 
 

@@ -27,10 +27,12 @@ from echosyn.pipeline.evaluating.adherence import by_area
 from echosyn.pipeline.evaluating.agreement import agreement
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for, requested
 from echosyn.pipeline.predict import Predictions, predict_ef
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
+from echosyn.settings.judging import StepsSettings
+from echosyn.settings.making import AnimationSettings
 
 COLUMNS = {
     "steps": "steps",
@@ -56,6 +58,18 @@ class Yardstick:
     records: list[Record]
     regressor: Path | None
     read: Predictions | None
+    seed: int
+    device: str
+    progress: Progress
+
+    def measured(self, made: Path, records: list[Record], pixels: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures of one number of steps."""
+        row = {"by_area": by_area(made, records, self.seed, self.progress), **pixels}
+        if self.regressor is not None and self.read is not None:
+            read = predict_ef(made, records, self.regressor, device=self.device, progress=self.progress)
+            row["by_regressor"] = agreement(read.ef, records, self.seed)
+            row["frechet"] = frechet(read, self.read, [r.patient for r in self.records], self.seed)
+        return row
 
 
 def steps_of(text: str) -> list[int]:
@@ -71,25 +85,7 @@ def steps_of(text: str) -> list[int]:
 
 
 def compare_steps(
-    kept: Path,
-    real: Path,
-    out: Path,
-    *,
-    lvdm: Path,
-    vae: Path,
-    steps: Sequence[int],
-    regressor: Path | None = None,
-    num: int | None = None,
-    num_frames: int = 64,
-    ef: EFDistribution | None = None,
-    scheduler: str | None = None,
-    hop: int | None = None,
-    blend: Any = "cut",
-    guidance_scale: float | None = None,
-    seed: int = 0,
-    batch_size: int = 8,
-    device: str = "auto",
-    progress: Progress = silent,
+    kept: Path, real: Path, out: Path, asked: StepsSettings, device: str = "auto", progress: Progress = silent
 ) -> dict[str, Any]:
     """Write ``OUT/report.json``, ``steps.csv``, ``steps.png`` and a dataset folder ``steps-N`` for each number of steps.
 
@@ -97,42 +93,35 @@ def compare_steps(
         kept: folder of stills.
         real: dataset folder; its VAL and TEST videos say how good the measurements are and give the Fréchet distance.
         out: new folder.
-        lvdm: model folder of the video model.
-        vae: model folder of the VAE.
-        steps: numbers of sampling steps.
-        regressor: model folder of an EF regressor; without it there is no Fréchet distance.
-        num: only the first so many stills; default all.
-        num_frames: length of the videos.
-        ef: where requested EFs come from; default uniform 10..90.
-        scheduler: solver; default the model's own.
-        hop: frames between windows; default half a window.
-        blend: how windows become one video.
-        guidance_scale: default what suits the model.
-        seed: of noise, EFs, bootstrap and subsampling.
-        batch_size: videos at a time.
+        asked: ``lvdm``, ``vae`` and ``steps`` must be given.
         device: where to compute.
         progress: told what is done.
     """
-    indices, hearts = first_stills(kept, num)
+    if asked.lvdm is None or asked.vae is None or asked.steps is None:
+        raise ConfigError(f"evaluate --steps {asked.steps}: needs the model to compare: give --lvdm and --vae")
+    steps, seed = steps_of(asked.steps), asked.seed
+    indices, hearts = first_stills(kept, asked.num)
     held_out = _held_out(real)
-    models = {"lvdm": lvdm, "vae": vae} | ({"regressor": regressor} if regressor else {})
+    regressor = asked.regressor
+    models = {"lvdm": asked.lvdm, "vae": asked.vae} | ({"regressor": regressor} if regressor else {})
     refuse_seen(models.values(), held_out)
-    pipeline = video_pipeline(lvdm, vae, devices.resolve(device), scheduler)
-    windows: dict[str, Any] = {"hop": hop, "blend": blend}
-    motion = motion_for(lvdm, num_frames, max(steps), guidance_scale, batch_size, None, scheduler, **windows)
+    pipeline = video_pipeline(asked.lvdm, asked.vae, devices.resolve(device), asked.scheduler)
+    motion = motion_for(asked.lvdm, _animation(asked, max(steps)))
     motion.check(pipeline)
-    ef = ef or EFDistribution()
+    ef = requested(asked)
     settings = {"num": len(indices), "seed": seed, "ef": ef.described()} | motion.described() | {"steps": list(steps)}
     inputs = {"kept": kept, "real": real} | {name: weights.resolve(path) for name, path in models.items()}
     with new_folder(out, "evaluate --steps", settings, inputs, keep=True) as folder:
         of_real = predict_ef(real, held_out, regressor, device=device, progress=progress) if regressor else None
-        yardstick = Yardstick(real, held_out, regressor, of_real)
+        yardstick = Yardstick(real, held_out, regressor, of_real, seed, device, progress)
         rows: list[dict[str, Any]] = []
         for number in sorted(steps, reverse=True):
             made = folder / f"steps-{number:04d}"
             found = _animated(pipeline, indices, hearts, seed, ef, replace(motion, steps=number), made, progress)
-            best = folder / f"steps-{max(steps):04d}"
-            rows.insert(0, _row(made, best, number, found, yardstick, pipeline, motion, seed, device, progress))
+            pixels = _pixels(made, folder / f"steps-{max(steps):04d}", found["records"], pipeline, motion)
+            rows.insert(
+                0, {"steps": number, "seconds": found["seconds"]} | yardstick.measured(made, found["records"], pixels)
+            )
         known = {"real": {"by_area": by_area(real, held_out, seed, progress)}, "rows": rows}
         write_json(folder / "report.json", known)
         table = [_flat(row) for row in rows]
@@ -140,6 +129,12 @@ def compare_steps(
         with whole(folder / "steps.png") as temporary:
             temporary.write_bytes(_plot(table))
     return {"report": str(out / "report.json"), "plot": str(out / "steps.png"), "table": table, "rows": rows}
+
+
+def _animation(asked: StepsSettings, steps: int) -> AnimationSettings:
+    """How most steps are taken."""
+    names = ("num_frames", "scheduler", "hop", "blend")
+    return AnimationSettings(steps=steps, **{name: getattr(asked, name) for name in names})
 
 
 def as_text(table: Sequence[Mapping[str, Any]]) -> str:
@@ -180,28 +175,6 @@ def _animated(
         seconds = {"wall": time.perf_counter() - started, "cpu": time.process_time() - processor}
         write_json(said, {"seconds": seconds})
     return {"records": filelist.read(folder), "seconds": {k: v / len(indices) for k, v in seconds.items()}}
-
-
-def _row(
-    made: Path,
-    best: Path,
-    steps: int,
-    found: Mapping[str, Any],
-    yardstick: Yardstick,
-    pipeline: LatentVideoPipeline,
-    motion: Motion,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    records = found["records"]
-    row = {"steps": steps, "seconds": found["seconds"], "by_area": by_area(made, records, seed, progress)}
-    row |= _pixels(made, best, records, pipeline, motion)
-    if yardstick.regressor is not None and yardstick.read is not None:
-        read = predict_ef(made, records, yardstick.regressor, device=device, progress=progress)
-        row["by_regressor"] = agreement(read.ef, records, seed)
-        row["frechet"] = frechet(read, yardstick.read, [r.patient for r in yardstick.records], seed)
-    return row
 
 
 def _pixels(

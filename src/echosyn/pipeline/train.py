@@ -23,11 +23,13 @@ from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
 from echosyn.pipeline import group, mixtures, review, splits
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.dry_run import estimate
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.judging import Judge, held_out
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.progress import Progress
 from echosyn.pipeline.splits import RUN
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog, checkpoint
 from echosyn.training.log import Log
 from echosyn.training.loop import NonFiniteLossError, Training, fit
@@ -63,11 +65,8 @@ def train(
     *,
     settings: StageSettings,
     also: Sequence[mixtures.Source] = (),
-    resume: bool = False,
-    accept_changes: bool = False,
-    device: str = "auto",
-    reviewed: bool = False,
-    progress: Progress = silent,
+    resume: ResumeSettings | None = None,
+    compute: Compute = HERE,
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train a stage on the TRAIN videos of a folder. Under ``accelerate launch`` every process calls it.
@@ -79,11 +78,8 @@ def train(
             ``checkpoints/``, ``model/`` and, where weights are averaged, ``model-raw/`` with the live ones.
         settings: see `echosyn.training.catalog.settings`.
         also: further latents folders to learn from.
-        resume: go on from the last checkpoint in ``out`` (or start if there is none).
-        accept_changes: go on although settings or data have changed; ``run.json`` keeps what was before.
-        device: where to compute.
-        reviewed: train on a DICOM import that nobody has signed off.
-        progress: told how many steps are done.
+        resume: whether to go on from the last checkpoint in ``out``; default not.
+        compute: where, and who is told how many steps are done.
         on_log: told the metrics of every logged step.
 
     Raises:
@@ -92,15 +88,16 @@ def train(
         ConfigError: a resumed training was started with other settings, or the launcher is to share out the weights.
         NonFiniteLossError: a loss is not a number; ``out`` stands at its last checkpoint.
     """
+    resume = resume or ResumeSettings()
     group.refuse_sharding()
     for folder in (data, *(source.folder for source in also)):
-        review.require_signed(folder, reviewed=reviewed)
+        review.require_signed(folder, reviewed=resume.reviewed)
     stage = catalog.create(stage_name, settings)
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]
     items, more, others = mixtures.items(stage, data, learnt, also)
     seen, judging = [*learnt, *more], held_out(records)
-    accelerator = _accelerator(settings, device, out)
+    accelerator = _accelerator(settings, compute.device, out)
     run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
@@ -113,7 +110,7 @@ def train(
         run["also"] = others
     with _run_folder(out, accelerator):
         if accelerator.is_main_process:
-            _begin(out, run, resume, accept_changes)
+            _begin(out, run, resume)
         accelerator.wait_for_everyone()
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
@@ -121,7 +118,7 @@ def train(
         judge = Judge(out, training, data, judging)
         log = Log(out, accelerator, training.step, run["settings"])
         try:
-            last = _loop(training, items, out, log, judge, progress, on_log)
+            last = _loop(training, items, out, log, judge, compute.progress, on_log)
         finally:
             log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:
@@ -259,9 +256,9 @@ def _export(
         return write(out / MODEL)
 
 
-def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -> None:
+def _begin(out: Path, run: dict[str, Any], resume: ResumeSettings) -> None:
     """Write ``run.json`` of a new run; see that a resumed one is the same."""
-    if not (out / RUN).is_file() or not resume:
+    if not (out / RUN).is_file() or not resume.resume:
         refuse_existing(out)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / RUN, run)
@@ -275,7 +272,7 @@ def _begin(out: Path, run: dict[str, Any], resume: bool, accept_changes: bool) -
             f"{out}: has done {done} steps, more than loop.steps = {loop.steps}; ask for at least {done}, or choose a new folder"
         )
     changes = _changes(before, run)
-    if changes and not accept_changes:
+    if changes and not resume.accept_changes:
         raise ConfigError(
             f"{out}: --resume would continue another training ({changes}){_why_not_longer(before, loop)}; undo the change, give "
             "--accept-changes, or choose a new folder"

@@ -14,26 +14,23 @@ from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.auditing.comparing import BLOCK
 from echosyn.pipeline.auditing.desk import Desk, files_of, look, prepare
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.folder import new_folder, note, read_provenance
-from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.splits import seen
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import Look
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.screening import Screen
+from echosyn.settings.judging import WithdrawSettings
 
 
 def withdraw(
     synthetic: Path,
     real: Path,
     out: Path,
-    *,
     models: Mapping[str, Path],
-    patients: Sequence[str] = (),
-    too_close: bool = False,
-    rate: float = 0.05,
-    device: str = "auto",
-    progress: Progress = silent,
+    asked: WithdrawSettings,
+    compute: Compute = HERE,
 ) -> dict[str, Any]:
     """Copy the videos that are no nearer to the patients than held-out strangers are.
 
@@ -45,15 +42,13 @@ def withdraw(
         real: dataset folder of the patients, those who withdrew still in it.
         out: new dataset folder.
         models: model folders by stage, ``vae`` and ``reid`` at least.
-        patients: who withdrew.
-        too_close: drop also what the check of finished videos rejects, whosever it is.
-        rate: share of strangers' videos that would be dropped for each patient.
-        device: where to compute.
-        progress: told what is done.
+        asked: who withdrew, and how near is too near.
+        compute: where.
 
     Raises:
         DataError: a patient is not in ``real``, or nothing would be left.
     """
+    patients, too_close, rate, progress = asked.exclude, asked.too_close, asked.rate, compute.progress
     if not patients and not too_close:
         raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
     known = {r.patient for r in filelist.read(real)}
@@ -65,7 +60,7 @@ def withdraw(
     ) as folder:
         working = folder / "work"
         shutil.rmtree(working, ignore_errors=True)
-        desk = prepare(real, models, working, false_rejection_rate=rate, device=device, progress=progress)
+        desk = prepare(real, models, working, false_rejection_rate=rate, device=compute.device, progress=progress)
         looks = look(files, desk, working, progress=progress)
         near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}

@@ -15,11 +15,13 @@ from echosyn.data import phantom as phantoms
 from echosyn.data.phantom.fan import fan
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.evaluating import fidelity as fidelities
 from echosyn.pipeline.evaluating import protocols
 from echosyn.pipeline.evaluating.features import KNOWN, Places, Space, spaces
 from echosyn.pipeline.evaluating.fidelity import check, evaluate_fidelity, fidelity
 from echosyn.pipeline.evaluating.protocols import Protocol
+from echosyn.settings.judging import ProtocolSettings
 
 CLIPS = ["lite0-trajectory", "lite0-debiased", "echosyn-ef", "motion"]
 ALL_PAIRS = {"precision": "P", "recall": "R", "density": "D", "coverage": "C", "kernel": "K", "frechet": "F"}
@@ -225,15 +227,15 @@ def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
             raise StoppedError
 
     real, synthetic = datasets
-    options: dict[str, Any] = {"protocol": "echosyn-quick-v2", "chunk": 4}
+    asked = ProtocolSettings(protocol="echosyn-quick-v2")
     with pytest.raises(StoppedError):
-        evaluate_fidelity(synthetic, real, tmp_path / "out", progress=stop, **options)
+        evaluate_fidelity(synthetic, real, tmp_path / "out", asked, Compute(progress=stop), chunk=4)
     looked_at: list[str] = []
     read: Callable[..., Any] = fidelities.sets.Item.read
     monkeypatch.setattr(fidelities.sets.Item, "read", lambda item: looked_at.append(item.name) or read(item))
-    evaluate_fidelity(synthetic, real, tmp_path / "out", **options)
+    evaluate_fidelity(synthetic, real, tmp_path / "out", asked, chunk=4)
     assert 9 <= len(looked_at) <= 12 + 9, "what other threads were at is done, too"
-    evaluate_fidelity(synthetic, real, tmp_path / "straight", **options)
+    evaluate_fidelity(synthetic, real, tmp_path / "straight", asked, chunk=4)
     one, other = (json.loads((tmp_path / n / "report.json").read_text())["fidelity"] for n in ("out", "straight"))
     assert one == other
     assert not (tmp_path / "out" / "features").exists()

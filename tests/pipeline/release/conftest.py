@@ -17,10 +17,11 @@ from echosyn import rng
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.folder import new_folder, note
-from echosyn.pipeline.publish import Words, publish
+from echosyn.pipeline.publish import publish
 from echosyn.pipeline.release.audit import WITHOUT
+from echosyn.settings.sharing import PublishSettings
 
-WORDS = Words("cc-by-4.0", without_audit=WITHOUT)
+WORDS = PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT)
 REPO = "hospital/hearts"
 
 

@@ -1,14 +1,16 @@
 """Pushing to a hub of this machine: private, whole, taken up again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.publish import Words, publish
+from echosyn.pipeline.publish import publish
 from echosyn.pipeline.release import hub as hubs
 from echosyn.pipeline.release.audit import WITHOUT
+from echosyn.settings.sharing import PublishSettings
 
 REPO = "hospital/hearts"
 
@@ -71,22 +73,26 @@ def test_a_card_that_the_hub_refuses_stops_everything(release: Path, hub: Any) -
 @pytest.mark.parametrize("repo", ["hearts", "a/b/c", "hospital/he arts", ""])
 def test_a_wrong_name_is_refused_before_anything_is_written(repo: str, synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--push"):
-        publish(synthetic, tmp_path / "out", Words("mit", without_audit=WITHOUT), push=repo or " ")
+        publish(
+            synthetic,
+            tmp_path / "out",
+            replace(PublishSettings(licence="mit", without_audit=WITHOUT), push=repo or " "),
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_publishing_again_pushes_the_release_that_is_there(synthetic: Path, hub: Any, tmp_path: Path) -> None:
-    words = Words("cc-by-4.0", without_audit=WITHOUT)
+    words = PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT)
     publish(synthetic, tmp_path / "out", words)
     before = everything(tmp_path / "out")
     with pytest.raises(DataError, match="exists already"):
         publish(synthetic, tmp_path / "out", words)
-    result = publish(synthetic, tmp_path / "out", words, push=REPO)
+    result = publish(synthetic, tmp_path / "out", replace(words, push=REPO))
     assert result["pushed to"] == f"{hub.url}/datasets/{REPO}"
     assert hub.files == before
     path = tmp_path / "out" / "FileList.csv"
     path.write_bytes(path.read_bytes() + b"\n")
     hub.files.clear()
     with pytest.raises(DataError, match="not as it was published"):
-        publish(synthetic, tmp_path / "out", words, push=REPO)
+        publish(synthetic, tmp_path / "out", replace(words, push=REPO))
     assert hub.files == {}, "what is pushed is what was sealed"

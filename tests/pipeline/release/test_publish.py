@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from echosyn.data import checking, filelist
 from echosyn.errors import DataError, EchosynError
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.publish import Words, publish
+from echosyn.pipeline.publish import publish
 from echosyn.pipeline.release import cards, layout, seal
 from echosyn.pipeline.release.audit import WITHOUT
 from echosyn.pipeline.verify import verify
+from echosyn.settings.sharing import PublishSettings
 
-WORDS = Words("cc-by-4.0", without_audit=WITHOUT)
+WORDS = PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT)
 
 
 def names(folder: Path) -> set[str]:
@@ -82,18 +84,21 @@ def test_real_videos_are_refused(command: str | None, synthetic: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (Words(None, without_audit=WITHOUT), "--licence is missing"),
-        (Words("cc-by-4", without_audit=WITHOUT), "did you mean 'cc-by-4.0'"),
-        (Words("other", without_audit=WITHOUT), "give --licence-file"),
-        (Words("mit"), "no --audit of these videos"),
-        (Words("mit", without_audit="yes"), "no --audit of these videos"),
-        (Words("mit", splits="8,1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
-        (Words("mit", splits="8,1,1", without_audit=WITHOUT), "10 videos are asked for and there are 9"),
-        (Words("mit", splits="9,1,-1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
+        (PublishSettings(licence=None, without_audit=WITHOUT), "--licence is missing"),
+        (PublishSettings(licence="cc-by-4", without_audit=WITHOUT), "did you mean 'cc-by-4.0'"),
+        (PublishSettings(licence="other", without_audit=WITHOUT), "give --licence-file"),
+        (PublishSettings(licence="mit"), "no --audit of these videos"),
+        (PublishSettings(licence="mit", without_audit="yes"), "no --audit of these videos"),
+        (PublishSettings(licence="mit", splits="8,1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
+        (
+            PublishSettings(licence="mit", splits="8,1,1", without_audit=WITHOUT),
+            "10 videos are asked for and there are 9",
+        ),
+        (PublishSettings(licence="mit", splits="9,1,-1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
     ],
 )
 def test_what_is_not_said_is_asked_for_before_anything_is_written(
-    words: Words, message: str, synthetic: Path, tmp_path: Path
+    words: PublishSettings, message: str, synthetic: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(EchosynError, match=message):
         publish(synthetic, tmp_path / "out", words)
@@ -117,7 +122,7 @@ def test_damaged_and_unlisted_videos_are_refused(synthetic: Path, tmp_path: Path
 
 
 def test_splits_are_as_asked_and_extras_marked(synthetic: Path, tmp_path: Path) -> None:
-    publish(synthetic, tmp_path / "out", Words("mit", splits="4,2,1", without_audit=WITHOUT))
+    publish(synthetic, tmp_path / "out", PublishSettings(licence="mit", splits="4,2,1", without_audit=WITHOUT))
     all_records = filelist.read(tmp_path / "out", extra=True)
     assert [r.split for r in all_records] == ["TRAIN"] * 4 + ["VAL"] * 2 + ["TEST"] + ["EXTRA"] * 2
     assert len(filelist.read(tmp_path / "out")) == 7
@@ -164,8 +169,8 @@ def test_a_stopped_publication_continues(synthetic: Path, tmp_path: Path) -> Non
 
 
 def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(synthetic: Path, tmp_path: Path) -> None:
-    words = Words("mit")
-    publish(synthetic, tmp_path / "out", words, audit=audited(synthetic, tmp_path / "audit.json"))
+    words = PublishSettings(licence="mit")
+    publish(synthetic, tmp_path / "out", replace(words, audit=audited(synthetic, tmp_path / "audit.json")))
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == {
         "videos": seal.videos_hash(synthetic),
         "verdict": "pass",
@@ -192,13 +197,17 @@ def test_without_an_audit_the_release_says_so(release: Path) -> None:
 )
 def test_another_audit_is_refused(changed: dict[str, str], message: str, synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(EchosynError, match=message):
-        publish(synthetic, tmp_path / "out", Words("mit"), audit=audited(synthetic, tmp_path / "audit.json", **changed))
+        publish(
+            synthetic,
+            tmp_path / "out",
+            replace(PublishSettings(licence="mit"), audit=audited(synthetic, tmp_path / "audit.json", **changed)),
+        )
     assert not list(tmp_path.glob("out*"))
 
 
 def test_an_audit_and_its_absence_exclude_one_another(synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="exclude one another"):
-        publish(synthetic, tmp_path / "out", WORDS, audit=audited(synthetic, tmp_path / "audit.json"))
+        publish(synthetic, tmp_path / "out", replace(WORDS, audit=audited(synthetic, tmp_path / "audit.json")))
 
 
 # The evaluation
@@ -213,7 +222,7 @@ def test_of_an_evaluation_only_figures_leave(synthetic: Path, tmp_path: Path) ->
         "patients": ["Jane Doe"],
     }
     (tmp_path / "report.json").write_text(json.dumps(report))
-    publish(synthetic, tmp_path / "out", WORDS, evaluation=tmp_path / "report.json")
+    publish(synthetic, tmp_path / "out", replace(WORDS, evaluation=tmp_path / "report.json"))
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == {
         "ef_adherence": {"r2": {"value": 0.5, "low": 0.4, "high": 0.6, "reason": None}},
         "utility": {"file": None},
@@ -222,9 +231,9 @@ def test_of_an_evaluation_only_figures_leave(synthetic: Path, tmp_path: Path) ->
     report["provenance"]["call"]["inputs"]["synthetic"] = "0"  # type: ignore[index]
     (tmp_path / "report.json").write_text(json.dumps(report))
     with pytest.raises(DataError, match="evaluation of another dataset"):
-        publish(synthetic, tmp_path / "other", WORDS, evaluation=tmp_path / "report.json")
+        publish(synthetic, tmp_path / "other", replace(WORDS, evaluation=tmp_path / "report.json"))
     with pytest.raises(DataError, match="no evaluation"):
-        publish(synthetic, tmp_path / "other", WORDS, evaluation=tmp_path / "none")
+        publish(synthetic, tmp_path / "other", replace(WORDS, evaluation=tmp_path / "none"))
 
 
 # The seal
@@ -306,7 +315,11 @@ def test_a_card_that_the_hub_would_refuse_is_refused(block: str, problem: str) -
 
 def test_a_licence_of_ones_own_comes_with_its_text(synthetic: Path, tmp_path: Path) -> None:
     (tmp_path / "terms.txt").write_text("Be kind.")
-    publish(synthetic, tmp_path / "out", Words("other", tmp_path / "terms.txt", without_audit=WITHOUT))
+    publish(
+        synthetic,
+        tmp_path / "out",
+        PublishSettings(licence="other", licence_file=tmp_path / "terms.txt", without_audit=WITHOUT),
+    )
     assert (tmp_path / "out" / "LICENSE").read_text() == "Be kind."
     card = cards.check_card((tmp_path / "out" / "README.md").read_text())
     assert (card["license"], card["license_link"]) == ("other", "LICENSE")
@@ -314,7 +327,9 @@ def test_a_licence_of_ones_own_comes_with_its_text(synthetic: Path, tmp_path: Pa
 
 def test_croissant_is_valid_and_its_records_are_read(synthetic: Path, tmp_path: Path) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
-    publish(synthetic, tmp_path / "out", Words("mit", splits="5,2,1", without_audit=WITHOUT), max_files=4)
+    publish(
+        synthetic, tmp_path / "out", PublishSettings(licence="mit", splits="5,2,1", without_audit=WITHOUT), max_files=4
+    )
     path = tmp_path / "out" / "croissant.json"
     described = mlcroissant.Dataset(str(path))  # what `mlcroissant validate` does
     assert not described.metadata.ctx.issues.errors
@@ -325,7 +340,9 @@ def test_croissant_is_valid_and_its_records_are_read(synthetic: Path, tmp_path: 
 
 def test_datasets_reads_the_release(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
-    publish(synthetic, tmp_path / "out", Words("mit", splits="4,2,1", without_audit=WITHOUT), max_files=4)
+    publish(
+        synthetic, tmp_path / "out", PublishSettings(licence="mit", splits="4,2,1", without_audit=WITHOUT), max_files=4
+    )
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert {name: len(split) for name, split in loaded.items()} == {"train": 4, "validation": 2, "test": 1, "extra": 2}
     rows = loaded["train"].cast_column("video", datasets.Video(decode=False))
@@ -345,7 +362,7 @@ def test_ten_thousand_and_thirty_videos(synthetic: Path, tmp_path: Path) -> None
         )
     filelist.write(synthetic, records)
     out = tmp_path / "out"
-    publish(synthetic, out, Words("cc-by-4.0", splits="7465,1288,1277", without_audit=WITHOUT))
+    publish(synthetic, out, PublishSettings(licence="cc-by-4.0", splits="7465,1288,1277", without_audit=WITHOUT))
     assert max(sum(1 for _ in folder.iterdir()) for folder in out.rglob("*") if folder.is_dir()) <= layout.MAX_FILES
     assert len(filelist.read(out)) == 10_030
     mlcroissant = Path(sys.executable).with_name("mlcroissant")

@@ -8,10 +8,12 @@ from echosyn.data import filelist, latents, stills, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import heart_filter, references
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.generate import generate
 from echosyn.pipeline.studio.limits import Limits
 from echosyn.pipeline.studio.shelf import described
 from echosyn.pipeline.studio.studio import Asked, Studio
+from echosyn.settings.making import GenerateSettings
 
 NUM_TRAIN, NUM_HELD_OUT = 750, 250
 
@@ -45,16 +47,11 @@ def test_a_dataset_with_the_same_heart_shows_the_same_but_for_a_grey_level(studi
     video.write_avi(tmp_path / "ours.avi", made.frames, 32.0)
     ours = video.read(tmp_path / "ours.avi").grey()
     models = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c")
-    from echosyn.pipeline.motion import ef_range
-
     generate(
         tmp_path / "out",
-        models=models,
-        num=1,
-        seed=7,
-        num_frames=64,
-        ef=ef_range(f"{made.requested_ef:g}"),
-        device="cpu",
+        models,
+        GenerateSettings(num=1, seed=7, num_frames=64, ef=f"{made.requested_ef:g}"),
+        Compute(device="cpu"),
     )
     theirs = video.read(tmp_path / "out" / "Videos" / f"{stills.name(0)}.avi").grey()
     # the page waits for one heart and computes with all threads; a dataset computes eight at a time with one thread each

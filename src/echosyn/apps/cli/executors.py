@@ -1,33 +1,17 @@
-"""Who does the work of a verb: options, and the executor that they ask for."""
+"""Who does the work of a verb, as its options ask."""
 
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from echosyn.apps.cli.console import Console
 from echosyn.errors import ConfigError
+from echosyn.settings.running import DeviceSettings, RunSettings, ShardedRunSettings
 
 if TYPE_CHECKING:
+    from echosyn.pipeline.compute import Compute
     from echosyn.pipeline.executing import Executor
-
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        help="Processes that do the work; with --ray at most so many; default this process.", show_default=False
-    ),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray", help="Let a Ray cluster do the work: local, HOST:PORT or auto, as without a word.", show_default=False
-    ),
-]
-ShardOption = Annotated[
-    str | None,
-    typer.Option("--shard", help="K/N: make only the K-th of N parts; `echosyn merge` joins them.", show_default=False),
-]
 
 
 RAY = re.compile(r"local|auto|(?:ray://)?(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
@@ -44,6 +28,18 @@ def ray_said(words: Sequence[str]) -> list[str]:
         if word == "--ray" and not ended and not (i + 1 < len(words) and RAY.fullmatch(words[i + 1])):
             said.append("auto")
     return said
+
+
+@contextmanager
+def computing(run: DeviceSettings) -> "Iterator[Compute]":
+    """Where and by whom the work is done."""
+    from echosyn.pipeline.compute import Compute
+    from echosyn.pipeline.sharding import WHOLE, part
+
+    shard = part(run.shard) if isinstance(run, ShardedRunSettings) else WHOLE
+    workers, ray = (run.workers, run.ray) if isinstance(run, RunSettings) else (None, None)
+    with executor(run.device, workers, ray) as who:
+        yield Compute(run.device, who, shard, Console(run.quiet))
 
 
 @contextmanager

@@ -5,26 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
-from echosyn.apps.cli.commands import Json, app
+from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import show
+from echosyn.settings.judging import CompareSettings
+from echosyn.settings.running import OutputSettings
 
 
 @app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="Report folder or report.json of evaluate.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Likewise.", show_default=False)],
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Warn where the protocols differ, instead of refusing.")
-    ] = False,
-    json: Json = False,
+    asked: CompareSettings,
+    output: OutputSettings,
 ) -> None:
     """Two reports of evaluate side by side, number by number; those that do not mean the same are refused."""
     from echosyn.pipeline.evaluating import comparing
 
-    found = comparing.compare(a, b, anyway=anyway)
+    found = comparing.compare(a, b, anyway=asked.anyway)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    if json:
+    if output.json:
         rows: list[dict[str, Any]] = [{"name": r.name, "a": r.a, "b": r.b, "verdict": r.verdict} for r in found.rows]
         show({"warnings": found.warnings, "rows": rows}, as_json=True)
     else:

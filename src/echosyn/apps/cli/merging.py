@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from echosyn.apps.cli.commands import Json, Out, Quiet, app
+from echosyn.apps.cli.arguments import Out
+from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import Console, show_import
+from echosyn.settings.running import ShownSettings
 
 __all__ = ["app"]
 
@@ -15,11 +17,9 @@ __all__ = ["app"]
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="Folders of all parts, in any order.", show_default=False)],
     out: Out,
-    quiet: Quiet = False,
-    json: Json = False,
+    shown: ShownSettings,
 ) -> None:
     """Check the parts that --shard made and join them to what one job would have made."""
     from echosyn.pipeline.merging import merge as merge_parts
 
-    result = merge_parts(parts, out, progress=Console(quiet))
-    show_import(result, json)
+    show_import(merge_parts(parts, out, progress=Console(shown.quiet)), shown.json)

@@ -3,13 +3,15 @@
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from echosyn.apps.cli.commands import Device, Json, app
+from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import Console, show
 from echosyn.errors import ConfigError
+from echosyn.settings.running import PageDevice
+from echosyn.settings.whole import PageSettings
 
 if TYPE_CHECKING:
     from echosyn.apps.web.server import Running
@@ -18,51 +20,24 @@ __all__ = ["app"]
 
 
 @app.command()
-def demo(
-    models: Annotated[
-        Path | None, typer.Option(help="Folder of models; default: what ships, for the phantom.", show_default=False)
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            help="Latents of the real videos that the models learned from, for the verdict.", show_default=False
-        ),
-    ] = None,
-    folder: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Dataset, release or report that the page may show; may be given again. Nothing else is read."
-        ),
-    ] = None,
-    port: Annotated[int, typer.Option(help="On this computer only; 0 for any free one.")] = 7860,
-    login: Annotated[
-        Path | None,
-        typer.Option(help="File of lines NAME:PASSWORD; who opens the page must know one.", show_default=False),
-    ] = None,
-    max_upload: Annotated[int, typer.Option(help="MB of an upload.")] = 200,
-    check: Annotated[
-        bool, typer.Option("--check", help="Start, make one heart beat as a visitor would, say so and stop.")
-    ] = False,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
+def demo(asked: PageSettings, run: PageDevice) -> None:
     """Open the page on this computer: make a heart, check that it is nobody's, make it beat. Needs the extra `demo`."""
     from echosyn.apps.web.server import Options, Running, read_login
 
-    if not 1 <= max_upload <= 4000:
-        raise ConfigError(f"--max-upload {max_upload}: expected 1 to 4000 MB")
+    if not 1 <= asked.max_upload <= 4000:
+        raise ConfigError(f"--max-upload {asked.max_upload}: expected 1 to 4000 MB")
     options = Options(
-        models,
-        reference,
-        folder or [],
-        0 if check else port,
-        read_login(login) if login else {},
-        device,
-        max_upload * 10**6,
+        asked.models,
+        asked.reference,
+        asked.folder,
+        0 if asked.check else asked.port,
+        read_login(asked.login) if asked.login else {},
+        run.device,
+        asked.max_upload * 10**6,
     )
     with Running(options) as running:
-        if check:
-            _visit(running, json)
+        if asked.check:
+            _visit(running, run.json)
             return
         _serve(running)
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from echosyn.apps.cli.executors import ray_said
+from echosyn.apps.cli.options import options_of
 from echosyn.errors import ConfigError, EchosynError
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ class Verb(TyperCommand):
 
 
 class Program(typer.Typer):
-    """A typer program whose commands are `Verb`s."""
+    """A typer program whose commands are `Verb`s with the options of the settings that they take."""
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[_Function], _Function]:
         """Register a verb."""
-        return super().command(name, **({"cls": Verb} | options))
+        register = super().command(name, **({"cls": Verb} | options))
+
+        def registered(function: _Function) -> _Function:
+            register(options_of(function))
+            return function
+
+        return registered
 
 
 def _run(verb: Callable[[], Any], name: str, values: Mapping[str, Any], places: Mapping[str, str]) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, MissingExtraError
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.evaluating import extraction, sets, showing
 from echosyn.pipeline.evaluating.extraction import CHUNK, Extract, Features, beforehand, extract
 from echosyn.pipeline.evaluating.features import Places, Space, spaces
@@ -23,6 +24,7 @@ from echosyn.pipeline.executing import Executor, InProcess
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.report.page import render
+from echosyn.settings.judging import ProtocolSettings
 
 DEFAULT = "echosyn-v2"
 FEATURES = "features"
@@ -124,13 +126,11 @@ def evaluate_fidelity(
     synthetic: Path,
     real: Path,
     out: Path,
-    protocol: str = DEFAULT,
+    asked: ProtocolSettings,
+    compute: Compute = HERE,
     *,
     places: Places | None = None,
-    seed: int = 0,
     chunk: int = CHUNK,
-    executor: Executor | None = None,
-    progress: Progress = silent,
 ) -> dict[str, Any]:
     """``echosyn evaluate --only fidelity``: `fidelity` alone, on sets that need no EF; nothing is trained.
 
@@ -138,19 +138,17 @@ def evaluate_fidelity(
         synthetic: dataset folder, or folder of folders of images.
         real: likewise.
         out: new folder, for ``report.json`` and ``index.html``.
-        protocol: name, or path of a file.
+        asked: which protocol, and the seed of subsets, splits and starts.
+        compute: who extracts features.
         places: where weights are.
-        seed: of subsets, splits and starts.
         chunk: videos in a file of features; changes no number.
-        executor: who extracts features; default this process.
-        progress: told what is done.
     """
-    loaded = load(protocol)
+    loaded = load(asked.protocol)
     check(loaded, real, synthetic, places)
-    settings = {"only": "fidelity", "protocol": loaded.sha256, "seed": seed}
+    settings = {"only": "fidelity", "protocol": loaded.sha256, "seed": asked.seed}
     with new_folder(out, "evaluate", settings, {"synthetic": synthetic, "real": real}, keep=True) as folder:
-        how: dict[str, Any] = {"places": places, "seed": seed, "chunk": chunk, "executor": executor}
-        numbers = in_folder(real, synthetic, folder, loaded, progress=progress, **how)
+        how: dict[str, Any] = {"places": places, "seed": asked.seed, "chunk": chunk, "executor": compute.executor}
+        numbers = in_folder(real, synthetic, folder, loaded, progress=compute.progress, **how)
         record = read_provenance(folder)
         write_json(folder / "report.json", {"fidelity": numbers, "provenance": record})
         render(showing.report(numbers, record), [], folder / "index.html")

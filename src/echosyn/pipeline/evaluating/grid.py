@@ -9,9 +9,9 @@ from echosyn import device as devices
 from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.compute import HERE, Compute
 from echosyn.pipeline.evaluating import arms, utility
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.progress import Progress, silent
 from echosyn.training.stage import StageSettings
 
 
@@ -57,8 +57,7 @@ class Grid:
         folder: Path,
         settings: StageSettings,
         seed: int,
-        device: str = "auto",
-        progress: Progress = silent,
+        compute: Compute = HERE,
     ) -> dict[str, Any]:
         """Train and compare; see `echosyn.pipeline.evaluating.utility.grid`.
 
@@ -70,12 +69,11 @@ class Grid:
             folder: where sets and runs are kept.
             settings: of the EF stage.
             seed: of the draws of videos.
-            device: where to compute.
-            progress: told what is done.
+            compute: where.
         """
-        autoencoder = codec(vae, devices.resolve(device)) if vae else None
+        autoencoder = codec(vae, devices.resolve(compute.device)) if vae else None
         chosen = arms.standard(
-            folder / "arms", self._parts(synthetic, real), codec=autoencoder, seed=seed, progress=progress
+            folder / "arms", self._parts(synthetic, real), codec=autoencoder, seed=seed, progress=compute.progress
         )
         test = utility.Test(real, [r for r in held_out if r.split == "TEST"])
         return utility.grid(
@@ -84,8 +82,8 @@ class Grid:
             folder,
             settings=settings,
             seeds=range(settings.loop.seed, settings.loop.seed + self.seeds),
-            device=device,
-            progress=progress,
+            device=compute.device,
+            progress=compute.progress,
         )
 
     def _parts(self, synthetic: Path, real: Path) -> dict[str, Path]:

@@ -15,12 +15,14 @@ from echosyn.data.records import Record
 from echosyn.hashing import content_hash
 from echosyn.metrics.moments import Array
 from echosyn.metrics.regression import CONFIDENCE, regression_report
+from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.evaluating import arms
 from echosyn.pipeline.evaluating.arms import REAL, Arm
 from echosyn.pipeline.folder import write_json
 from echosyn.pipeline.predict import predict_ef
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.settings.training import ResumeSettings
 from echosyn.training.stage import StageSettings
 
 NUM_BOOTSTRAP = 1000
@@ -38,7 +40,8 @@ class Test:
 def regressor(data: Path, run: Path, settings: StageSettings, device: str, progress: Progress) -> Path:
     """Train an EF regressor, or find it finished: its model folder."""
     if not (run / "model").is_dir():
-        train("ef", data, run, settings=settings, resume=True, device=device, progress=progress)
+        resume = ResumeSettings(resume=True)
+        train("ef", data, run, settings=settings, resume=resume, compute=Compute(device, progress=progress))
         discard_checkpoints(run)
     return run / "model"
 

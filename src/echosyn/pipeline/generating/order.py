@@ -1,6 +1,6 @@
 """What was asked of `generate`, with everything that follows from the models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from echosyn.pipeline.calibrated import RATE, Calibrated, opened, refuse_both
 from echosyn.pipeline.evaluating import physiology
 from echosyn.pipeline.generating.works import Invent, Look, Measure, Screens
 from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
+from echosyn.pipeline.motion import EFDistribution, Motion, motion_for, requested
+from echosyn.settings.making import GenerateSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,50 +43,30 @@ class Order:
     device: str
 
     @classmethod
-    def of(
-        cls,
-        *,
-        models: Mapping[str, Path],
-        num: int,
-        seed: int,
-        reference: Path | None = None,
-        real: Path | None = None,
-        calibrated: Path | None = None,
-        num_frames: int = 192,
-        ef: EFDistribution | None = None,
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        scheduler: str | None = None,
-        batch_size: int = 8,
-        conditions: Mapping[str, str] | None = None,
-        false_rejection_rate: float | None = None,
-        complete_with_rejected: bool = False,
-        require: Sequence[str] = (),
-        device: str = "auto",
-        **windows: Any,
-    ) -> "Order":
+    def of(cls, models: Mapping[str, Path], asked: GenerateSettings, device: str = "auto") -> "Order":
         """Check it, and complete it from the models.
 
         Raises:
             ConfigError: a setting makes no sense.
             ModelError: a model is missing, or does not fit the others.
         """
-        if num < 1:
-            raise ConfigError(f"--num {num}: expected at least 1 video")
-        refuse_both(calibrated, reference=reference, real=real, false_rejection_rate=false_rejection_rate)
+        if asked.num < 1:
+            raise ConfigError(f"--num {asked.num}: expected at least 1 video")
+        calibrated, reference, real = asked.calibrated, asked.reference, asked.real
+        rate = asked.false_rejection_rate
+        refuse_both(calibrated, reference=reference, real=real, false_rejection_rate=rate)
         screened = reference is not None or calibrated is not None
         folders = {s: weights.resolve(models[s]) for s in ("vae", "lidm", "lvdm", *(["reid"] if screened else []))}
-        animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), scheduler)
-        asked = (num_frames, steps, guidance_scale, batch_size, conditions, scheduler)
+        ef = requested(asked)
+        animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), asked.scheduler)
         known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
-        motion = replace(motion_for(folders["lvdm"], *asked, **windows), columns=known)
+        motion = replace(motion_for(folders["lvdm"], asked), columns=known)
         motion.check(animator)
-        physiology.required(require)
+        physiology.required(asked.require)
         earlier = opened(calibrated, {s: folders[s] for s in ("vae", "reid")}) if calibrated else None
-        rate = RATE if false_rejection_rate is None else false_rejection_rate
-        rate = earlier.rate if earlier else rate
-        return cls(num, seed, folders, reference, real, earlier, animator, motion, ef or EFDistribution(), rate,
-                    complete_with_rejected, tuple(require), device)  # fmt: skip
+        rate = earlier.rate if earlier else RATE if rate is None else rate
+        return cls(asked.num, asked.seed, folders, reference, real, earlier, animator, motion, ef, rate,
+                   asked.complete_with_rejected, asked.require, device)  # fmt: skip
 
     @property
     def screened(self) -> bool:

@@ -19,6 +19,7 @@ from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.motion import EFDistribution, Motion, motion_for
 from echosyn.pipeline.progress import Progress, silent
 from echosyn.pipeline.sample import invent
+from echosyn.settings.making import AnimationSettings
 
 FORMAT = "echosyn video 1"
 STAGES = ("vae", "lidm", "lvdm")
@@ -89,7 +90,8 @@ def read(path: Path) -> Recipe:
 
 def motion_of(recipe: Recipe, lvdm: Path) -> Motion:
     """How the heart of a recipe is animated."""
-    return motion_for(lvdm, recipe.frames, recipe.steps, batch_size=1, scheduler=recipe.scheduler)
+    asked = AnimationSettings(num_frames=recipe.frames, steps=recipe.steps, scheduler=recipe.scheduler, batch_size=1)
+    return motion_for(lvdm, asked)
 
 
 def replay(file: Path, out: Path, *, models: Path, device: str = "auto", progress: Progress = silent) -> dict[str, Any]:

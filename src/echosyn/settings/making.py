@@ -1,0 +1,200 @@
+"""What may be asked of the verbs from videos to latents, stills and a synthetic dataset."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from echosyn.settings import Spelled, settings
+
+Variant = Literal["dynamic", "ped_a4c", "ped_psax", "a4c", "psax"]
+"""The datasets that EchoNet-Synthetic publishes models for, and the views of the models that ship."""
+Rule = Literal["calibrated", "published"]
+"""How `filter` decides."""
+
+
+@settings
+class SeedSettings:
+    """Randomness."""
+
+    seed: int = 0
+    """Item i depends on (seed, i) alone."""
+
+
+@settings
+class EncodeSettings(SeedSettings):
+    """How videos become latents."""
+
+    mean: bool = False
+    """Posterior means instead of samples."""
+    any_scale: bool = False
+    """Accept latents far from unit variance."""
+    courses: bool = False
+    """Also track when each heart contracts.
+
+    Models that learn from it (`echosyn.nn.mode_unet.ModeUNet`) need it; the view is that of column ``View``, A4C without one.
+    """
+
+
+@settings
+class SolverSettings:
+    """Which solver a diffusion model is sampled with."""
+
+    scheduler: str | None = None
+    """Solver: ddpm, ddim, dpm++, unipc, heun, euler; default the model's own."""
+
+
+@settings
+class SamplerSettings(SolverSettings):
+    """How a diffusion model is sampled."""
+
+    steps: int | None = None
+    """Sampling steps; default what suits the model."""
+
+
+@settings
+class BatchSettings:
+    """How many at a time."""
+
+    batch_size: int = 8
+    """Items at a time; does not change them.
+
+    On a GPU it moves single pixels by a grey level, or the last digits of a latent; fewer are taken where its memory is too
+    small. A CPU makes one video after the other, and stills in blocks of its own.
+    """
+
+
+@settings
+class SampleSettings(SeedSettings, SamplerSettings, BatchSettings):
+    """How the LIDM samples stills."""
+
+    num: int = 16
+    """How many hearts."""
+    batch_size: int = 32
+
+
+@settings
+class WindowSettings:
+    """How a long video is made of windows."""
+
+    hop: int | None = None
+    """Frames between windows of a long video; default half a window."""
+    blend: str = "cut"
+    """How windows become one: cut, linear, cosine, alternate."""
+
+
+@settings
+class VideoSettings(WindowSettings):
+    """Which videos are made of stills."""
+
+    num_frames: Annotated[int, Spelled("--frames")] = 192
+    """Frames of a video."""
+    ef: str | None = None
+    """Requested EFs, in percent: 10..90 or 55.
+
+    Drawn uniformly; default 10..90. Item i's depends on (seed, i) alone.
+    """
+
+
+@settings
+class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
+    """How the LVDM animates stills."""
+
+    ef_from: Path | None = None
+    """Draw EFs like a dataset's TRAIN labels."""
+    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
+    """Guidance scale; default what suits the model."""
+    conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
+    """NAME=VALUE of a further condition of the video model, such as heart_rate=70."""
+
+
+@settings
+class AnimateSettings(SeedSettings, AnimationSettings):
+    """How a folder of stills is animated."""
+
+    num: int | None = None
+    """Only the first so many stills."""
+
+
+@settings
+class ReferenceSettings:
+    """Whom stills are compared with."""
+
+    reference: Path | None = None
+    """Latents of the real videos, for the filter."""
+
+
+@settings
+class RateSettings:
+    """How strict a privacy screen is."""
+
+    false_rejection_rate: float | None = None
+    """How often an innocent heart may be rejected; default 0.05."""
+
+
+@settings
+class ScreenSettings(ReferenceSettings, RateSettings):
+    """The privacy screen of stills: calibrated now, or earlier."""
+
+    calibrated: Path | None = None
+    """Folder of `echosyn calibrate`, instead of --reference and what belongs to it.
+
+    It also knows ``real`` and ``false_rejection_rate``. The videos are those that a run with these makes, byte by byte.
+    """
+
+
+@settings
+class FilterSettings(ScreenSettings):
+    """How stills are filtered."""
+
+    rule: Rule = "calibrated"
+    """published: EchoNet-Synthetic's, with what it really rejects."""
+
+
+@settings
+class RealSettings:
+    """Whom finished videos are compared with."""
+
+    real: Path | None = None
+    """The real videos themselves, for the check of the finished ones.
+
+    The dataset folder that ``reference`` was made from; without it videos are compared with the decoded reference.
+    """
+
+
+@settings
+class GenerateSettings(SeedSettings, ScreenSettings, RealSettings, AnimationSettings):
+    """What `generate` makes: how many videos, compared with whom, how animated and how checked.
+
+    Without ``reference`` and ``calibrated`` nothing is filtered, and the provenance says so.
+    """
+
+    num: int = 16
+    """Videos."""
+    require: tuple[str, ...] = ()
+    """Replace videos that fail: contrast, motion, cavity, smooth, rhythm, ef or all; repeatable. Adds labels.
+
+    See `echosyn.pipeline.evaluating.physiology.CHECKS`; 0.6 s a video.
+    """
+    complete_with_rejected: Annotated[bool, Spelled()] = False
+    """If too few hearts pass, take the least similar rejected ones.
+
+    The provenance then says that the set must not be shared. Only `run` asks for it.
+    """
+
+
+@settings
+class CalibrateSettings(ReferenceSettings, RealSettings, RateSettings):
+    """What both privacy screens are calibrated on."""
+
+    reference: Path = field()
+    false_rejection_rate: float = 0.05
+
+
+@settings
+class ModelsSettings:
+    """Where the models are."""
+
+    models: Path | None = None
+    """Folder with vae, lidm, lvdm and reid, or their published names; default: what ships, for the phantom."""
+    dataset: Variant | None = None
+    """Which LIDM and Re-ID, where there are several: dataset or view."""
