@@ -62,7 +62,7 @@ class Thumbnails:
         """The next frames: ``(T, H, W)``, or one, ``(H, W)``; all of one size."""
         several = frames if frames.ndim == 3 else frames[None]
         self._digest.update(f"{several.shape[1:]}".encode() if not self._seen else b"")
-        self._digest.update(np.ascontiguousarray(several))
+        self._digest.update(several.tobytes())
         self._range = min(self._range[0], int(several.min())), max(self._range[1], int(several.max()))
         if sum(map(len, self._seen)) < LONGEST:
             down, across = (_means(side) for side in several.shape[1:])

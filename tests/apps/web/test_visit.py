@@ -73,7 +73,7 @@ def test_a_heart_is_invented_judged_and_beats(visitor, tmp_path):
     visitor.invent(7)
     assert visitor.page.get_attribute("[data-verdict]", "data-verdict") == "kept"
     told = visitor.page.inner_text("#heart")
-    assert all(word in told for word in ("Similarity", "Threshold", "750", "Kept: nobody's"))
+    assert all(word in told for word in ("Similarity", "Threshold", "750", "Kept: no close match"))
     visitor.page.fill("#ef", "40")
     visitor.page.click("#beat")
     visitor.page.wait_for_selector("[data-made]")

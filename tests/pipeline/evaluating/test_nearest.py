@@ -95,10 +95,10 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
         presentation.write_page(path, numbers, readings, public=public)
         pages[public] = path.read_text()
     assert "patient2" in pages[False]
-    assert "of real patients. It must not leave" in pages[False]
+    assert "of real patients. It must not be shared" in pages[False]
     assert "patient" + "2" not in pages[True]
     assert not any(record.name in pages[True] for record in known)
-    assert "It must not leave" not in pages[True]
+    assert "It must not be shared" not in pages[True]
     assert "Look-alikes" not in pages[True]
     assert "predicted over known EF" not in pages[True]
     assert all("lite0" in page and "Physiology" in page for page in pages.values())

@@ -182,7 +182,7 @@ def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(syn
 
 
 def test_without_an_audit_the_release_says_so(release: Path) -> None:
-    assert "**Nobody audited these videos.**" in (release / "README.md").read_text()
+    assert "**These videos were not audited**" in (release / "README.md").read_text()
     assert "Nobody audited" in (release / "croissant.json").read_text()
     assert verify(release)["audit"] == "none"
 

@@ -40,7 +40,7 @@ def table(found: Dataset, model: str) -> Frames:
     else:
         rising = bool(shown[-1] >= shown[0])
         levels = np.arange(1 << bits)[:: 1 if rising else -1] * 256.0 // (1 << bits)
-    grey = np.floor(levels + 0.5).clip(0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.floor(levels + 0.5).clip(0, 255).astype(np.uint8)
     return 255 - grey if model == "MONOCHROME1" else grey
 
 

@@ -44,7 +44,7 @@ def machine_is_full(error: OSError) -> bool:
     A damaged header may ask for more memory than any computer has: with plenty left it is the file's fault.
     """
     if error.errno == errno.ENOMEM:
-        return psutil.virtual_memory().available < _ENOUGH_MEMORY
+        return bool(psutil.virtual_memory().available < _ENOUGH_MEMORY)
     return error.errno in (errno.EMFILE, errno.ENFILE)
 
 

@@ -9,8 +9,8 @@ async function json(answer) {
 }
 
 function said(detail, status) {
-  if (status === 503 && /queue is full/i.test(String(detail))) return "Many others are waiting just now; try again in a moment.";
-  if (status === 401) return "You are not logged in any more; load the page again.";
+  if (status === 503 && /queue is full/i.test(String(detail))) return "Many calls are waiting; try again in a moment.";
+  if (status === 401) return "Your login has expired; reload the page.";
   if (status === 413) return "The file is too large.";
   return typeof detail === "string" ? detail : `The server refused this (${status}).`;
 }

@@ -26,7 +26,7 @@ export function reports(known) {
   });
   if (!all.length) {
     $("report").closest(".filters").hidden = true;
-    $("report-shown").replaceChildren(el("div", { class: "card empty" }, el("p", {}, "No report to show. Start the server with ", el("code", {}, "echosyn demo --folder RELEASE"), " or the OUT of evaluate or audit.")));
+    $("report-shown").replaceChildren(el("div", { class: "card empty" }, el("p", {}, "No report to show. Start the server with ", el("code", {}, "echosyn demo --folder RELEASE"), " or with the OUT folder of evaluate or audit.")));
   }
 }
 
@@ -39,7 +39,7 @@ async function show() {
     return all;
   });
   if (!found) return;
-  $("histogram").replaceChildren(el("div", { class: "card" }, el("h2", {}, "Ejection fractions"), el("p", { class: "hint" }, "Shares of the videos that pass the filters", ...found.flatMap((each, i) => [el("span", { class: i ? "key other" : "key", "aria-hidden": "true" }), each.name])),
+  $("histogram").replaceChildren(el("div", { class: "card" }, el("h2", {}, "Ejection fractions"), el("p", { class: "hint" }, "Share of the videos that match the filters", ...found.flatMap((each, i) => [el("span", { class: i ? "key other" : "key", "aria-hidden": "true" }), each.name])),
     histogram(found.map((each) => ({ ...each.histogram, name: each.name })))));
   $("sides").replaceChildren(...found.map((each, i) => side(each, sides[i])));
   watch();
@@ -53,8 +53,8 @@ function side(each, name) {
     el("h2", {}, each.name), el("p", { class: "hint" }, `${each.found} of ${each.total} videos${mean}`),
     el("div", { class: "grid" }, ...each.videos.map((one) => tile(one, key))),
     each.found > PAGE ? el("div", { class: "more" },
-      el("button", { type: "button", class: "second", onclick: step(-PAGE), disabled: each.first === 0 }, "Earlier"),
-      el("button", { type: "button", class: "second", onclick: step(PAGE), disabled: last >= each.found }, "Later"),
+      el("button", { type: "button", class: "second", onclick: step(-PAGE), disabled: each.first === 0 }, "Previous"),
+      el("button", { type: "button", class: "second", onclick: step(PAGE), disabled: last >= each.found }, "Next"),
       el("span", { class: "hint" }, `${each.first + 1} to ${last}`)) : null);
 }
 

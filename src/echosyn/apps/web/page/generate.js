@@ -17,9 +17,9 @@ export function generate(known) {
   linked($("frames"), $("frames-out"), (frames) => seconds(frames));
   $("dice").addEventListener("click", () => { $("seed").value = Math.floor(Math.random() * 1e6); });
   const note = known.shipped
-    ? "These models learned from procedural phantoms, so there is no patient to protect here; the check is the one that runs on yours. "
+    ? "These models were trained on procedural phantoms, so there is no patient to protect here; the same check runs on your own models. "
     : "";
-  const more = "Similarity 0 is a typical stranger's; how it is calibrated is in the privacy page of the manual.";
+  const more = "A typical held-out patient has similarity 0; the privacy page of the manual explains the calibration.";
   $("invent-form").addEventListener("submit", (event) => { event.preventDefault(); invent(note + more); });
   $("beat-form").addEventListener("submit", (event) => { event.preventDefault(); beat(); });
   $("three").addEventListener("click", three);
@@ -27,7 +27,7 @@ export function generate(known) {
 }
 
 function hint() {
-  $("ef-hint").textContent = `${kindOf(Number($("ef").value))}; 40 and below is reduced`;
+  $("ef-hint").textContent = `${kindOf(Number($("ef").value))}; 40 % and below is reduced`;
 }
 
 function reveal(place) {
@@ -40,7 +40,7 @@ const buttons = () => [$("invent"), $("beat"), $("three")];
 
 async function invent(note) {
   const seed = Number($("seed").value), view = chosen("view");
-  const found = await busy($("generate-busy"), "Inventing a heart", buttons(), (job, tell) => call("invent", [view, seed, job], tell));
+  const found = await busy($("generate-busy"), "Sampling a heart", buttons(), (job, tell) => call("invent", [view, seed, job], tell));
   if (!found) return;
   heart = found;
   $("generate-empty").hidden = true;
@@ -97,7 +97,7 @@ function list() {
 
 async function again(made, whose) {
   const there = await fetch(made.files.mp4, { method: "HEAD" });
-  if (!there.ok) { toast(new Error("This video was removed to make room; make it again: equal settings give the same one.")); return; }
+  if (!there.ok) { toast(new Error("This video was removed to make room. Make it again: the same settings give the same video.")); return; }
   heart = whose;
   $("seed").value = heart.seed;
   for (const button of [$("beat"), $("three")]) button.disabled = false;

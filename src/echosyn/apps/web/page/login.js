@@ -6,5 +6,5 @@ form.addEventListener("submit", async (event) => {
   error.textContent = "";
   const answer = await fetch("/login", { method: "POST", body: new URLSearchParams(new FormData(form)) });
   if (answer.ok) location.reload();
-  else error.textContent = "Name or password is wrong.";
+  else error.textContent = "Wrong name or password.";
 });

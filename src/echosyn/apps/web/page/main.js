@@ -4,7 +4,7 @@ import { generate } from "./generate.js";
 import { own } from "./own.js";
 import { $, el, pausing, tabs, themes, toast } from "./ui.js";
 
-const STATES = { loading: "Loading the models", ready: "Ready", failed: "The models cannot be loaded" };
+const STATES = { loading: "Loading the models", ready: "Ready", failed: "The models could not be loaded" };
 
 async function start() {
   themes($("theme"));
@@ -46,7 +46,7 @@ curl -s ${location.origin}/upload --data-binary @clip.avi -H 'Content-Type: appl
   $("api").replaceChildren(
     el("h2", {}, "Python"), el("pre", { tabindex: 0 }, python),
     el("h2", {}, "Any program"), el("pre", { tabindex: 0 }, shell),
-    el("p", { class: "hint" }, "Calls: invent, beat, look, animate, reproduce, dataset. look takes the name that /upload answers with; each part of the page makes exactly these calls."));
+    el("p", { class: "hint" }, "Calls: invent, beat, look, animate, reproduce, dataset. look takes the name that /upload returns; the page itself makes exactly these calls."));
 }
 
 start().catch(toast);

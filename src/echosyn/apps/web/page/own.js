@@ -28,7 +28,7 @@ export function own(known) {
 const buttons = () => [$("animate"), $("reproduce"), $("file")];
 
 async function bring(file) {
-  if (file.size > limit) { toast(new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB; at most ${Math.round(limit / 1e6)} MB are read.`)); return; }
+  if (file.size > limit) { toast(new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB; the limit is ${Math.round(limit / 1e6)} MB.`)); return; }
   const found = await busy($("own-busy"), `Reading ${file.name}`, buttons(), async (job, tell) => call("look", [await upload(file)], tell));
   if (!found) return;
   clip = found;

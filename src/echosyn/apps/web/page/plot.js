@@ -30,7 +30,7 @@ export function areaCurve(areas, fps, video, { other = null, narrow = false } = 
   const x = (t) => left + (t / length) * (wide - left - 8);
   const y = (area) => bottom - ((area - low) / (high - low)) * (bottom - top);
   const [most, least] = [Math.max(...areas), Math.min(...areas)].map(Math.round);
-  const plot = canvas(wide, height, `Area of the left ventricle over ${(areas.length / fps).toFixed(1)} seconds, between ${least} and ${most} square pixels`);
+  const plot = canvas(wide, height, `Left-ventricular area over ${(areas.length / fps).toFixed(1)} seconds, between ${least} and ${most} square pixels`);
   for (const area of [most, least]) {
     plot.append(svg("line", { class: "axis", x1: left, x2: wide - 8, y1: y(area), y2: y(area) }), svg("text", { x: left - 6, y: y(area) + 4, "text-anchor": "end" }, String(area)));
   }
@@ -52,13 +52,13 @@ export function areaCurve(areas, fps, video, { other = null, narrow = false } = 
   return plot;
 }
 
-/** Where a heart lies among strangers: their scores as a band, the threshold, and the heart. */
+/** Where a sample lies among held-out patients: their scores as a band, the threshold, and the sample. */
 export function gauge(verdict) {
   const wide = width("normal"), height = 92, base = 58, scores = verdict.strangers;
   const low = Math.min(scores[0], verdict.score) - 0.2, high = Math.max(scores.at(-1), verdict.score, verdict.threshold) + 0.3;
   const x = (score) => 6 + ((score - low) / (high - low)) * (wide - 12);
   const words = verdict.status === "kept" ? "below" : "above";
-  const plot = canvas(wide, height, `Similarity ${verdict.score.toFixed(2)}, ${words} the threshold of ${verdict.threshold.toFixed(2)}, among the similarities of strangers`);
+  const plot = canvas(wide, height, `Similarity ${verdict.score.toFixed(2)}, ${words} the threshold of ${verdict.threshold.toFixed(2)}, among the similarities of held-out patients`);
   const density = (at) => scores.reduce((sum, score) => sum + Math.exp(-(((at - score) / 0.3) ** 2) / 2), 0);
   const places = Array.from({ length: 81 }, (_, i) => low + ((high - low) * i) / 80);
   const most = Math.max(...places.map(density));

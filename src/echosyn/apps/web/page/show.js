@@ -7,13 +7,13 @@ const fact = (name, value, more) => el("div", {}, el("dt", {}, name), el("dd", {
 
 const signed = (value) => value.toFixed(2).replace("-", "\u2212");
 
-const TITLES = { kept: "Kept: nobody's", rejected: "Rejected: too close to somebody's", unchecked: "Not checked" };
+const TITLES = { kept: "Kept: no close match", rejected: "Rejected: too close a match", unchecked: "Not checked" };
 
 export function heartCard(heart, note) {
   const { verdict } = heart;
   const checked = verdict.status !== "unchecked";
   return el("article", { class: `card heart ${verdict.status}`, "data-verdict": verdict.status },
-    el("img", { class: "pixels", src: heart.picture, alt: `Invented heart, seed ${heart.seed}` }),
+    el("img", { class: "pixels", src: heart.picture, alt: `Synthetic heart, seed ${heart.seed}` }),
     el("div", { class: "tell" },
       el("h2", { class: "badge" }, TITLES[verdict.status]),
       el("p", {}, verdict.words),
@@ -38,7 +38,7 @@ function command(made) {
     copy.textContent = "Copied";
     setTimeout(() => { copy.textContent = "Copy"; }, 1500);
   } }, "Copy");
-  return el("div", {}, el("p", { class: "hint" }, "The same video from the command line, byte for byte; or generate OUT --replay with the JSON:"), el("div", { class: "command" }, el("code", { tabindex: 0 }, made.command), copy));
+  return el("div", {}, el("p", { class: "hint" }, "This command makes the same video, up to one grey level; generate OUT --replay with the JSON makes the same bytes:"), el("div", { class: "command" }, el("code", { tabindex: 0 }, made.command), copy));
 }
 
 function figures(made) {
@@ -56,7 +56,7 @@ export function beatCard(made, title) {
   return el("article", { class: "card result", "data-made": made.files.mp4 },
     el("h2", {}, title), warning(made),
     el("div", { class: "film" }, video, el("div", { class: "tell" }, figures(made),
-      curve ? el("div", {}, el("p", { class: "hint" }, "Area of the left ventricle in square pixels, tracked in the finished video"), curve) : el("p", { class: "hint" }, "The left ventricle was not found in this video."),
+      curve ? el("div", {}, el("p", { class: "hint" }, "Left-ventricular area in square pixels, tracked in the finished video"), curve) : el("p", { class: "hint" }, "The left ventricle was not found in this video."),
       downloads(made))),
     command(made));
 }
@@ -67,7 +67,7 @@ export function threeCard(all) {
     el("div", { class: "three" }, ...all.map((made) => {
       const video = film(made.files.mp4, `The heart with EF ${percent(made.requested_ef)}`);
       return el("figure", {}, video, areaCurve(made.areas, made.fps, video, { narrow: true }),
-        el("figcaption", {}, el("b", {}, `EF ${percent(made.requested_ef)} asked`), el("span", {}, `${percent(made.measured_ef)} measured`)), downloads(made));
+        el("figcaption", {}, el("b", {}, `EF ${percent(made.requested_ef)} requested`), el("span", {}, `${percent(made.measured_ef)} measured`)), downloads(made));
     })));
 }
 
@@ -77,8 +77,8 @@ export function pairCard(made) {
     el("h2", {}, "The clip and its reproduction"), warning(made),
     el("div", { class: "two" },
       el("figure", {}, real, el("figcaption", {}, el("b", {}, "Uploaded"), el("span", {}, `EF ${percent(made.real.ef)} measured`))),
-      el("figure", {}, copy, el("figcaption", {}, el("b", {}, "Reproduction"), el("span", {}, `EF ${percent(made.requested_ef)} asked, ${percent(made.measured_ef)} measured`)))),
-    made.areas.length ? el("div", {}, el("p", { class: "hint" }, "Area of the left ventricle in square pixels: reproduction (line), uploaded clip (dashes). The beats are another heart's: the model invents when it contracts."),
+      el("figure", {}, copy, el("figcaption", {}, el("b", {}, "Reproduction"), el("span", {}, `EF ${percent(made.requested_ef)} requested, ${percent(made.measured_ef)} measured`)))),
+    made.areas.length ? el("div", {}, el("p", { class: "hint" }, "Left-ventricular area in square pixels: reproduction (solid), uploaded clip (dashed). The beats do not coincide: the model chooses its own rhythm."),
       areaCurve(made.areas, made.fps, copy, { other: made.real })) : null,
     downloads(made));
 }

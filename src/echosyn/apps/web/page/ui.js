@@ -46,7 +46,7 @@ export async function busy(place, what, buttons, work) {
   window.addEventListener("pagehide", leaving);
   const tell = ({ waiting, share, what: step }) => {
     if (stopping) return;
-    if (waiting) text.textContent = waiting === 1 ? "One call before this one…" : `${waiting} calls before this one…`;
+    if (waiting) text.textContent = waiting === 1 ? "One call ahead of this one…" : `${waiting} calls ahead of this one…`;
     else if (step?.includes(", step ")) text.textContent = `${what}, ${step.split(", ").at(-1)}`;
     else text.textContent = `${what}…`;
     if (typeof share === "number") bar.value = share;
