@@ -1,0 +1,1 @@
+"""The Python front door, offered as ``echosyn.NAME``: datasets, pipelines, and runs with results that show themselves."""
