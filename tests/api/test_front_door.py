@@ -124,3 +124,54 @@ def test_a_pipeline_gives_equal_arrays_for_equal_arguments_and_hears_the_ef():
     assert low.measured_ef < high.measured_ef - 20
     with pytest.raises(ConfigError, match="expected one of"):
         echosyn.load_pipeline(view="nowhere")
+
+
+def test_generate_makes_what_the_command_makes_and_shows_it(tmp_path):
+    made = echosyn.generate(tmp_path / "python", num=2, ef="40", num_frames=64, seed=3)
+    words = [
+        "generate",
+        str(tmp_path / "shell"),
+        "--num",
+        "2",
+        "--ef",
+        "40",
+        "--frames",
+        "64",
+        "--seed",
+        "3",
+        "--quiet",
+    ]
+    subprocess.run([sys.executable, "-m", "echosyn", *words], check=True, capture_output=True)
+    files = {
+        p.relative_to(tmp_path / "python"): p.read_bytes() for p in (tmp_path / "python").rglob("*") if p.is_file()
+    }
+    assert files == {
+        p.relative_to(tmp_path / "shell"): p.read_bytes() for p in (tmp_path / "shell").rglob("*") if p.is_file()
+    }
+    assert [echo.ef for echo in made.dataset] == [40, 40]
+    assert not made.screened
+    assert "videos" in repr(made)
+    assert moving_pictures(made._repr_html_(), tmp_path) == [64]
+
+
+def test_an_unknown_option_names_the_near_miss(tmp_path):
+    with pytest.raises(ConfigError, match="num_frame: unknown option; did you mean 'num_frames'"):
+        echosyn.generate(tmp_path / "out", num_frame=8)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_verdict_of_an_audit_is_a_property(tmp_path):
+    assert echosyn.AuditResult(tmp_path, {"verdict": "pass"}).passed
+    assert not echosyn.AuditResult(tmp_path, {"verdict": "fail"}).passed
+
+
+@pytest.mark.slow
+def test_evaluate_gives_its_figures_and_its_page(folder, tmp_path):
+    synthetic = tmp_path / "synthetic"
+    make_phantom(synthetic, num=4, seed=6, num_frames=64)
+    result = echosyn.evaluate(
+        synthetic, folder, tmp_path / "report", fidelity_only=True, protocol="echosyn-quick-v2", device="cpu"
+    )
+    assert result.page.exists()
+    assert result.figures
+    assert "<table>" in result._repr_html_()

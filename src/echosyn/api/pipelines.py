@@ -47,9 +47,7 @@ class EchoPipeline:
         heart = self._studio.invent(self.view, seed)
         return Still(seed, heart.picture, heart.verdict.status)
 
-    def __call__(
-        self, ef: float = 55.0, *, seed: int = 0, num_frames: int = 64, steps: int | None = None
-    ) -> EchoVideo:
+    def __call__(self, ef: float = 55.0, *, seed: int = 0, num_frames: int = 64, steps: int | None = None) -> EchoVideo:
         """A video of the still of ``seed``, beating with an EF.
 
         Args:
