@@ -25,18 +25,18 @@ import torch
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.archive import Archive, VideoScreen, frames_of, look_at, video_screen
-from echosyn.pipeline.auditing.comparing import compared
-from echosyn.pipeline.executing import InProcess
-from echosyn.pipeline.heart_filter import embed
+from echosyn.pipeline.audit.blocks import compared
+from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.looks import Filed
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.phantom import make_phantom
+from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, frames_of, look_at, video_screen
+from echosyn.pipeline.privacy_filter.still_filter import embed
+from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.exposure import Sides
 from echosyn.privacy.fingerprints import Look, VideoPrints, Views
 from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.patient_matches import Sides
 from echosyn.privacy.screening import Fusion, Screen
 
 CPU = torch.device("cpu")

@@ -28,9 +28,9 @@ from echosyn.metrics.area import ef_from_area, track_lv
 from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
 from echosyn.metrics.regression import regression_report
-from echosyn.pipeline.compute import Compute
 from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.train import train
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.training import catalog
 
 NUM_FRAMES = 64

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from echosyn import __version__
-from echosyn.apps.ray import Ray
-from echosyn.pipeline.executing import Executor, InProcess
+from echosyn.apps.ray.executor import Ray
+from echosyn.pipeline.workers.executors import Executor, InProcess
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Second:
     device: str = "cpu"
 
     def start(self) -> Callable[[int], bytes]:
-        """See `echosyn.pipeline.executing.Work`."""
+        """See `echosyn.pipeline.workers.executors.Work`."""
         from echosyn import rng
 
         def run(item: int) -> bytes:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from echosyn import __version__, weights
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.executing import InProcess, Work, started
-from echosyn.pipeline.generate import generate
-from echosyn.pipeline.generating.works import Invent
-from echosyn.pipeline.sample import BLOCK
+from echosyn.pipeline.generate.generate import generate
+from echosyn.pipeline.generate.sample import BLOCK
+from echosyn.pipeline.generate.tasks import Invent
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.pipeline.workers.executors import InProcess, Work, started
 from echosyn.settings.making import GenerateSettings
 
 
@@ -55,11 +55,11 @@ class Recorder:
     """Of each video, with everything that is done to it."""
 
     def on_gpu(self, device: str) -> bool:
-        """See `echosyn.pipeline.executing.Executor`."""
+        """See `echosyn.pipeline.workers.executors.Executor`."""
         return False
 
     def map(self, works: Sequence[Work], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """See `echosyn.pipeline.executing.Executor`."""
+        """See `echosyn.pipeline.workers.executors.Executor`."""
         log = self.invent if isinstance(works[0], Invent) else self.animate
         return InProcess(1).map([Timed(works, log)], items)
 

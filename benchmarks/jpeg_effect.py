@@ -18,7 +18,7 @@ from echosyn.data import phantom
 from echosyn.metrics.floor import halves
 from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
-from echosyn.pipeline.evaluating.features import Places, Space, spaces
+from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places, Space, spaces
 
 SPACES = ("efficientnet-lite0", "radiomics")
 QUALITIES = (75, 100)

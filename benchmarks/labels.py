@@ -17,7 +17,7 @@ from matplotlib.path import Path as Polygon
 from echosyn.data import phantom
 from echosyn.metrics.area import ef_from_area, track_lv
 from echosyn.metrics.regression import regression_report
-from echosyn.pipeline.evaluating.labels import chords, volume
+from echosyn.pipeline.tracking.tracings import chords, volume
 
 FPS, FRAMES, SIZE = 32.0, 64, 112
 

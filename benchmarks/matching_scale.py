@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import torch
 
-from echosyn.pipeline.executing import Processes
-from echosyn.pipeline.matching import Matcher
+from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
+from echosyn.pipeline.workers.executors import Processes
 from echosyn.privacy import vectors
 from echosyn.privacy.matching import standardized
 

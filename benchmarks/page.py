@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
-from echosyn.pipeline.studio.limits import Limits
+from echosyn.pipeline.demo.limits import Limits
 
 
 class Server:

@@ -22,20 +22,20 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
-from echosyn.pipeline import heart_filter
-from echosyn.pipeline.animate import write_videos
-from echosyn.pipeline.archive import from_videos
-from echosyn.pipeline.audit import audit
-from echosyn.pipeline.auditing import power
-from echosyn.pipeline.auditing.desk import prepare
-from echosyn.pipeline.encode import encode
+from echosyn.pipeline.audit import positive_controls
+from echosyn.pipeline.audit.audit import audit
+from echosyn.pipeline.audit.setup import prepare
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.generate import generate
+from echosyn.pipeline.generate.animate import write_videos
+from echosyn.pipeline.generate.animation import EFDistribution, motion_for
+from echosyn.pipeline.generate.generate import generate
+from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import image_pipeline, video_pipeline
-from echosyn.pipeline.motion import EFDistribution, motion_for
-from echosyn.pipeline.references import CALIBRATION_FRAMES
-from echosyn.pipeline.sample import invent
-from echosyn.pipeline.train import train
+from echosyn.pipeline.privacy_filter import still_filter
+from echosyn.pipeline.privacy_filter.real_videos import from_videos
+from echosyn.pipeline.privacy_filter.reference_frames import CALIBRATION_FRAMES
+from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.train import train
 from echosyn.privacy.calibration import published_threshold, threshold_from_scores
 from echosyn.privacy.filtering import judge
 from echosyn.privacy.fingerprints import evenly
@@ -98,7 +98,7 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     looks = [read(record) for record in filelist.read(fresh)]
     judged = desk.screen.judge(looks)
     stills = torch.stack([look.latents[0] for look in looks])
-    screen = heart_filter.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
+    screen = still_filter.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
     kept = screen.judge(stills).kept
     shown = torch.cat([evenly(look.latents, CALIBRATION_FRAMES) for look in looks])
     of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)
@@ -106,7 +106,7 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     first = {s: desk.embed(torch.stack([desk.archive.looks[i].latents[0] for i in rows])) for s, rows in split.items()}
     threshold = published_threshold(first["TRAIN"], first["TEST"])
     published = judge(desk.embed(stills), first["TRAIN"], threshold).kept
-    rule = power.published_rule(desk.archive, desk.embed)
+    rule = positive_controls.published_rule(desk.archive, desk.embed)
     assert rule is not None
     return {
         "videos": asdict(wilson(int((~judged.kept).sum()), len(looks))),

@@ -31,10 +31,10 @@ from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.moments import moments
 from echosyn.metrics.physiology import seam_score
 from echosyn.metrics.regression import regression_report
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.encode import encode
 from echosyn.pipeline.models import video_pipeline
-from echosyn.pipeline.train import train
+from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog

@@ -24,9 +24,9 @@ from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.image import psnr
 from echosyn.metrics.moments import moments
 from echosyn.metrics.regression import regression_report
+from echosyn.pipeline.evaluate.predict_ef import ef_reader
+from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import codec, image_pipeline
-from echosyn.pipeline.predict import ef_reader
-from echosyn.pipeline.sample import invent
 from echosyn.training.verification import verify
 
 FPS = 32.0

@@ -19,8 +19,8 @@ import psutil
 from echosyn import __version__
 from echosyn.data import filelist, phantom, video
 from echosyn.data.records import Record
-from echosyn.pipeline.evaluating import protocols
-from echosyn.pipeline.evaluating.fidelity import fidelity
+from echosyn.pipeline.evaluate.fidelity import protocols
+from echosyn.pipeline.evaluate.fidelity.fidelity import fidelity
 
 PHANTOMS = 24
 FPS = 32.0

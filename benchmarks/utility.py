@@ -22,13 +22,13 @@ from echosyn import rng, weights
 from echosyn.data import filelist, phantom, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.evaluating import arms
-from echosyn.pipeline.evaluating.arms import Arm
-from echosyn.pipeline.evaluating.utility import Test, grid
+from echosyn.pipeline.evaluate.utility import training_sets as arms
+from echosyn.pipeline.evaluate.utility.training_sets import Arm
+from echosyn.pipeline.evaluate.utility.utility import Test, grid
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.generate import generate
+from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.models import codec, video_pipeline
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import GenerateSettings
 from echosyn.training import catalog
 

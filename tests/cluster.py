@@ -57,7 +57,7 @@ class Node:
 
 
 def is_actor(process: psutil.Process) -> bool:
-    """Whether it is an actor of `echosyn.apps.ray`, at work or waiting for it."""
+    """Whether it is an actor of `echosyn.apps.ray.executor`, at work or waiting for it."""
     with contextlib.suppress(psutil.Error):
         return bool(process.cmdline()) and process.cmdline()[0].startswith("ray::Worker")
     return False

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from echosyn.pipeline.animate import Beat
-from echosyn.pipeline.executing import Executor, Work, started
+from echosyn.pipeline.generate.animate import Beat
+from echosyn.pipeline.workers.executors import Executor, Work, started
 
 if TYPE_CHECKING:
     from cluster import Cluster, Node

@@ -7,7 +7,7 @@ import torch
 
 import working
 from echosyn.errors import DataError
-from echosyn.pipeline.executing import Executor
+from echosyn.pipeline.workers.executors import Executor
 
 
 def every_item_comes_back_once_with_its_result(executor: Executor) -> None:

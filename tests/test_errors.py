@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import echosyn.apps.ray
-import echosyn.pipeline.ingest
+import echosyn.apps.ray.executor
+import echosyn.pipeline.ingest.videos
 from echosyn.data.video import BadVideoError
 from echosyn.errors import DataError, EchosynError
-from echosyn.pipeline.executing import Processes
+from echosyn.pipeline.workers.executors import Processes
 
-assert echosyn.apps.ray
+assert echosyn.apps.ray.executor
 
 
 def kinds(of: type[EchosynError] = EchosynError) -> Iterator[type[EchosynError]]:

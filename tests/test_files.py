@@ -13,12 +13,12 @@ from echosyn.data import table
 from echosyn.data.records import Record
 from echosyn.files import whole
 from echosyn.hashing import write_sums
-from echosyn.pipeline import splits
-from echosyn.pipeline.auditing.pages import write_table
-from echosyn.pipeline.evaluating import physiology
-from echosyn.pipeline.filtering import write_similarity
+from echosyn.pipeline import trained_on
+from echosyn.pipeline.audit.pages import write_table
 from echosyn.pipeline.folder import write_json
+from echosyn.pipeline.privacy_filter.filter import write_similarity
 from echosyn.pipeline.report.page import render
+from echosyn.pipeline.tracking import measure
 
 WRITTEN = Path.write_text
 
@@ -74,12 +74,12 @@ def _similarity(folder: Path) -> None:
 
 
 def _physiology(folder: Path) -> None:
-    row: Any = SimpleNamespace(**{f.name: None for f in fields(physiology.Measured)})
-    physiology.write_csv(folder / "videos.csv", [row, object()])  # type: ignore[list-item]
+    row: Any = SimpleNamespace(**{f.name: None for f in fields(measure.Measured)})
+    measure.write_csv(folder / "videos.csv", [row, object()])  # type: ignore[list-item]
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "trained on": (splits.TRAINED_ON, lambda f: splits.write(f, [Record("a", "TRAIN", 50.0)], "data")),
+    "trained on": (trained_on.TRAINED_ON, lambda f: trained_on.write(f, [Record("a", "TRAIN", 50.0)], "data")),
     "similarity": ("similarity.csv", _similarity),
     "physiology": ("videos.csv", _physiology),
     "table of the audit": ("pairs.csv", lambda f: write_table(f / "pairs.csv", ["x", "y"], _two_rows_and_death())),  # type: ignore[arg-type]

@@ -12,9 +12,8 @@ from echosyn.data import stills, video
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import StoppedError
 from echosyn.memory import Fitting, is_full
-from echosyn.pipeline import animate, sample
-from echosyn.pipeline.generating import works
-from echosyn.pipeline.motion import EFDistribution, Motion
+from echosyn.pipeline.generate import animate, sample, tasks
+from echosyn.pipeline.generate.animation import EFDistribution, Motion
 
 FULL = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8.00 GiB of which 1.00 GiB is free."
@@ -149,12 +148,12 @@ def test_generate_invents_in_smaller_batches_on_a_gpu(tmp_path: Path, monkeypatc
     class Facts:
         num_inference_steps = 1
 
-    monkeypatch.setattr(works, "invent", invent)
-    monkeypatch.setattr(works, "image_pipeline", lambda *_: None)
-    monkeypatch.setattr(works.weights, "load_facts", lambda _: Facts)
-    monkeypatch.setattr(works.devices, "resolve", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(tasks, "invent", invent)
+    monkeypatch.setattr(tasks, "image_pipeline", lambda *_: None)
+    monkeypatch.setattr(tasks.weights, "load_facts", lambda _: Facts)
+    monkeypatch.setattr(tasks.devices, "resolve", lambda _: torch.device("cuda"))
     with pytest.warns(UserWarning, match="taking 4"):
-        found = works.Invent(tmp_path, 0, tmp_path, None, "cuda").start()(tuple(range(8)))
+        found = tasks.Invent(tmp_path, 0, tmp_path, None, "cuda").start()(tuple(range(8)))
     assert sorted(found) == list(range(8))
     assert device.asked == [8, 4, 4]
 

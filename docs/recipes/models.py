@@ -20,11 +20,11 @@ from huggingface_hub import ModelCardData
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.hashing import file_hash
-from echosyn.pipeline import splits
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.encode import encode
-from echosyn.pipeline.phantom import make_phantom
-from echosyn.pipeline.train import train
+from echosyn.pipeline import trained_on
+from echosyn.pipeline.ingest.phantom import make_phantom
+from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog
@@ -119,10 +119,10 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         weights.save(network, target, facts, noise)
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
-        run = json.loads((source.parent / splits.RUN).read_text())
+        run = json.loads((source.parent / trained_on.RUN).read_text())
         data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
-        splits.write(target, learnt, run["data"])
+        trained_on.write(target, learnt, run["data"])
         parameters = sum(p.numel() for p in network.parameters())
         (target / "README.md").write_text(
             card(name, what, parameters, len(learnt), minutes[name], run, numbers, target)

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from echosyn import weights
 from echosyn.data import phantom
+from echosyn.data.layouts import split_by_order
 from echosyn.data.loading import DIASTOLE
 from echosyn.data.phantom import cycle
 from echosyn.diffusion.codec import LatentCodec
-from echosyn.pipeline import references
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.phantom import split_by_order
+from echosyn.pipeline.privacy_filter import reference_frames
 
 SEED, NUM, NUM_FRAMES, FPS = 1, 2000, 128, 32.0
 """As in ``models.py``, whose recordings these are."""
@@ -53,7 +53,7 @@ def main() -> None:
     vae = weights.find(folder, "vae")
     for view in VIEWS:
         train, held_out = of_view(view, codec(vae, torch.device("cpu")))
-        path = references.write(folder, view.lower(), train, held_out, vae=weights.weights_hash(vae))
+        path = reference_frames.write(folder, view.lower(), train, held_out, vae=weights.weights_hash(vae))
         print(f"{path}: {len(train)} and {len(held_out)} phantoms, {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 

@@ -13,7 +13,7 @@ import torch
 import echosyn
 from echosyn.data import filelist, video
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.phantom import make_phantom
+from echosyn.pipeline.ingest.phantom import make_phantom
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from echosyn.data import filelist, latents, video
 from echosyn.hashing import file_hash
-from echosyn.pipeline.release import seal
+from echosyn.pipeline.publish import checksums
 
 PRIVATE = {"audit.json", "index.html", "private", "provenance.json"}
 PUBLIC = {"public.json", "public.html"}
@@ -44,7 +44,7 @@ def test_the_audit_is_of_exactly_these_files_and_publishing_asks_for_it(
 ) -> None:
     out, _ = audited
     found = json.loads((out / "audit.json").read_text())
-    assert found["videos"] == seal.videos_hash(workshop.synthetic)
+    assert found["videos"] == checksums.videos_hash(workshop.synthetic)
     said = ["--licence", "cc-by-4.0", "--audit", out / "audit.json", "--quiet"]
     refused = program("publish", workshop.synthetic, tmp_path / "release", *said)
     assert refused.code == 2

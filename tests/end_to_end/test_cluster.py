@@ -16,8 +16,8 @@ import pytest
 
 from echosyn import weights
 from echosyn.data import filelist, stills
-from echosyn.pipeline.encode import encode
-from echosyn.pipeline.phantom import make_phantom
+from echosyn.pipeline.ingest.phantom import make_phantom
+from echosyn.pipeline.train.encode import encode
 from echosyn.settings.making import EncodeSettings
 
 if importlib.util.find_spec("ray") is None:
@@ -34,8 +34,8 @@ POISONED = """
 import sys
 from pathlib import Path
 from echosyn import weights
-from echosyn.apps.ray import Ray
-from echosyn.pipeline.generate import generate
+from echosyn.apps.ray.executor import Ray
+from echosyn.pipeline.generate.generate import generate
 from faults import PoisonedHeart
 out, data, address, number, num = sys.argv[1:]
 models = weights.find_all(weights.shipped(), ["vae", "lidm", "lvdm", "reid"], "a4c")

@@ -228,7 +228,7 @@ def test_quickstart_with_the_models_that_ship(program, tmp_path):
 
 
 def test_nothing_in_a_synthetic_dataset_says_which_labels_real_patients_have(tmp_path: Path) -> None:
-    from echosyn.pipeline.motion import EFDistribution
+    from echosyn.pipeline.generate.animation import EFDistribution
 
     told = json.dumps(EFDistribution(5.0, 90.0, (61.234, 17.891)).described())
     assert "61.234" not in told

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from echosyn.data import filelist
-from echosyn.pipeline.publish import publish
-from echosyn.pipeline.release import seal
-from echosyn.pipeline.release.audit import WITHOUT
+from echosyn.pipeline.publish import checksums
+from echosyn.pipeline.publish.audit_gate import WITHOUT
+from echosyn.pipeline.publish.publish import publish
 from echosyn.settings.sharing import PublishSettings
 
 _SPEC = importlib.util.spec_from_file_location("reader", Path(__file__).with_name("test_echonet_reader.py"))
@@ -66,7 +66,7 @@ def test_a_release_tells_what_made_it_and_keeps_the_weights(program: Any, worksh
     assert cards == ["lidm.md", "lvdm.md", "vae.md"]
     assert "VideoTransformer" in (tmp_path / "release" / "model-cards" / "lvdm.md").read_text()
     assert not list((tmp_path / "release").rglob("*.safetensors"))
-    names = {name for name in seal.files(tmp_path / "release") if not name.endswith((".avi", ".mp4"))}
+    names = {name for name in checksums.files(tmp_path / "release") if not name.endswith((".avi", ".mp4"))}
     assert "evaluation.json" in names
     assert not any("private" in name or "index.html" in name for name in names)
     everything = b"".join((tmp_path / "release" / name).read_bytes() for name in names)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from echosyn import weights
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.encode import encode
+from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import EncodeSettings
 
 

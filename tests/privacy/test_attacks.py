@@ -4,7 +4,7 @@ import torch
 
 from echosyn.errors import DataError
 from echosyn.privacy.attacks import density_ratio, linkability, loss_scores, proximal_scores, singling_out
-from echosyn.privacy.exposure import Exposure, Sides
+from echosyn.privacy.patient_matches import Exposure, Sides
 
 
 def people(num: int, seed: int, d: int = 6) -> torch.Tensor:

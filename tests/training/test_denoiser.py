@@ -19,11 +19,11 @@ from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.diffusion.rhythm import Rhythm, contractions
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline import mixtures
-from echosyn.pipeline.animate import animate
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.motion import conditions_of
-from echosyn.pipeline.train import train
+from echosyn.pipeline.generate.animate import animate
+from echosyn.pipeline.generate.animation import conditions_of
+from echosyn.pipeline.train import mixture
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import AnimateSettings
 from echosyn.training import catalog
 
@@ -137,7 +137,7 @@ def test_a_condition_is_a_name_and_a_value(text: str) -> None:
 def test_a_training_on_two_folders_says_so(
     stage: str, labelled: Path, latents_folder: Path, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
-    also = [mixtures.parse(f"{labelled}=0.5")]
+    also = [mixture.parse(f"{labelled}=0.5")]
     train(
         stage,
         latents_folder,
@@ -155,17 +155,17 @@ def test_latents_of_another_vae_and_stages_of_one_folder_are_refused(
     from echosyn.data import latents
 
     with pytest.raises(ConfigError, match="the reid learns from one folder; only lidm and lvdm mix"):
-        train("reid", latents_folder, tmp_path / "x", settings=settings_of("reid"), also=[mixtures.Source(labelled)])
+        train("reid", latents_folder, tmp_path / "x", settings=settings_of("reid"), also=[mixture.Source(labelled)])
     latents.write_info(labelled, vae="1" * 64)
     with pytest.raises(DataError, match="latents of another VAE than"):
-        train("lidm", latents_folder, tmp_path / "x", settings=settings_of("lidm"), also=[mixtures.Source(labelled)])
+        train("lidm", latents_folder, tmp_path / "x", settings=settings_of("lidm"), also=[mixture.Source(labelled)])
     assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_without_weight_counts_by_its_videos(latents_folder: Path, settings_of: SettingsOf) -> None:
     stage = catalog.create("lidm", settings_of("lidm"))
     records = filelist.read(latents_folder)[:4]
-    mixed, _, said = mixtures.items(stage, latents_folder, records, [mixtures.Source(latents_folder)])
+    mixed, _, said = mixture.items(stage, latents_folder, records, [mixture.Source(latents_folder)])
     assert said[0]["weight"] == 8 / 4
     assert mixed.shares == [333, 667]
 
@@ -173,7 +173,7 @@ def test_a_folder_without_weight_counts_by_its_videos(latents_folder: Path, sett
 @pytest.mark.parametrize("text", ["x=0", "x=-1", "=2", "x=much", "x=inf"])
 def test_a_weight_is_a_number_above_zero(text: str) -> None:
     with pytest.raises(ConfigError, match="expected FOLDER or FOLDER=WEIGHT"):
-        mixtures.parse(text)
+        mixture.parse(text)
 
 
 # Judgement on held-out videos

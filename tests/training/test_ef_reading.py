@@ -53,7 +53,7 @@ def test_a_few_clips_are_spread_from_the_first_to_the_last(reader: EFReader) -> 
 MEASURE = """
 import json, resource, sys
 from pathlib import Path
-from echosyn.pipeline.predict import predict_files
+from echosyn.pipeline.evaluate.predict_ef import predict_files
 peaks, clips = [], []
 for name in sys.argv[2:]:
     [found] = predict_files([Path(name)], Path(sys.argv[1]), num_clips="all", device="cpu")

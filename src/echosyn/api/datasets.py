@@ -41,7 +41,7 @@ class EchoVideo:
         return f"EchoVideo({self.name!r}, {t} frames of {w}x{h} at {self.fps:g}/s, EF {ef})"
 
     def _repr_html_(self) -> str:
-        return display.moving(self.frames, self.fps, repr(self)) + f"<br>{display.html.escape(repr(self))}"
+        return display.moving(self.frames, self.fps, repr(self)) + f"<br>{display.escaped(repr(self))}"
 
     def save(self, path: str | Path) -> Path:
         """Write it as AVI (as EchoNet-Dynamic's), MP4 or GIF, by the extension.

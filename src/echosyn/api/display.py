@@ -41,6 +41,11 @@ def moving(frames: Frames, fps: float, alt: str) -> str:
     return f"<img alt='{html.escape(alt, quote=True)}' src='data:image/gif;base64,{data}'>"
 
 
+def escaped(text: str) -> str:
+    """Text for HTML."""
+    return html.escape(text)
+
+
 def side_by_side(videos: Sequence[Frames]) -> Frames:
     """Videos ``(T, H, W)`` of one height in a row, cut to the shortest."""
     length = min(len(frames) for frames in videos)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from echosyn import weights
 from echosyn.api import display
 from echosyn.api.datasets import EchoVideo
-from echosyn.pipeline.studio.studio import Asked, Studio
+from echosyn.pipeline.demo.session import Asked, Studio
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Still:
         return f"Still(seed {self.seed}, {self.image.shape[1]}x{self.image.shape[0]}, {self.status})"
 
     def _repr_html_(self) -> str:
-        return display.moving(self.image[None], 1.0, repr(self)) + f"<br>{display.html.escape(repr(self))}"
+        return display.moving(self.image[None], 1.0, repr(self)) + f"<br>{display.escaped(repr(self))}"
 
 
 class EchoPipeline:

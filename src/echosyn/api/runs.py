@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from echosyn import weights
 from echosyn.api import display
 from echosyn.api.datasets import EchoDataset, load_dataset
 from echosyn.config import near_miss
 from echosyn.errors import ConfigError
-from echosyn.pipeline import audit as auditing
-from echosyn.pipeline import evaluate as evaluating
-from echosyn.pipeline import generate as generating
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.evaluating.fidelity import evaluate_fidelity
-from echosyn.pipeline.executing import InProcess, Processes
+from echosyn.pipeline.audit import audit as auditing
+from echosyn.pipeline.evaluate import evaluate as evaluating
+from echosyn.pipeline.evaluate.fidelity.fidelity import evaluate_fidelity
+from echosyn.pipeline.generate import generate as generating
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.settings import described
 from echosyn.settings.judging import AuditSettings, EvaluateSettings
 from echosyn.settings.making import GenerateSettings
@@ -188,13 +188,12 @@ def audit(
 
 def _settings(kind: type[Settings], options: Options) -> Settings:
     """Settings from keywords; an unknown one names the near miss."""
-    known = list(described(kind))
+    about = described(cast(Any, kind))
+    known = list(about)
     for name in options:
         if name not in known:
             raise ConfigError(f"{name}: unknown option{near_miss(name, known)}")
-    paths = {
-        n: Path(v) for n, v in options.items() if isinstance(v, str) and "Path" in str(described(kind)[n].annotation)
-    }
+    paths = {n: Path(v) for n, v in options.items() if isinstance(v, str) and "Path" in str(about[n].annotation)}
     return kind(**{**options, **paths})
 
 

@@ -322,3 +322,10 @@ def _plain(name: str) -> str:
 def _some(what: str, names: Sequence[str]) -> str:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return f"{len(names)} {what}: {shown}" if names else ""
+
+
+def split_by_order(num: int) -> list[Split]:
+    """Splits of items 0..num-1, about as EchoNet-Dynamic's: 3/4 TRAIN, 1/8 VAL, 1/8 TEST, from three items one each."""
+    held_out = max(1, round(num * 0.125)) if num >= 3 else 0
+    counts: dict[Split, int] = {"TRAIN": num - 2 * held_out, "VAL": held_out, "TEST": held_out}
+    return [split for split, count in counts.items() for _ in range(count)]

@@ -16,7 +16,7 @@ from echosyn import __version__
 from echosyn.errors import DataError, EchosynError, StoppedError
 from echosyn.files import whole
 from echosyn.hashing import PROVENANCE, content_hash
-from echosyn.pipeline.sharding import WHOLE, Shard
+from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 PARTIAL = ".partial"
 

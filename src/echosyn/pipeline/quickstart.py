@@ -5,9 +5,9 @@ from typing import Any
 
 from echosyn import weights
 from echosyn.errors import ConfigError
-from echosyn.pipeline.phantom import make_phantom
-from echosyn.pipeline.progress import Progress, silent
+from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.run import result, run
+from echosyn.progress import Progress, silent
 from echosyn.settings.whole import QuickstartSettings, WholeSettings
 
 NUM_FRAMES = 96

@@ -9,16 +9,16 @@ from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, ModelError
-from echosyn.pipeline.compute import Compute
-from echosyn.pipeline.encode import encode
-from echosyn.pipeline.evaluate import evaluate
-from echosyn.pipeline.evaluating import protocols
+from echosyn.pipeline.evaluate.evaluate import evaluate
+from echosyn.pipeline.evaluate.fidelity import protocols
+from echosyn.pipeline.evaluate.page import headline
 from echosyn.pipeline.folder import new_folder, refuse_existing
-from echosyn.pipeline.generate import generate
-from echosyn.pipeline.presentation import headline
-from echosyn.pipeline.progress import Progress, silent
-from echosyn.pipeline.splits import refuse_both_sides, refuse_seen
-from echosyn.pipeline.train import discard_checkpoints, train
+from echosyn.pipeline.generate.generate import generate
+from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.train import discard_checkpoints, train
+from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.progress import Progress, silent
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from echosyn import rng
 from echosyn.errors import DataError
-from echosyn.privacy.exposure import Array, Exposure, Sides
 from echosyn.privacy.intervals import Risk, risk, wilson
+from echosyn.privacy.patient_matches import Array, Exposure, Sides
 
 Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
 """``(x0 (n, ...), eps like it, time 0..1, rows) -> (n,)``: squared error of a denoiser's prediction for those items."""

@@ -173,7 +173,7 @@ class GenerateSettings(SeedSettings, ScreenSettings, RealSettings, AnimationSett
     require: tuple[str, ...] = ()
     """Replace videos that fail: contrast, motion, cavity, smooth, rhythm, ef or all; repeatable. Adds labels.
 
-    See `echosyn.pipeline.evaluating.physiology.CHECKS`; 0.6 s a video.
+    See `echosyn.pipeline.tracking.measure.CHECKS`; 0.6 s a video.
     """
     complete_with_rejected: Annotated[bool, Spelled()] = False
     """If too few hearts pass, take the least similar rejected ones.

@@ -157,7 +157,7 @@ def load(folder: Path, stage: str) -> Any:
         ModelError: there is no model folder, it is of another stage, or its weights do not fit.
     """
     if (checkpoint := _published_checkpoint(folder, stage)) is not None:
-        from echosyn.weights.published import import_siamese
+        from echosyn.weights.siamese import import_siamese
 
         return import_siamese(checkpoint)
     config = _config(folder)

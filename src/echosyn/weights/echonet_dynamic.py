@@ -22,7 +22,7 @@ def import_echonet_dynamic_ef(checkpoint: Path, folder: Path, *, mean: float, st
         checkpoint: its ``best.pt``, or ``r2plus1d_18_32_2_pretrained.pt`` of its release.
         folder: model folder to write; an existing one is replaced.
         mean: of the grey levels 0..255 that it was trained on: the file does not say
-            (`echosyn.data.levels.mean_and_std` measures it; EchoNet-Dynamic did on its TRAIN videos).
+            (`echosyn.data.grey_levels.mean_and_std` measures it; EchoNet-Dynamic did on its TRAIN videos).
         std: their standard deviation.
 
     Raises:

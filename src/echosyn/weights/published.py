@@ -10,14 +10,13 @@ from typing import Any
 
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-from torch import Tensor, nn
 
 from echosyn.config import read_yaml
 from echosyn.errors import ConfigError, ModelError
-from echosyn.nn.siamese import SiameseNet
 from echosyn.weights import Facts, save
 from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef
 from echosyn.weights.pickles import read_checkpoint
+from echosyn.weights.siamese import expect, fill, import_siamese
 
 LATENT_DIFFUSION = {
     "ch": 128,
@@ -32,17 +31,6 @@ LATENT_DIFFUSION = {
 """``ddconfig`` of EchoNet-Synthetic's VAE, for checkpoints without a settings file."""
 
 
-def import_siamese(checkpoint: Path) -> SiameseNet:
-    """The re-identification network of a ``*_best_network.pth``; its sizes are read off the weights."""
-    found = read_checkpoint(checkpoint)
-    _expect(checkpoint, found, ("model.conv1.weight", "model.fc.weight", "fc_end.weight"), "Siamese ResNet-50")
-    renamed = {_siamese_name(name): tensor for name, tensor in found.items()}
-    channels, features = found["model.conv1.weight"].shape[1], found["model.fc.weight"].shape[0]
-    network: SiameseNet = SiameseNet(in_channels=channels, embedding_size=features)
-    _fill(network, renamed, checkpoint)
-    return network
-
-
 def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) -> AutoencoderKL:
     """The VAE of a latent-diffusion checkpoint (``.ckpt``, ``.pt``), alone or inside a whole model.
 
@@ -54,7 +42,7 @@ def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) ->
     prefix = "first_stage_model." if any(name.startswith("first_stage_model.") for name in found) else ""
     found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
     found = {name: tensor for name, tensor in found.items() if not name.startswith("loss.")}
-    _expect(checkpoint, found, ("encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"), "VAE")
+    expect(checkpoint, found, ("encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"), "VAE")
     settings = _autoencoder_settings(_ddconfig(config), checkpoint)
     converted = convert_ldm_vae_checkpoint(found, settings)
     if len(converted) != len(found):
@@ -63,7 +51,7 @@ def import_latent_diffusion_vae(checkpoint: Path, config: Path | None = None) ->
             "give its own settings file with --config"
         )
     network: AutoencoderKL = AutoencoderKL(**settings)
-    _fill(network, converted, checkpoint)
+    fill(network, converted, checkpoint)
     return network
 
 
@@ -103,10 +91,6 @@ def import_checkpoint(
     return KINDS[kind]
 
 
-def _siamese_name(name: str) -> str:
-    return name.replace("fc_end.", "score.", 1) if name.startswith("fc_end.") else name.replace("model.", "network.", 1)
-
-
 def _ddconfig(config: Path | None) -> Mapping[str, Any]:
     if config is None:
         return LATENT_DIFFUSION
@@ -132,21 +116,3 @@ def _autoencoder_settings(ddconfig: Mapping[str, Any], checkpoint: Path) -> dict
         "latent_channels": ddconfig["z_channels"],
         "sample_size": ddconfig["resolution"],
     }
-
-
-def _expect(checkpoint: Path, found: Mapping[str, Tensor], names: tuple[str, ...], what: str) -> None:
-    if missing := [name for name in names if name not in found]:
-        raise ModelError(
-            f"{checkpoint}: no {what}: it lacks {missing[0]!r} (first of its names: {next(iter(found))!r})"
-        )
-
-
-def _fill(network: nn.Module, weights: Mapping[str, Tensor], checkpoint: Path) -> None:
-    try:
-        network.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise ModelError(
-            f"{checkpoint}: its weights do not fit ({reason}); give its own settings file with --config"
-        ) from error
-    network.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ import pytest
 
 from echosyn.apps.web.server import Options, Running
 from echosyn.data import filelist, video
-from echosyn.pipeline.phantom import make_phantom
+from echosyn.pipeline.ingest.phantom import make_phantom
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """The name of a video."""

@@ -13,7 +13,7 @@ from echosyn.apps.web import server
 from echosyn.apps.web.server import Options, Running, read_login
 from echosyn.data import filelist, video
 from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
-from echosyn.pipeline.studio.recipe import replay
+from echosyn.pipeline.demo.replay import replay
 
 
 def files(page: Running) -> set[Path]:

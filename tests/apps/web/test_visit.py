@@ -14,7 +14,7 @@ import pytest
 
 from echosyn import weights
 from echosyn.data import filelist
-from echosyn.pipeline.studio.recipe import replay
+from echosyn.pipeline.demo.replay import replay
 
 pytestmark = pytest.mark.slow
 

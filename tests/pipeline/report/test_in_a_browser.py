@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from echosyn.pipeline.evaluate.media import mp4
 from echosyn.pipeline.report import Media, render
-from echosyn.pipeline.report.media import mp4
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit code 75: workers or a cluster gave way, the same command continues.
     """
-    from echosyn.apps.cli.reference_flags import translated
+    from echosyn.apps.cli.legacy_flags import translated
     from echosyn.apps.cli.verbs import app
     from echosyn.errors import EchosynError, StoppedError
 

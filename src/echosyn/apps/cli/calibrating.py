@@ -41,7 +41,7 @@ class ScreenModels:
 @app.command()
 def calibrate(out: Out, asked: CalibrateSettings, models: ScreenModels, run: RunSettings) -> None:
     """Calibrate both privacy screens once, for `filter` and all shards of `generate` (--calibrated)."""
-    from echosyn.pipeline.calibrate import calibrate as calibrate_screens
+    from echosyn.pipeline.privacy_filter.calibrate import calibrate as calibrate_screens
 
     found = models.found()
     with computing(run) as compute:

@@ -12,7 +12,7 @@ from echosyn.apps.cli.arguments import Dataset, Out, Synthetic
 from echosyn.apps.cli.console import Console, show, show_import
 from echosyn.apps.cli.executors import computing, executor
 from echosyn.apps.cli.options import spelling
-from echosyn.apps.cli.remote import Program
+from echosyn.apps.cli.urls import Program
 from echosyn.errors import ConfigError
 from echosyn.settings import Spelled, given, settings
 from echosyn.settings.data import ExportSettings, ImportSettings, PhantomSettings, ReviewSettings
@@ -86,7 +86,7 @@ class StageSettings(PresetSettings):
 @app.command()
 def phantom(out: Out, asked: PhantomSettings, shown: ShownSettings) -> None:
     """Make a dataset of procedural hearts with exactly known EF."""
-    from echosyn.pipeline.phantom import make_phantom
+    from echosyn.pipeline.ingest.phantom import make_phantom
 
     show(make_phantom(out, **vars(asked), progress=Console(shown.quiet)), shown.json)
 
@@ -99,9 +99,9 @@ def import_(
     run: ShardedSettings,
 ) -> None:
     """Read other people's folders into a dataset folder: grey, 112x112, one split a patient."""
-    from echosyn.pipeline.ingest import ingest
-    from echosyn.pipeline.ingest_dicom import ingest_dicom
-    from echosyn.pipeline.sharding import part
+    from echosyn.pipeline.ingest.dicom import ingest_dicom
+    from echosyn.pipeline.ingest.videos import ingest
+    from echosyn.pipeline.workers.shards import part
 
     console = Console(run.quiet)
     how: dict[str, Any] = {"labels": asked.labels, "fps": asked.fps, "seed": asked.seed, "shard": part(run.shard)}
@@ -131,7 +131,7 @@ def review(
     output: OutputSettings,
 ) -> None:
     """Sign off the contact sheets of a DICOM import; `train` asks for it."""
-    from echosyn.pipeline.review import sign_off
+    from echosyn.pipeline.ingest.review import sign_off
 
     show(sign_off(dataset, by=asked.by, drop=asked.drop), output.json)
 
@@ -139,7 +139,7 @@ def review(
 @app.command()
 def export(dataset: Synthetic, out: Out, asked: ExportSettings, shown: ShownSettings) -> None:
     """Write synthetic videos as DICOM ultrasound objects that viewers and archives open."""
-    from echosyn.pipeline.export import export_dicom
+    from echosyn.pipeline.publish.dicom import export_dicom
 
     show(export_dicom(dataset, out, mark=asked.mark, progress=Console(shown.quiet)), shown.json)
 
@@ -173,14 +173,14 @@ def train(
     run: DeviceSettings,
 ) -> None:
     """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
-    from echosyn.pipeline import mixtures
-    from echosyn.pipeline.compute import Compute
-    from echosyn.pipeline.train import dry_run as try_stage
-    from echosyn.pipeline.train import train as train_stage
+    from echosyn.pipeline.train import mixture
+    from echosyn.pipeline.train.train import dry_run as try_stage
+    from echosyn.pipeline.train.train import train as train_stage
+    from echosyn.pipeline.workers.compute import Compute
     from echosyn.training import catalog
 
     values = catalog.settings(stage, asked.preset, asked.config, asked.of_loop())
-    sources = [mixtures.parse(text) for text in asked.also]
+    sources = [mixture.parse(text) for text in asked.also]
     if asked.dry_run and group.ray is not None:
         raise ConfigError("--ray has no effect with --dry-run, which measures this machine: leave one out")
     if asked.dry_run:
@@ -190,9 +190,9 @@ def train(
     compute = Compute(run.device, progress=Console(run.quiet or not is_main))
     how: dict[str, Any] = {"also": sources, "resume": resume, "settings": values, "compute": compute}
     if group.ray is not None:
-        from echosyn.apps import ray_train
+        from echosyn.apps.ray import train
 
-        show(ray_train.train(stage, data, out, asked=group, **how), run.json)
+        show(train.train(stage, data, out, asked=group, **how), run.json)
         return
     if given(group, "workers", "cpus_per_worker", "gpus_per_worker", "restarts"):
         raise ConfigError("--workers, --cpus-per-worker, --gpus-per-worker and --restarts need --ray: leave them out")
@@ -220,18 +220,18 @@ def evaluate(
     _refuse(
         steps, "lvdm", "regressor", "num", "ef", "scheduler", "hop", "blend", without="--steps", give="--steps 1,2,4,8"
     )
-    from echosyn.pipeline.evaluating.features import Places
+    from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places
 
     places = Places(fetched=asked.weights, device=run.device)
     if asked.only is not None:
         if asked.only != "fidelity":
             raise ConfigError(f"--only {asked.only}: expected fidelity")
-        from echosyn.pipeline.evaluating.fidelity import evaluate_fidelity
+        from echosyn.pipeline.evaluate.fidelity.fidelity import evaluate_fidelity
 
         with computing(run) as compute:
             show(evaluate_fidelity(synthetic, real, out, asked, compute, places=places), run.json)
         return
-    from echosyn.pipeline.evaluate import evaluate as evaluate_sets
+    from echosyn.pipeline.evaluate.evaluate import evaluate as evaluate_sets
     from echosyn.training import catalog
 
     if not grid.grid:
@@ -246,7 +246,7 @@ def evaluate(
 
 def _grid(asked: GridSettings) -> Any:
     """The trainings on more sets, with ``--also NAME=FOLDER`` by name."""
-    from echosyn.pipeline.evaluating.grid import Grid
+    from echosyn.pipeline.evaluate.utility.grid import Grid
 
     found = {}
     for text in asked.also:
@@ -265,7 +265,7 @@ def predict_ef(
 ) -> None:
     """Read the EF off video files, in percent: a line a file. Bad files are named and left out; exit code 2 if there are any."""
     from echosyn import weights
-    from echosyn.pipeline.predict import predict_files, video_files
+    from echosyn.pipeline.evaluate.predict_ef import predict_files, video_files
 
     if asked.model is None:
         typer.echo(
@@ -333,7 +333,7 @@ def doctor(output: OutputSettings) -> None:
 
 
 def _evaluate_steps(kept: Path, real: Path, out: Path, asked: StepsSettings, run: RunSettings) -> None:
-    from echosyn.pipeline.steps import as_text, compare_steps
+    from echosyn.pipeline.evaluate.sampling_steps import as_text, compare_steps
 
     result = compare_steps(kept, real, out, asked, run.device, Console(run.quiet))
     table = result.pop("table")

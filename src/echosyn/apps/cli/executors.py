@@ -10,8 +10,8 @@ from echosyn.errors import ConfigError
 from echosyn.settings.running import DeviceSettings, RunSettings, ShardedRunSettings
 
 if TYPE_CHECKING:
-    from echosyn.pipeline.compute import Compute
-    from echosyn.pipeline.executing import Executor
+    from echosyn.pipeline.workers.compute import Compute
+    from echosyn.pipeline.workers.executors import Executor
 
 
 RAY = re.compile(r"local|auto|(?:ray://)?(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
@@ -33,8 +33,8 @@ def ray_said(words: Sequence[str]) -> list[str]:
 @contextmanager
 def computing(run: DeviceSettings) -> "Iterator[Compute]":
     """Where and by whom the work is done."""
-    from echosyn.pipeline.compute import Compute
-    from echosyn.pipeline.sharding import WHOLE, part
+    from echosyn.pipeline.workers.compute import Compute
+    from echosyn.pipeline.workers.shards import WHOLE, part
 
     shard = part(run.shard) if isinstance(run, ShardedRunSettings) else WHOLE
     workers, ray = (run.workers, run.ray) if isinstance(run, RunSettings) else (None, None)
@@ -45,10 +45,10 @@ def computing(run: DeviceSettings) -> "Iterator[Compute]":
 @contextmanager
 def executor(device: str, workers: int | None, ray: str | None) -> "Iterator[Executor]":
     """The executor of ``--workers`` and ``--ray``; without them this process."""
-    from echosyn.pipeline.executing import InProcess, Processes
+    from echosyn.pipeline.workers.executors import InProcess, Processes
 
     if ray is not None:
-        from echosyn.apps.ray import Ray
+        from echosyn.apps.ray.executor import Ray
 
         with Ray(ray, workers, device=device) as cluster:
             yield cluster

@@ -69,7 +69,7 @@ class Instead:
 @app.command()
 def encode(dataset: Dataset, out: Out, model: Encoder, asked: EncodeSettings, run: ShardedRunSettings) -> None:
     """Turn the videos of a dataset into latents."""
-    from echosyn.pipeline.encode import encode as encode_dataset
+    from echosyn.pipeline.train.encode import encode as encode_dataset
 
     with computing(run) as compute:
         show(encode_dataset(dataset, out, model.vae, asked, compute), run.json)
@@ -78,7 +78,7 @@ def encode(dataset: Dataset, out: Out, model: Encoder, asked: EncodeSettings, ru
 @app.command()
 def sample(out: Out, model: ImageModel, asked: SampleSettings, run: ShardedRunSettings) -> None:
     """Invent latent hearts: the candidates."""
-    from echosyn.pipeline.sample import sample as sample_stills
+    from echosyn.pipeline.generate.sample import sample as sample_stills
 
     with computing(run) as compute:
         show(sample_stills(out, model.lidm, asked, compute), run.json)
@@ -87,7 +87,7 @@ def sample(out: Out, model: ImageModel, asked: SampleSettings, run: ShardedRunSe
 @app.command("filter")
 def filter_(candidates: Stills, out: Out, model: ReID, asked: FilterSettings, run: ShardedRunSettings) -> None:
     """Keep the hearts that are nobody's."""
-    from echosyn.pipeline.filtering import filter_stills
+    from echosyn.pipeline.privacy_filter.filter import filter_stills
 
     with computing(run) as compute:
         result = filter_stills(candidates, out, model.reid, asked, compute)
@@ -97,7 +97,7 @@ def filter_(candidates: Stills, out: Out, model: ReID, asked: FilterSettings, ru
 @app.command()
 def animate(kept: Stills, out: Out, models: VideoModel, asked: AnimateSettings, run: ShardedRunSettings) -> None:
     """Make stills beat with a requested EF: a dataset folder."""
-    from echosyn.pipeline.animate import animate as animate_stills
+    from echosyn.pipeline.generate.animate import animate as animate_stills
 
     with computing(run) as compute:
         result = animate_stills(kept, out, {"lvdm": models.lvdm, "vae": models.vae}, asked, compute)
@@ -115,7 +115,7 @@ def generate(
 ) -> None:
     """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
     from echosyn import weights
-    from echosyn.pipeline import generate as generating
+    from echosyn.pipeline.generate import generate as generating
 
     models, variant = where.models or weights.shipped(), where.dataset
     if instead.replay is not None:

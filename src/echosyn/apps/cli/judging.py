@@ -19,13 +19,13 @@ def compare(
     output: OutputSettings,
 ) -> None:
     """Two reports of evaluate side by side, number by number; those that do not mean the same are refused."""
-    from echosyn.pipeline.evaluating import comparing
+    from echosyn.pipeline.evaluate import compare
 
-    found = comparing.compare(a, b, anyway=asked.anyway)
+    found = compare.compare(a, b, anyway=asked.anyway)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if output.json:
         rows: list[dict[str, Any]] = [{"name": r.name, "a": r.a, "b": r.b, "verdict": r.verdict} for r in found.rows]
         show({"warnings": found.warnings, "rows": rows}, as_json=True)
     else:
-        typer.echo(comparing.as_text(found))
+        typer.echo(compare.as_text(found))

@@ -20,6 +20,6 @@ def merge(
     shown: ShownSettings,
 ) -> None:
     """Check the parts that --shard made and join them to what one job would have made."""
-    from echosyn.pipeline.merging import merge as merge_parts
+    from echosyn.pipeline.merge import merge as merge_parts
 
     show_import(merge_parts(parts, out, progress=Console(shown.quiet)), shown.json)

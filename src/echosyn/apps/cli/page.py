@@ -44,7 +44,7 @@ def demo(asked: PageSettings, run: PageDevice) -> None:
 
 def make_again(file: Path, out: Path, models: Path, device: str, console: Console, json: bool) -> None:
     """Replay a video of the page."""
-    from echosyn.pipeline.studio.recipe import replay
+    from echosyn.pipeline.demo.replay import replay
 
     result = replay(file, out, models=models, device=device, progress=console)
     changed = result.pop("changed")

@@ -33,8 +33,8 @@ def audit(
     synthetic: Synthetic, real: Real, out: Out, attacked: AttackedSettings, asked: AuditSettings, run: RunSettings
 ) -> None:
     """Look for real patients in finished videos and attack them; exit code 3 if a line is crossed."""
-    from echosyn.pipeline.audit import CROSSED
-    from echosyn.pipeline.audit import audit as audit_videos
+    from echosyn.pipeline.audit.audit import CROSSED
+    from echosyn.pipeline.audit.audit import audit as audit_videos
 
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
@@ -51,7 +51,7 @@ def withdraw(
     synthetic: Synthetic, real: Real, out: Out, asked: WithdrawSettings, made_by: ModelsOfSet, run: DeviceSettings
 ) -> None:
     """Copy a synthetic dataset without what is near to patients who withdrew, and say which models saw them."""
-    from echosyn.pipeline.withdraw import withdraw as withdraw_patients
+    from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
     models = _models(made_by.models, ("lidm", "lvdm"))
     with computing(run) as compute:
@@ -67,7 +67,7 @@ def finetune(
     run: DeviceSettings,
 ) -> None:
     """Train an image model further with differential privacy (DP-SGD; needs opacus)."""
-    from echosyn.pipeline.finetune import finetune as finetune_privately
+    from echosyn.pipeline.train.dp_finetune import finetune as finetune_privately
 
     with computing(run) as compute:
         show(finetune_privately(data, out, start.lidm, asked, compute), run.json)

@@ -8,7 +8,7 @@ import typer
 from echosyn.apps.cli.arguments import Dataset, Models, Out, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import Console, show
-from echosyn.apps.cli.remote import Program
+from echosyn.apps.cli.urls import Program
 from echosyn.settings.data import FramesSettings, ImagesSettings, SplitSettings
 from echosyn.settings.running import OutputSettings, ShownSettings
 from echosyn.settings.sharing import CheckpointSettings, FetchSettings, PublishSettings
@@ -84,7 +84,7 @@ def publish(
     shown: ShownSettings,
 ) -> None:
     """Make a release folder of a synthetic dataset: only what may leave the house, sealed; push it if asked."""
-    from echosyn.pipeline.publish import publish as publish_dataset
+    from echosyn.pipeline.publish.publish import publish as publish_dataset
 
     show(publish_dataset(dataset, out, asked, Console(shown.quiet)), shown.json)
 
@@ -94,7 +94,7 @@ def verify(
     release: Annotated[Path, typer.Argument(help="Release folder.", show_default=False)], output: OutputSettings
 ) -> None:
     """Recompute the provenance chain of a release; exit code 2 if a byte changed."""
-    from echosyn.pipeline.verify import verify as verify_release
+    from echosyn.pipeline.publish.verify import verify as verify_release
 
     show(verify_release(release), output.json)
 
@@ -102,7 +102,7 @@ def verify(
 @app.command()
 def frames(dataset: Dataset, out: Out, asked: FramesSettings, shown: ShownSettings) -> None:
     """Write frames of the TRAIN and VAL videos as PNG, with lists, for VAE trainers that read images."""
-    from echosyn.pipeline.images import extract_frames
+    from echosyn.pipeline.ingest.frames import extract_frames
 
     show(extract_frames(dataset, out, every=asked.every, progress=Console(shown.quiet)), shown.json)
 
@@ -110,7 +110,7 @@ def frames(dataset: Dataset, out: Out, asked: FramesSettings, shown: ShownSettin
 @app.command()
 def reference(dataset: Dataset, out: Out, asked: ImagesSettings, shown: ShownSettings) -> None:
     """Write TRAIN videos as folders of PNG, for StyleGAN-V's metrics."""
-    from echosyn.pipeline.images import reference_images
+    from echosyn.pipeline.ingest.frames import reference_images
 
     show(reference_images(dataset, out, **vars(asked), progress=Console(shown.quiet)), shown.json)
 
@@ -118,7 +118,7 @@ def reference(dataset: Dataset, out: Out, asked: ImagesSettings, shown: ShownSet
 @app.command("update-split")
 def update_split(asked: SplitSettings, output: OutputSettings) -> None:
     """Give the rows of a file list new splits, in their order; what is left over is EXTRA."""
-    from echosyn.pipeline.images import update_splits
+    from echosyn.pipeline.ingest.frames import update_splits
 
     counts = {"TRAIN": asked.train, "VAL": asked.val, "TEST": asked.test}
     show(update_splits(asked.csv, asked.output, counts), output.json)

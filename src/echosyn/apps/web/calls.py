@@ -12,10 +12,10 @@ from typing import Any
 from PIL import Image
 
 from echosyn.errors import ConfigError, EchosynError
-from echosyn.pipeline.studio import clips
-from echosyn.pipeline.studio.collection import Collection, Filters
-from echosyn.pipeline.studio.shelf import Item, Shelf
-from echosyn.pipeline.studio.studio import Asked, Beat, Pixels, Studio, measured_area
+from echosyn.pipeline.demo import uploads
+from echosyn.pipeline.demo.browse import Collection, Filters
+from echosyn.pipeline.demo.session import Asked, Beat, Pixels, Studio, measured_area
+from echosyn.pipeline.demo.temporary_files import Item, Shelf
 
 Report = Callable[[float, str], None]
 """Told the share that is done, 0..1, and what is being done."""
@@ -70,7 +70,7 @@ class Calls:
     def __init__(self, studio: Studio, shelf: Shelf, collection: Collection, given: Path | None = None) -> None:
         self.studio, self.shelf, self.collection, self.given = studio, shelf, collection, given
         self.limits, self.jobs = studio.limits, Jobs()
-        self.clips = clips.Clips(self.limits)
+        self.clips = uploads.Clips(self.limits)
 
     def invent(self, view: str, seed: int, job: str, report: Report) -> Answer:
         """A heart and the verdict on it."""
@@ -97,7 +97,7 @@ class Calls:
         """Read an upload, once: the file is gone afterwards."""
         path = self.shelf.uploaded(upload)
         try:
-            clip = clips.read_apart(clips.Task(path, 32.0, self.limits.frames[1], self.limits))
+            clip = uploads.read_apart(uploads.Task(path, 32.0, self.limits.frames[1], self.limits))
         finally:
             path.unlink(missing_ok=True)
         height, width = clip.size
@@ -120,7 +120,7 @@ class Calls:
         asked = self._asked(ef, frames, steps, scheduler)
         cut, kind = self._cut(clip, crop), self.studio.view(self._variant(view))
         on_step = self.jobs.steps(job, report, "making it beat")
-        still = cut[clips.end_diastole(cut, kind)]
+        still = cut[uploads.end_diastole(cut, kind)]
         made = self.studio.animate(still, asked, kind, self.limits.whole("seed", seed), on_step)
         report(1.0, "writing")
         return self._made(made, self.shelf.put(made, deidentified=False)) | {"still": png(still)}
@@ -140,7 +140,7 @@ class Calls:
                 "no left ventricle was found in this clip; move the crop, choose the other view, or give an EF"
             )
         asked = Asked(round(min(max(ef, self.limits.ef[0]), self.limits.ef[1]), 1), max(16, len(cut)))
-        still = cut[clips.end_diastole(cut, kind)]
+        still = cut[uploads.end_diastole(cut, kind)]
         made = self.studio.animate(still, asked, kind, self.limits.whole("seed", seed), on_step)
         real = {"video": _url("video/mp4", self.shelf.mp4(cut, fps)), "ef": ef, "areas": list(areas), "fps": fps}
         return self._made(made, self.shelf.put(made, deidentified=False)) | {"real": real}
@@ -171,7 +171,7 @@ class Calls:
     def _cut(self, clip: str, crop: list[int]) -> Pixels:
         if not isinstance(crop, list) or len(crop) != 3 or not all(type(c) is int and abs(c) < 1e6 for c in crop):
             raise ConfigError("crop: expected three whole numbers, left, top and side of a square in pixels")
-        return self.clips.get(str(clip)).cut(clips.Box(*crop))
+        return self.clips.get(str(clip)).cut(uploads.Box(*crop))
 
     def _made(self, made: Beat, item: Item) -> Answer:
         return {

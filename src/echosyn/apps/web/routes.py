@@ -10,7 +10,7 @@ from echosyn import __version__
 from echosyn.apps.web.guard import REPORT_POLICY, UPLOAD, Guard
 from echosyn.errors import EchosynError
 from echosyn.extras import require
-from echosyn.pipeline.studio.shelf import KINDS
+from echosyn.pipeline.demo.temporary_files import KINDS
 
 if TYPE_CHECKING:
     from echosyn.apps.web.server import Running

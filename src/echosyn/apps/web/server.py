@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from echosyn.errors import ConfigError, EchosynError
 from echosyn.extras import require
-from echosyn.pipeline.studio.limits import Limits
+from echosyn.pipeline.demo.limits import Limits
 
 if TYPE_CHECKING:
     from echosyn.apps.web.calls import Calls
@@ -55,8 +55,8 @@ class Running:
     """
 
     def __init__(self, options: Options) -> None:
-        from echosyn.pipeline.studio.collection import Collection
-        from echosyn.pipeline.studio.shelf import Shelf
+        from echosyn.pipeline.demo.browse import Collection
+        from echosyn.pipeline.demo.temporary_files import Shelf
 
         self.options = options
         self.collection = Collection(options.folders)
@@ -124,7 +124,7 @@ class Running:
         try:
             from echosyn import weights
             from echosyn.apps.web.calls import Calls
-            from echosyn.pipeline.studio.studio import Studio
+            from echosyn.pipeline.demo.session import Studio
 
             models = self.options.models or weights.shipped()
             studio = Studio(models, self.options.reference, self.options.device, self.limits)

@@ -12,7 +12,7 @@ from torch.nn.functional import mse_loss, pad, smooth_l1_loss
 from torch.utils.data import Dataset
 
 from echosyn import rng, weights
-from echosyn.data import levels, loading
+from echosyn.data import grey_levels, loading
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.metrics import plots
@@ -79,7 +79,7 @@ class EFStage(Stage):
             raise DataError(f"{data}: no TRAIN video has an EF to learn from")
         read = reader(data)
         if settings.normalization == "dataset" and usable:
-            mean, std = levels.mean_and_std(read, usable, settings.loop.seed)
+            mean, std = grey_levels.mean_and_std(read, usable, settings.loop.seed)
             scale = convention(settings.pixels).scale
             self.network.normalize(mean / scale - 1, std / scale)
         seed = settings.loop.seed

@@ -1,0 +1,125 @@
+"""Comparing the synthetic videos with every real patient, by workers: a block of videos after the other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from echosyn.errors import StoppedError
+from echosyn.pipeline.privacy_filter.real_videos import VideoScreen
+from echosyn.pipeline.workers.executors import Executor, Lost
+from echosyn.privacy import stored
+from echosyn.privacy.fingerprints import Look, Views
+from echosyn.privacy.patient_matches import Exposure, Sides
+from echosyn.privacy.screening import Judgement, Screen
+from echosyn.progress import Progress, silent
+from echosyn.tensors import read_tensors
+
+BLOCK = 64
+"""Videos of a block; memory is bounded by a block times the patients."""
+
+Found = tuple[Judgement, Exposure]
+
+
+def compared(
+    screen: VideoScreen,
+    looks: Sequence[Look],
+    sides: Sides,
+    executor: Executor,
+    folder: Path,
+    progress: Progress = silent,
+) -> Found:
+    """The verdict on videos, and what they say of each patient; equal in whatever blocks and by whatever workers.
+
+    Args:
+        screen: The calibrated check.
+        looks: The videos, at least one; taken as they are needed.
+        sides: Whom a video may single out.
+        executor: Who compares, if there is more than one block.
+        folder: That all workers see, for the vectors; they are private and are removed afterwards.
+        progress: Told how many videos are done.
+
+    Raises:
+        StoppedError: Workers died at a block.
+    """
+    if len(looks) <= BLOCK:
+        return found(screen.screen, [screen.prints.of_query(look) for look in looks], sides)
+    verdicts = _Verdicts(len(looks))
+    exposure: Exposure | None = None
+    with TemporaryDirectory(dir=folder) as name:
+        references = Path(name) / "screen"
+        stored.write(references, screen.screen, screen.prints.centre)
+        for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
+            if isinstance(result, Lost):
+                raise StoppedError(f"workers died at the videos from {first} on; too little memory for the real ones?")
+            judged, part = result
+            verdicts.put(first, judged)
+            exposure = part if exposure is None else exposure.joined(part)
+            path.unlink()
+            progress("compare with patients", exposure.num_videos, len(looks))
+    assert exposure is not None
+    return verdicts.joined(), exposure
+
+
+def found(screen: Screen, items: Sequence[Views], sides: Sides, first: int = 0) -> Found:
+    """Of videos that lie side by side in the set from position ``first`` on, here and now."""
+    scores = screen.by_patient(items)[1].numpy()
+    return screen.judge(items), Exposure.of(scores, sides, screen.threshold.value, first=first)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Work: compares a block of videos, ``(position of the first, file)``, with all patients."""
+
+    screen: Path
+    sides: Sides
+    device: str = "cpu"
+
+    def start(self) -> Callable[[tuple[int, Path]], Found]:
+        """Map the real patients' vectors into memory."""
+        screen, _ = stored.read(self.screen)
+        return lambda block: found(screen, read(block[1]), self.sides, block[0])
+
+
+class _Verdicts:
+    """Room for the verdicts on all videos: parts that are kept would pin the memory of workers in between."""
+
+    def __init__(self, num: int) -> None:
+        self._kept, self._score, self._row = np.zeros(num, bool), np.zeros(num), np.zeros(num, np.int64)
+        self._space = [""] * num
+        self._nearest: list[str | None] = [None] * num
+
+    def put(self, first: int, part: Judgement) -> None:
+        some = slice(first, first + len(part.score))
+        self._kept[some], self._score[some], self._row[some] = part.kept, part.score, part.rows
+        self._space[some], self._nearest[some] = part.space, part.nearest
+
+    def joined(self) -> Judgement:
+        kept, score, row = (torch.from_numpy(values) for values in (self._kept, self._score, self._row))
+        return Judgement(kept, score, self._space, self._nearest, row)
+
+
+def _blocks(screen: VideoScreen, looks: Sequence[Look], folder: Path) -> Iterator[tuple[int, Path]]:
+    for first in range(0, len(looks), BLOCK):
+        path = folder / f"block-{first}.safetensors"
+        write(path, [screen.prints.of_query(looks[i]) for i in range(first, min(first + BLOCK, len(looks)))])
+        yield first, path
+
+
+def write(path: Path, items: Sequence[Views]) -> None:
+    """Write the views of at least one video, for their owner alone."""
+    tensors = {space: torch.cat([item[space] for item in items]).contiguous() for space in items[0]}
+    counts = {f"{space} of each": torch.tensor([len(item[space]) for item in items]) for space in items[0]}
+    save_file(tensors | counts, path)
+
+
+def read(path: Path) -> list[Views]:
+    """What `write` wrote."""
+    stored_views = read_tensors(path)
+    spaces = [name for name in stored_views if f"{name} of each" in stored_views]
+    parts = {space: stored_views[space].split(stored_views[f"{space} of each"].tolist()) for space in spaces}
+    return [dict(zip(spaces, views, strict=True)) for views in zip(*parts.values(), strict=True)]

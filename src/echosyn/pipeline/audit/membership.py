@@ -1,0 +1,227 @@
+"""Who was in the training set? Attacks on the models and on the videos alone, with their controls."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from echosyn import rng, weights
+from echosyn.data import filelist
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.diffusion.conditions import Schema
+from echosyn.diffusion.denoiser import needs_course, predict
+from echosyn.diffusion.objective import is_flow, noised, times
+from echosyn.errors import ConfigError
+from echosyn.metrics.regression import Estimate
+from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
+from echosyn.pipeline.audit import attack_inputs
+from echosyn.pipeline.privacy_filter.real_videos import Archive
+from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
+from echosyn.privacy.fingerprints import Look, evenly
+from echosyn.privacy.patient_matches import Array
+
+FEW_FALSE_ALARMS = 0.01
+CLIP_PATIENTS = 50
+"""Patients a side on whom the video model is attacked, evenly chosen."""
+CLIP_FRAMES = 64
+NUM_BOOTSTRAP = 1000
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What an attack achieves: training patients against held-out ones, and against nothing."""
+
+    name: str
+    needs: str
+    """What the attacker has: ``weights`` or ``videos``."""
+    auc: Estimate
+    tpr: Estimate
+    """True positive rate at 1 % false positives."""
+    control_auc: Estimate
+    """The same scores, one random half of the training patients against the other: nobody can tell these apart."""
+    members: int
+    others: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values under the fields' names."""
+        return asdict(self)
+
+
+def judged(
+    name: str, needs: str, scores: Array, patients: Sequence[str], is_train: NDArray[np.bool_], seed: int
+) -> Attack:
+    """The worth of scores, one a patient."""
+    half = np.zeros(len(scores), bool)
+    members = np.flatnonzero(is_train)
+    half[rng.numpy_generator(seed, f"halves of {name}").permutation(members)[: len(members) // 2]] = True
+    of_members = [patients[i] for i in members.tolist()]
+    few = len(members) < 2
+    return Attack(
+        name,
+        needs,
+        area_with_interval(scores, is_train, patients, num_bootstrap=NUM_BOOTSTRAP, seed=seed),
+        true_positive_rate_with_interval(
+            scores, is_train, patients, false_positive_rate=FEW_FALSE_ALARMS, num_bootstrap=NUM_BOOTSTRAP, seed=seed
+        ),
+        Estimate(None, reason="fewer than two training patients")
+        if few
+        else area_with_interval(scores[members], half[members], of_members, num_bootstrap=NUM_BOOTSTRAP, seed=seed),
+        int(is_train.sum()),
+        int((~is_train).sum()),
+    )
+
+
+def by_patient(archive: Archive) -> tuple[list[str], NDArray[np.bool_], list[int]]:
+    """Patients in order, whether each is in TRAIN, and the position of each one's first video."""
+    first = {record.patient: i for i, record in reversed(list(enumerate(archive.records)))}
+    names = sorted(first)
+    positions = [first[name] for name in names]
+    return names, np.array([archive.records[i].split == "TRAIN" for i in positions]), positions
+
+
+def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: Tensor, seed: int = 0) -> list[Attack]:
+    """Attacks of somebody who has the synthetic videos and nothing else.
+
+    Args:
+        archive: The real patients.
+        looks: The synthetic videos.
+        exposure: Score of the synthetic video nearest to each patient, in the order of `by_patient`.
+        centre: Mean thumbnail.
+        seed: Of halves and bootstrap.
+    """
+    names, is_train, positions = by_patient(archive)
+    found = [judged("nearest synthetic video", "videos", exposure, names, is_train, seed)]
+    vectors = _mean_frames((archive.looks[i] for i in positions), centre)
+    known = np.flatnonzero(~is_train)[::2]
+    targets = np.setdiff1d(np.arange(len(names)), known)
+    if len(known) >= 3 and len(looks) >= 3 and (~is_train[targets]).any():
+        scores = density_ratio(vectors[targets], _mean_frames(looks, centre), vectors[known])
+        of = [names[i] for i in targets]
+        found.append(judged("density ratio", "videos", scores, of, is_train[targets], seed))
+    return found
+
+
+def on_images(
+    lidm: Path, real: Path, archive: Archive, codec: LatentCodec, device: torch.device, seed: int = 0
+) -> list[Attack]:
+    """Attacks of somebody who has the image model's weights, on frames such as it was taught."""
+    names, is_train, positions = by_patient(archive)
+    index, diastole = filelist.VideoIndex(real), weights.load_facts(weights.resolve(lidm)).courses
+    frames = [attack_inputs.stills(archive, i, index, codec, diastole) for i in positions]
+    items, owner = torch.cat(frames)[:, :, None], np.repeat(np.arange(len(names)), [len(f) for f in frames])
+    network, scheduler = _denoiser(lidm, "lidm", device)
+
+    def call(x_t: Tensor, t: Tensor, rows: Sequence[int]) -> Tensor:
+        return predict(network, x_t, t, None, None, None)
+
+    found = []
+    for name, scores in _white_box(items, call, scheduler, device, seed):
+        mean = np.bincount(owner, scores) / np.bincount(owner)
+        found.append(judged(f"image model, {name}", "weights", mean, names, is_train, seed))
+    return found
+
+
+def on_motion(
+    lvdm: Path, real: Path, archive: Archive, codec: LatentCodec, device: torch.device, seed: int = 0
+) -> list[Attack]:
+    """Attacks of somebody who has the video model's weights, on clips of up to `CLIP_PATIENTS` patients a side."""
+    names, is_train, positions = by_patient(archive)
+    sides = [np.flatnonzero(is_train), np.flatnonzero(~is_train)]
+    picked = np.concatenate([evenly(torch.from_numpy(side), CLIP_PATIENTS).numpy() for side in sides])
+    facts = weights.load_facts(weights.resolve(lvdm))
+    network, scheduler = _denoiser(lvdm, "lvdm", device)
+    num_frames = min(CLIP_FRAMES, facts.num_frames or CLIP_FRAMES, int(network.config.num_frames))
+    index, schema = filelist.VideoIndex(real), Schema(facts.conditions)
+    clips_of = [
+        attack_inputs.clip(archive.records[positions[i]], index, facts.fps, num_frames, codec, needs_course(network))
+        for i in picked
+    ]
+    whole = [k for k, clip in enumerate(clips_of) if clip is not None]
+    kept, picked = [clip for clip in clips_of if clip is not None], picked[whole]
+    if not is_train[picked].any() or is_train[picked].all():
+        return []
+    labels = {
+        c.name: torch.tensor([_label(archive.records[positions[i]], c) for i in picked]) for c in schema.conditions
+    }
+    conditions, given = schema.encode(labels, None)
+    items, stills = torch.stack([clip.latents for clip in kept]), torch.stack([clip.still for clip in kept])
+    courses = None if kept[0].course is None else torch.stack([c.course for c in kept if c.course is not None])
+
+    def call(x_t: Tensor, t: Tensor, rows: Sequence[int]) -> Tensor:
+        part = list(rows)
+        course = None if courses is None else courses[part].to(device)
+        return predict(
+            network, x_t, t, stills[part].to(device), conditions[part].to(device), given[part].to(device), course
+        )
+
+    of = [names[i] for i in picked]
+    return [
+        judged(f"video model, {name}", "weights", scores, of, is_train[picked], seed)
+        for name, scores in _white_box(items, call, scheduler, device, seed, batch_size=8)
+    ]
+
+
+def _label(record: Record, condition: Any) -> float:
+    try:
+        return float(condition.number(record.cell(condition.column or condition.name)))
+    except ConfigError:
+        return float("nan")
+
+
+def _denoiser(folder: Path, stage: str, device: torch.device) -> tuple[Any, Any]:
+    folder = weights.resolve(folder)
+    return weights.load(folder, stage).to(device), weights.load_scheduler(folder)
+
+
+def _white_box(
+    items: Tensor,
+    call: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    scheduler: Any,
+    device: torch.device,
+    seed: int,
+    batch_size: int = 64,
+) -> list[tuple[str, Array]]:
+    """Both attacks on a denoiser."""
+
+    def at(x0: Tensor, share: float) -> Tensor:
+        return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(device)
+
+    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
+        x0, eps = x0.to(device), eps.to(device)
+        x_t, target = noised(x0, eps, at(x0, share), scheduler)
+        return (call(x_t, at(x0, share), rows) - target).square().flatten(1).mean(dim=1).cpu()
+
+    def proximal(x0: Tensor, rows: Sequence[int]) -> Tensor:
+        x0 = x0.to(device)
+        t = at(x0, 0.0)
+        return _noise_seen(call(x0, t, rows), x0, scheduler).cpu()
+
+    found: Errors = errors
+    near: Proximal = proximal
+    return [
+        ("loss", loss_scores(items, found, seed=seed, batch_size=batch_size)),
+        ("proximal", proximal_scores(items, found, near, batch_size=batch_size)),
+    ]
+
+
+def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
+    """The noise that a prediction in clean latents stands for: a flow's ``v + x0``; near t = 0 ``v`` is the noise itself."""
+    if is_flow(scheduler):
+        eps = prediction + x0
+    elif scheduler.config.prediction_type == "sample":
+        eps = x0 - prediction
+    else:
+        eps = prediction
+    scale = eps.flatten(1).std(dim=1).clamp(min=1e-6)
+    return eps / scale.view(-1, *[1] * (eps.ndim - 1))
+
+
+def _mean_frames(looks: Iterable[Look], centre: Tensor) -> Array:
+    vectors: Array = torch.stack([(look.thumbnails.mean(dim=0) - centre).flatten() for look in looks]).double().numpy()
+    return vectors

@@ -1,0 +1,162 @@
+"""How much of what it should catch the check catches, and how many innocents it rejects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from echosyn import rng
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.diffusion.denoiser import predict
+from echosyn.diffusion.objective import is_flow, noised
+from echosyn.pipeline.models import image_pipeline
+from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, look_at
+from echosyn.privacy import positive_controls
+from echosyn.privacy.calibration import expected_false_rejection, published_threshold, threshold_from_scores
+from echosyn.privacy.filtering import judge
+from echosyn.privacy.fingerprints import REFERENCE_EVERY, Embed, Look, evenly, thumbnails
+from echosyn.privacy.intervals import Rate, wilson
+from echosyn.privacy.positive_controls import Canary, Redraw
+from echosyn.privacy.screening import Screen
+from echosyn.progress import Progress, silent
+
+FOLDS = 5
+"""Parts of the held-out patients: the threshold of four is tried on the fifth."""
+REDRAW_STEPS = 8
+LATENT_FRAMES = 16
+"""Frames of the canaries made of latents: two seconds."""
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Rejected canaries of one disguise and strength."""
+
+    canary: Canary
+    rate: Rate
+    right_patient: int
+    """Of how many the original was named."""
+
+    @property
+    def enough(self) -> bool | None:
+        """Whether as many were caught as must be; None where nothing is asked."""
+        return None if self.canary.must is None else self.rate.value >= self.canary.must
+
+
+def plant(
+    screen: VideoScreen,
+    records: Sequence[Record],
+    recordings: Sequence[Tensor],
+    codec: LatentCodec,
+    *,
+    redraw: Redraw | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Caught]:
+    """Disguise training videos in every way and see which are rejected.
+
+    Args:
+        screen: The calibrated check.
+        records: Training videos.
+        recordings: Their frames, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
+        codec: The VAE.
+        redraw: The image model's img2img, for canaries of its own making.
+        seed: Of noise.
+        progress: Told how many disguises are done.
+    """
+    dense = [codec.encode(r[::2][:LATENT_FRAMES]) for r in recordings]
+    disguises = [*positive_controls.in_pixels(), *positive_controls.in_latents(redraw)]
+    found = []
+    for done, canary in enumerate(disguises, start=1):
+        looks = []
+        for i in range(len(records)):
+            generator = rng.generator(seed, f"canary {canary.kind} {canary.strength:g}", i)
+            source, other = (dense if canary.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
+            made = canary.change(source, other, generator)
+            looks.append(_decoded(made, codec) if canary.latent else look_at(made[::2], codec))
+        judged = screen.judge(looks)
+        right = sum(name == record.patient for name, record in zip(judged.nearest, records, strict=True))
+        found.append(Caught(canary, wilson(int((~judged.kept).sum()), len(records)), right))
+        progress("canaries", done, len(disguises))
+    return found
+
+
+def redrawing(lidm: Any, device: torch.device, seed: int = 0) -> Redraw:
+    """The image model's own version of latent frames: noised part of the way and denoised; all frames share their noise."""
+    pipeline = image_pipeline(lidm, device)
+    network, scheduler = pipeline.unet, pipeline.scheduler
+
+    @torch.no_grad()
+    def redraw(latents: Tensor, share: float) -> Tensor:
+        scheduler.set_timesteps(REDRAW_STEPS)
+        total = scheduler.config.num_train_timesteps
+        steps = [t for t in scheduler.timesteps if float(t) <= share * total]
+        if not steps:
+            return latents
+        x0 = latents[:, :, None].to(device)
+        eps = rng.normal(tuple(x0.shape[1:]), seed, "redraw", [0]).to(x0).expand_as(x0)
+        first = steps[0].expand(len(x0)).to(device)
+        x, _ = noised(x0, eps, first if is_flow(scheduler) else first.long(), scheduler)
+        for t in steps:
+            x = scheduler.step(predict(network, x, t, None, None, None), t, x).prev_sample
+        return x[:, :, 0].cpu()
+
+    return redraw
+
+
+def false_rejection(screen: Screen, rate: float) -> Rate:
+    """Held-out videos rejected by thresholds that other held-out patients set; each patient is tried once."""
+    patients = np.asarray(screen.held_out_patients, dtype=str)
+    names = np.unique(patients)
+    if len(names) < FOLDS:
+        return wilson(0, 0)
+    fold = np.searchsorted(names, patients) % FOLDS
+    scores, rejected = screen.held_out.numpy(), 0
+    for k in range(FOLDS):
+        rest = fold != k
+        threshold = threshold_from_scores(
+            scores[rest], patients[rest].tolist(), false_rejection_rate=rate, num_bootstrap=0
+        )
+        rejected += int((scores[~rest] >= threshold.value).sum())
+    return wilson(rejected, len(scores))
+
+
+@dataclass(frozen=True)
+class PublishedRule:
+    """EchoNet-Synthetic's threshold on the same data, and how many innocents it really rejects."""
+
+    threshold: float
+    false_rejection: Rate
+    """Of VAL patients, whom it has not seen."""
+    predicted: float
+    """What theory expects, `expected_false_rejection`."""
+
+
+def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
+    """First frames only, threshold from TRAIN against TEST, strangers from VAL; None if a split is missing."""
+    first = {
+        split: [archive.looks[i].latents[0].clone() for i, r in enumerate(archive.records) if r.split == split]
+        for split in ("TRAIN", "VAL", "TEST")
+    }
+    if not all(first.values()):
+        return None
+    train, val, test = (embed(torch.stack(first[split])) for split in ("TRAIN", "VAL", "TEST"))
+    threshold = published_threshold(train, test)
+    rejected = int((~judge(val, train, threshold).kept).sum())
+    return PublishedRule(threshold, wilson(rejected, len(val)), expected_false_rejection(len(train), len(test)))
+
+
+def chosen(archive: Archive, num: int) -> list[int]:
+    """Training videos to disguise, evenly, one a patient."""
+    first = {archive.records[i].patient: i for i in reversed(archive.train)}
+    found: list[int] = evenly(torch.tensor(sorted(first.values())), num).tolist()
+    return found
+
+
+def _decoded(latents: Tensor, codec: LatentCodec) -> Look:
+    """As a generated video is seen: decoded, and encoded again."""
+    frames = grey(codec.decode(latents))
+    return Look(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))

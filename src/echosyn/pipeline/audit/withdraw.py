@@ -1,0 +1,139 @@
+"""``echosyn withdraw``: a synthetic dataset without what is near to people who withdrew their consent."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from echosyn import weights
+from echosyn.data import filelist
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.audit.blocks import BLOCK
+from echosyn.pipeline.audit.setup import Desk, files_of, look, prepare
+from echosyn.pipeline.folder import new_folder, note, read_provenance
+from echosyn.pipeline.trained_on import seen
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.fingerprints import Look
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.screening import Screen
+from echosyn.settings.judging import WithdrawSettings
+
+
+def withdraw(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    models: Mapping[str, Path],
+    asked: WithdrawSettings,
+    compute: Compute = HERE,
+) -> dict[str, Any]:
+    """Copy the videos that are no nearer to the patients than held-out strangers are.
+
+    Far more is dropped than the screen would reject: what is asked is not whether a video is a copy but whether it looks
+    like this person more than ``1 - rate`` of strangers do. The result says nothing of who withdrew.
+
+    Args:
+        synthetic: dataset folder.
+        real: dataset folder of the patients, those who withdrew still in it.
+        out: new dataset folder.
+        models: model folders by stage, ``vae`` and ``reid`` at least.
+        asked: who withdrew, and how near is too near.
+        compute: where.
+
+    Raises:
+        DataError: a patient is not in ``real``, or nothing would be left.
+    """
+    patients, too_close, rate, progress = asked.exclude, asked.too_close, asked.rate, compute.progress
+    if not patients and not too_close:
+        raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
+    known = {r.patient for r in filelist.read(real)}
+    if missing := sorted(set(patients) - known):
+        raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
+    files = files_of(synthetic)
+    with new_folder(
+        out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
+    ) as folder:
+        working = folder / "work"
+        shutil.rmtree(working, ignore_errors=True)
+        desk = prepare(real, models, working, false_rejection_rate=rate, device=compute.device, progress=progress)
+        looks = look(files, desk, working, progress=progress)
+        near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
+        kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
+        records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
+        if not records:
+            raise DataError(f"{synthetic}: all {len(files)} videos are near to them; generate a new set without them")
+        shutil.rmtree(folder / filelist.VIDEOS, ignore_errors=True)
+        (folder / filelist.VIDEOS).mkdir()
+        index = filelist.VideoIndex(synthetic)
+        for record in records:
+            shutil.copyfile(index.path(record), folder / filelist.VIDEOS / index.path(record).name)
+        filelist.write(folder, records)
+        origin = read_provenance(synthetic)
+        shutil.rmtree(working)
+        note(folder, origin={k: origin[k] for k in ("call", "privacy") if k in origin}, withdrawn=int(near.sum()))
+    return {
+        "dataset": str(out),
+        "videos": len(records),
+        "dropped": int(near.sum()),
+        "saw them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is True)) or None,
+        "may have seen them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is None))
+        or None,
+        "to do": "audit what is left" + ("; train the models that saw them again without them" if patients else ""),
+    }
+
+
+def _near(
+    desk: Desk, patients: Sequence[str], looks: Sequence[Look], rate: float, too_close: bool
+) -> Iterator[NDArray[np.bool_]]:
+    """Which videos are nearer to a patient than ``1 - rate`` of the held-out patients are, or too close, by blocks."""
+    limits = [_limit(desk, patient, rate) for patient in patients]
+    for first in range(0, len(looks), BLOCK):
+        chosen = range(first, min(first + BLOCK, len(looks)))
+        items = [desk.screen.prints.of_query(looks[i]) for i in chosen]
+        near = np.zeros(len(items), bool)
+        if too_close:
+            near |= ~desk.screen.screen.judge(items).kept.numpy()
+        for alone, limit in limits:
+            near |= alone.by_patient(items)[1][:, 0].numpy() >= limit
+        yield near
+
+
+def _limit(desk: Desk, patient: str, rate: float) -> tuple[Screen, float]:
+    """A screen of one patient, and the score from which on a video is near."""
+    screen = desk.screen.screen
+    own: dict[str, Any] = {}
+    for space, references in screen.gallery.references.items():
+        rows = screen.gallery.owners[space].rows(patient)
+        if len(rows):
+            own[space] = references.rows[rows]
+    spaces = list(screen.gallery.references)
+    chosen = [spaces.index(space) for space in own]
+    fusion = type(screen.fusion)([screen.fusion.centre[i] for i in chosen], [screen.fusion.spread[i] for i in chosen])
+    gallery = Gallery.joined(own, {space: [patient] * len(vectors) for space, vectors in own.items()})
+    alone = Screen(gallery, fusion, screen.threshold, screen.held_out, screen.held_out_patients)
+    archive = desk.archive
+    others = [i for i in archive.held_out if archive.records[i].patient != patient]
+    blocks = (others[start : start + BLOCK] for start in range(0, len(others), BLOCK))
+    scores = [
+        alone.by_patient([desk.screen.prints.of_query(archive.looks[i]) for i in block])[1][:, 0] for block in blocks
+    ]
+    found = threshold_from_scores(
+        torch.cat(scores).numpy() if scores else np.zeros(0),
+        archive.patients(others),
+        false_rejection_rate=rate,
+        num_bootstrap=0,
+    )
+    return alone, min(found.value, screen.threshold.value)
+
+
+def _saw(model: Path, real: Path, patients: Sequence[str]) -> bool | None:
+    """Whether a model was trained on one of the patients; None if it does not say."""
+    training = seen(weights.resolve(model))
+    if training is None:
+        return None
+    return any(training.has(r) for r in filelist.read(real) if r.patient in patients)

@@ -1,0 +1,65 @@
+"""Whether an invented heart is somebody's, in numbers and in words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from echosyn.pipeline.privacy_filter.still_filter import Filter
+
+NUM_QUANTILES = 41
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a heart is somebody's. Whose it comes nearest to is not in it."""
+
+    status: Literal["kept", "rejected", "unchecked"]
+    score: float | None = None
+    """Closeness to the nearest training heart: 0 is a typical stranger's, higher is closer."""
+    threshold: float | None = None
+    """From there on a heart is rejected."""
+    closer: float | None = None
+    """Share of the held-out hearts that come closer to the training set than this one, 0..1."""
+    num_train: int = 0
+    num_held_out: int = 0
+    enough: bool = False
+    """There are enough held-out hearts for the promised rate of false rejections."""
+    strangers: tuple[float, ...] = ()
+    """Scores of the held-out hearts at 41 evenly spaced quantiles, lowest first."""
+
+    @property
+    def words(self) -> str:
+        """In a sentence or two."""
+        if self.status == "unchecked":
+            return (
+                "Not checked: the server was started without references (--reference), so nobody knows whose heart this may "
+                "be. Do not share it."
+            )
+        closer = f"Of {self.num_held_out} held-out hearts that the models never saw, {self.closer:.0%} come closer"
+        enough = "" if self.enough else " There are too few held-out hearts for the promised rate of false rejections."
+        if self.status == "kept":
+            near = f"No nearer to any of the {self.num_train} hearts the models learned from than a stranger's may be."
+            return f"{near} {closer}.{enough}"
+        near = f"Too close to one of the {self.num_train} hearts the models learned from: it may be a copy."
+        return f"{near} {closer}. It is not made to beat.{enough}"
+
+
+def verdict_on(judge: Filter | None, latent: Tensor) -> Verdict:
+    """The verdict of a filter on a latent still ``(1, C, h, w)``; without a filter there is none."""
+    if judge is None:
+        return Verdict("unchecked")
+    found = judge.judge(latent)
+    score, strangers = float(found.similarity[0]), judge.screen.held_out.double()
+    spread = torch.quantile(strangers, torch.linspace(0, 1, NUM_QUANTILES, dtype=torch.float64))
+    return Verdict(
+        "kept" if bool(found.kept[0]) else "rejected",
+        score,
+        judge.threshold.value,
+        float((strangers > score).double().mean()),
+        len(judge.patients),
+        judge.threshold.num_patients,
+        judge.threshold.enough,
+        tuple(spread.tolist()),
+    )

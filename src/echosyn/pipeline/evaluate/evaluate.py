@@ -1,0 +1,223 @@
+"""``echosyn evaluate``: how good is a synthetic dataset? Numbers with intervals and floors, and a page to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from echosyn import device as devices
+from echosyn import rng, weights
+from echosyn.data import clips, filelist, table, video
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import grey
+from echosyn.errors import DataError
+from echosyn.metrics.frechet import frechet_distance, frechet_floor
+from echosyn.metrics.image import psnr, ssim
+from echosyn.metrics.moments import moments
+from echosyn.pipeline.evaluate import ef_adherence, page
+from echosyn.pipeline.evaluate.agreement import agreement
+from echosyn.pipeline.evaluate.fidelity import fidelity, protocols
+from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places
+from echosyn.pipeline.evaluate.predict_ef import Predictions, predict_ef
+from echosyn.pipeline.evaluate.utility import utility
+from echosyn.pipeline.evaluate.utility.grid import Grid
+from echosyn.pipeline.folder import new_folder, read_provenance, write_json
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.tracking import measure
+from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.progress import Progress
+from echosyn.settings.judging import EvaluateSettings
+from echosyn.training.stage import StageSettings
+
+FEATURE_SPACE = "run-ef"
+"""Penultimate features of the EF regressor that the evaluation trained on the real TRAIN videos; the space `echosyn-ef`
+is of the network that ships."""
+
+VAE_FRAMES = 256
+
+VIDEOS_CSV = "videos.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """The two sides of every comparison."""
+
+    synthetic: Path
+    real: Path
+    synthetic_records: list[Record]
+    real_records: list[Record]
+
+    @property
+    def held_out(self) -> list[Record]:
+        """Real videos that no model was trained on: VAL and TEST."""
+        return [r for r in self.real_records if r.split != "TRAIN" and r.ef is not None]
+
+
+def evaluate(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    asked: EvaluateSettings,
+    compute: Compute = HERE,
+    *,
+    ef_settings: StageSettings,
+    places: Places | None = None,
+    grid: Grid | None = None,
+) -> dict[str, Any]:
+    """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
+
+    Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on the real VAL and TEST videos. The
+    one trained on real videos also measures the EF of the synthetic ones, and its features give a Fréchet distance.
+
+    Args:
+        synthetic: dataset folder.
+        real: dataset folder with TRAIN and VAL or TEST videos.
+        out: new folder.
+        asked: what is reported and measured.
+        compute: where, and by whom features are extracted.
+        ef_settings: of the EF stage.
+        places: where the weights of the protocol's feature networks are.
+        grid: train on further sets, too; see `echosyn.pipeline.evaluate.utility.grid`.
+    """
+    vae, seed, device, progress = asked.vae, asked.seed, compute.device, compute.progress
+    sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
+    fidelity_protocol = protocols.load(asked.protocol)
+    fidelity.check(fidelity_protocol, real, synthetic, places)
+    _check(sets)
+    if grid is not None:
+        grid.check(synthetic, real, sets.held_out)
+    silent_models = refuse_seen(dict.fromkeys([*asked.made_by, *([vae] if vae else [])]), sets.held_out)
+    if vae is not None:
+        codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
+    inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
+    settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": asked.track}
+    settings["protocol"] = fidelity_protocol.sha256
+    if grid is not None:
+        inputs |= {f"arm {name}": path for name, path in grid.also.items()}
+        settings["grid"] = {"seeds": grid.seeds, "relabel": grid.relabel}
+    with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
+        models = {
+            side: utility.regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
+            for side, data in (("real", real), ("synthetic", synthetic))
+        }
+        numbers: dict[str, Any] = {
+            "counts": _counts(sets),
+            "provenance": read_provenance(folder),
+            "privacy": read_provenance(synthetic).get("privacy"),
+            "training_unknown": [weights.load_facts(weights.resolve(m)).stage or m.name for m in silent_models],
+        }
+        of_synthetic = predict_ef(synthetic, sets.synthetic_records, models["real"], device=device, progress=progress)
+        predicted = {
+            side: predict_ef(real, sets.held_out, model, device=device, progress=progress)
+            for side, model in models.items()
+        }
+        of_real = predicted["real"]
+        numbers["utility"] = {
+            f"train on {side}": agreement(p.ef, sets.held_out, seed, details=True) for side, p in predicted.items()
+        }
+        numbers["ef_adherence"] = agreement(of_synthetic.ef, sets.synthetic_records, seed, details=True)
+        tracked = {
+            side: _tracked(data, _spread_over(records, asked.track), progress)
+            for side, data, records in (("synthetic", synthetic, sets.synthetic_records), ("real", real, sets.held_out))
+        }
+        numbers["ef_by_area"] = {side: ef_adherence.of_rows(*found, seed) for side, found in tracked.items()}
+        numbers["physiology"] = {side: measure.summary(rows) for side, (rows, _) in tracked.items()}
+        measure.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
+        if grid is not None:
+            numbers["grid"] = grid.run(synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, compute)
+        numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
+        numbers["fidelity"] = fidelity.in_folder(
+            real,
+            synthetic,
+            folder,
+            fidelity_protocol,
+            places=places,
+            seed=seed,
+            executor=compute.executor,
+            progress=progress,
+        )
+        if vae is not None:
+            numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
+        write_json(folder / "report.json", numbers)
+        readings = page.Readings(
+            sets, of_synthetic.ef, {side: p.ef for side, p in predicted.items()}, tracked["synthetic"][0]
+        )
+        page.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
+    return {"report": str(out / "report.json"), "page": str(out / "index.html"), **page.headline(numbers)}
+
+
+def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], seed: int) -> dict[str, Any]:
+    """Fréchet distance of synthetic to held-out real videos, and its floor at the same number of videos a side."""
+    n = min(len(synthetic.features), len(real.features) // 2)
+    if n < 2:
+        return {
+            "space": FEATURE_SPACE,
+            "value": None,
+            "reason": f"{len(real.features)} real videos; at least 4 are needed",
+        }
+    chosen = rng.numpy_generator(seed, "frechet subset").permutation(len(real.features))[:n]
+    value = frechet_distance(moments(synthetic.features[:n]), moments(real.features[chosen]))
+    floor = frechet_floor(real.features, patients, seed, n=n)
+    return {"space": FEATURE_SPACE, "value": value, "n": n, "floor": floor.to_json()}
+
+
+def _tracked(dataset: Path, records: list[Record], progress: Progress) -> tuple[list[measure.Measured], list[Record]]:
+    return measure.measure_all(dataset, records, progress), records
+
+
+def _spread_over(records: Sequence[Record], num: int) -> list[Record]:
+    return [records[i] for i in clips.spaced(len(records), num)]
+
+
+def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
+    """PSNR and SSIM of held-out frames after the VAE, on frames spread evenly over the given videos."""
+    index = filelist.VideoIndex(dataset)
+    per_video = max(1, VAE_FRAMES // max(1, len(records)))
+    frames = np.concatenate([_spread(video.read(index.path(r)).grey(), per_video) for r in records[:VAE_FRAMES]])
+    autoencoder = codec(vae, devices.resolve(device))
+    back = grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(frames)))).numpy()
+    return {"psnr": psnr(frames, back).mean, "ssim": ssim(frames, back).mean, "frames": len(frames)}
+
+
+def _spread(frames: np.ndarray, count: int) -> np.ndarray:
+    chosen: np.ndarray = frames[clips.spaced(len(frames), count)]
+    return chosen
+
+
+def _counts(sets: Sets) -> dict[str, int]:
+    def train(records: Sequence[Record]) -> int:
+        return sum(r.split == "TRAIN" and r.ef is not None for r in records)
+
+    return {
+        "synthetic": len(sets.synthetic_records),
+        "synthetic_train": train(sets.synthetic_records),
+        "real_train": train(sets.real_records),
+        "real_held_out": len(sets.held_out),
+    }
+
+
+def _check(sets: Sets) -> None:
+    for where, records in ((sets.real, sets.real_records), (sets.synthetic, sets.synthetic_records)):
+        if not any(r.split == "TRAIN" and r.ef is not None for r in records):
+            raise DataError(f"{where}: no TRAIN video with an EF; an EF regressor is trained on each side")
+    if not sets.held_out:
+        raise DataError(f"{sets.real}: no VAL or TEST video with an EF; the tests need patients that no model has seen")
+    refuse_both_sides(sets.real, sets.real_records)
+    _check_videos(sets.synthetic, sets.synthetic_records)
+    _check_videos(sets.real, sets.real_records)
+
+
+def _check_videos(dataset: Path, records: Sequence[Record]) -> None:
+    """Decode all that will be looked at, so that no training of minutes ends at a damaged file."""
+    index, problems = filelist.VideoIndex(dataset), []
+    for record in records:
+        try:
+            video.probe(index.path(record))
+        except DataError as error:
+            problems.append(f"  {error}")
+    if problems:
+        raise DataError(table.listing(f"{dataset}: {len(problems)} bad video(s)", problems))

@@ -1,0 +1,1 @@
+"""Distances between real and synthetic videos."""

@@ -1,0 +1,169 @@
+"""The numbers of an evaluation as a page for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echosyn.pipeline.evaluate import media, sections
+from echosyn.pipeline.evaluate.fidelity import tables
+from echosyn.pipeline.evaluate.look_alikes import nearest
+from echosyn.pipeline.report.page import Card, Report, Section, Verdict, number, render
+from echosyn.pipeline.tracking.measure import Measured
+from echosyn.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from echosyn.pipeline.evaluate.evaluate import Sets
+
+NUM_PAIRS = 4
+"""Synthetic videos that are shown beside the real one most like them."""
+
+
+def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The few numbers for a terminal."""
+    utility = numbers["utility"]
+    adherence = numbers["ef_adherence"]
+    vae = numbers.get("vae") or {}
+    return {
+        "EF adherence, R2": adherence["r2"]["value"],
+        "EF adherence, MAE (points)": adherence["mae"]["value"],
+        "EF adherence, correlation": adherence["pearson"]["value"],
+        "EF R2 on real, trained on real": utility["train on real"]["r2"]["value"],
+        "EF R2 on real, trained on synthetic": utility["train on synthetic"]["r2"]["value"],
+        "EF MAE on real, trained on real": utility["train on real"]["mae"]["value"],
+        "EF MAE on real, trained on synthetic": utility["train on synthetic"]["mae"]["value"],
+        "Fréchet distance (run-ef)": numbers["frechet"]["value"],
+        "Fréchet floor, real against real": numbers["frechet"].get("floor", {}).get("mean"),
+        "VAE PSNR (dB)": vae.get("psnr"),
+        "VAE SSIM": vae.get("ssim"),
+        "Hearts rejected by the privacy filter": (numbers.get("privacy") or {}).get("rejection_rate"),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What was read off single videos, for plots and captions."""
+
+    sets: "Sets"
+    measured: NDArray[np.float64]
+    """EF of the synthetic videos by the regressor that was trained on real ones, percent, ``(n,)``."""
+    predicted: Mapping[str, NDArray[np.float64]]
+    """EF of the held-out real videos by the regressor of each side, ``(m,)``."""
+    tracked: Sequence[Measured]
+    """Synthetic videos whose ventricle was tracked."""
+
+
+def write_page(
+    path: Path, numbers: Mapping[str, Any], readings: Readings, *, public: bool = False, progress: Progress = silent
+) -> None:
+    """Write the self-contained page. Unless ``public``, it shows real videos and must stay in the house."""
+    sets = readings.sets
+    made, known = (sets.synthetic, sets.synthetic_records), (sets.real, sets.held_out)
+    shown = [] if public else media.videos(*known, "real", None, progress)
+    shown += media.videos(*made, "synthetic", readings.measured.tolist(), progress)
+    tiles = media.mosaic([("synthetic", *made), *([] if public else [("real", *known)])])  # type: ignore[list-item]
+    counts = numbers["counts"]
+    report: Report = {
+        "title": "Evaluation of a synthetic echo dataset",
+        "subtitle": f"{counts['synthetic']} synthetic videos against {counts['real_held_out']} held-out real ones",
+        "verdict": verdict(numbers),
+        "cards": _cards(numbers),
+        "warnings": warnings(numbers),
+        "mosaic": tiles,
+        "sections": _sections(numbers, readings, public),
+        "provenance": _protocol(numbers) | numbers["provenance"],
+    }
+    if not public:
+        found = nearest(*made, sets.real, sets.real_records, NUM_PAIRS, progress)
+        report["pairs"] = media.pairs(found, sets.synthetic, sets.real)
+    render(report, shown, path)
+
+
+def warnings(numbers: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before believing a number."""
+    found: list[str] = []
+    privacy = numbers.get("privacy") or {}
+    if not privacy or privacy.get("filter") == "none":
+        found.append("The synthetic set was not filtered for copies of real patients.")
+    if "completed_with_rejected" in privacy:
+        found.append(
+            f"{privacy['completed_with_rejected']} video(s) show hearts that the privacy filter rejected: do not share this set."
+        )
+    threshold = privacy.get("threshold") or {}
+    if threshold and not threshold["enough"]:
+        found.append(f"Privacy filter: {threshold['message']}.")
+    if fidelity := numbers.get("fidelity"):
+        found += tables.warnings(fidelity)
+    frechet = numbers["frechet"]
+    if frechet["value"] is None or not frechet["floor"]["reliable"]:
+        found.append(
+            f"The Fréchet distance is unreliable: {frechet.get('n', 0)} videos a side for {_dim(frechet)} feature dimensions."
+        )
+    if numbers["counts"]["real_held_out"] < 20:
+        found.append(f"Only {numbers['counts']['real_held_out']} held-out real videos: the intervals are wide.")
+    return found
+
+
+def _dim(frechet: Mapping[str, Any]) -> int | str:
+    dim: int | str = frechet.get("floor", {}).get("dim", "more")
+    return dim
+
+
+def verdict(numbers: Mapping[str, Any]) -> Verdict:
+    """May it be shared, and is it of use: the answer in two sentences."""
+    privacy, head = numbers.get("privacy") or {}, headline(numbers)
+    synthetic, real = (head[f"EF R2 on real, trained on {side}"] for side in ("synthetic", "real"))
+    use = ""
+    if synthetic is not None and real is not None:
+        use = (
+            f" A regressor that learned from it reaches an R2 of {number(synthetic)} on real patients; one that learned from "
+            f"{numbers['counts']['real_train']} real videos {number(real)}."
+        )
+    if privacy.get("releasable"):
+        return {
+            "status": "info",
+            "headline": "Every heart passed the calibrated privacy filter",
+            "text": f"A release also needs an audit of the final videos.{use}",
+        }
+    return {
+        "status": "warn",
+        "headline": "Not to be shared",
+        "text": f"The privacy filter does not vouch for this set; see the warnings below.{use}",
+    }
+
+
+def _cards(numbers: Mapping[str, Any]) -> list[Card]:
+    head = headline(numbers)
+    names = {
+        "EF adherence, correlation": "requested against measured EF",
+        "EF MAE on real, trained on synthetic": "points, on held-out real videos",
+        "EF MAE on real, trained on real": "points, on held-out real videos",
+        "Hearts rejected by the privacy filter": "share of invented hearts",
+    }
+    return [{"label": name, "value": head[name], "detail": detail} for name, detail in names.items()]
+
+
+def _protocol(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    fidelity = numbers.get("fidelity")
+    known = fidelity.get("protocol") if isinstance(fidelity, Mapping) else None
+    return {"protocol": known} if known else {}
+
+
+def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> list[Section]:
+    known = np.array([r.ef for r in readings.sets.held_out], np.float64)
+    requested = np.array([np.nan if r.ef is None else r.ef for r in readings.sets.synthetic_records], np.float64)
+    found = [
+        sections.utility(numbers, known, readings.predicted, public),
+        sections.grid(numbers),
+        sections.low_ef(numbers),
+        sections.groups(numbers),
+        sections.adherence(numbers, requested, readings.measured),
+        sections.physiology(numbers),
+        sections.fidelity(numbers),
+        sections.vae(numbers),
+        sections.privacy(numbers),
+    ]
+    return list(sections.present(found))

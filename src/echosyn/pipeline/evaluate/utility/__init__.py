@@ -1,0 +1,1 @@
+"""EF regressors trained on synthetic videos and tested on real ones."""

@@ -1,0 +1,199 @@
+"""``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from echosyn import device as devices
+from echosyn import rng, weights
+from echosyn.data import filelist, stills, video
+from echosyn.data.layouts import split_by_order
+from echosyn.data.records import Record
+from echosyn.diffusion.pipelines import LatentVideoPipeline
+from echosyn.errors import ConfigError, DataError
+from echosyn.memory import Fitting
+from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.generate.animation import EFDistribution, Motion, beat, motion_for, record_of, requested
+from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.pipeline.workers.executors import Executor, Lost, one_by_one
+from echosyn.progress import Progress, silent
+from echosyn.settings.making import AnimateSettings
+
+
+@dataclass(frozen=True, order=True)
+class Heart:
+    """A still among others."""
+
+    number: int
+    file: Path
+    """Of the stills that it is among."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """Work: animates a few hearts and writes their videos; returns their numbers."""
+
+    lvdm: Path
+    vae: Path
+    motion: Motion
+    ef: EFDistribution
+    seed: int
+    videos: Path
+    device: str = "auto"
+
+    def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
+        """Load the models."""
+        pipeline = video_pipeline(self.lvdm, self.vae, devices.resolve(self.device), self.motion.scheduler)
+        batches = Fitting(self.motion.batch_size, f"videos of {self.motion.num_frames} frames")
+
+        def run(hearts: tuple[Heart, ...]) -> list[int]:
+            numbers = [heart.number for heart in hearts]
+            paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
+            if not all(path.exists() for path in paths):
+                latents = stills.pick(hearts[0].file, numbers)
+                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
+            return numbers
+
+        return run
+
+
+def animate(
+    kept: Path, out: Path, models: Mapping[str, Path], asked: AnimateSettings, compute: Compute = HERE
+) -> dict[str, Any]:
+    """Animate every still of a folder into a new dataset folder.
+
+    Args:
+        kept: folder of stills.
+        out: new dataset folder.
+        models: model folders: ``lvdm``, and the ``vae`` whose latents it speaks.
+        asked: how; still ``i`` beats with the noise and EF of (seed, i).
+        compute: where, by whom, and which part of the videos.
+    """
+    files = stills.located(kept)
+    chosen = _first(list(files), asked.num, kept)
+    shard = compute.shard
+    numbers = shard.of(chosen)
+    if not numbers:
+        raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
+    ef = requested(asked)
+    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler)
+    motion = motion_for(models["lvdm"], asked)
+    motion.check(pipeline)
+    settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()
+    inputs = {"kept": kept} | {stage: weights.resolve(models[stage]) for stage in ("lvdm", "vae")}
+    executor = compute.workers()
+    with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        videos = folder / filelist.VIDEOS
+        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, asked.seed, videos, compute.device)
+        hearts = [Heart(number, files[number]) for number in numbers]
+        lost: set[int] = set()
+        size = batch_of(executor, work)
+        for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, size)), 1):
+            lost |= {heart.number for heart in unit} if isinstance(result, Lost) else set()
+            compute.progress("animate", min(len(hearts), done * size), len(hearts))
+        made = [number for number in numbers if number not in lost]
+        if not made:
+            raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
+        shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
+        records = [record_of(number, ef.draw(asked.seed, number), shape, pipeline, motion) for number in made]
+        splits = split_by_order(len(made))
+        filelist.write(folder, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
+        if lost:
+            note(folder, lost=sorted(lost))
+    return {"dataset": str(out), "videos": len(made)} | ({"lost": len(lost)} if lost else {})
+
+
+def batch_of(executor: Executor, work: Beat) -> int:
+    """How many videos a worker makes at a time; on a CPU one, which is as fast, and every video is then equal to the bit."""
+    return work.motion.batch_size if executor.on_gpu(work.device) else 1
+
+
+def units(hearts: Iterable[Heart], size: int) -> list[tuple[Heart, ...]]:
+    """Hearts of one file that are animated together: ``size`` neighbours at most, the same ones in every order of work."""
+    found: dict[tuple[Path, int], list[Heart]] = {}
+    for heart in hearts:
+        found.setdefault((heart.file, heart.number // size), []).append(heart)
+    return [tuple(unit) for unit in found.values()]
+
+
+def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
+    """Numbers and latents of the first ``num`` stills of a folder; of all by default.
+
+    Raises:
+        ConfigError: there are not as many.
+    """
+    indices, hearts = stills.read(kept)
+    first = _first(indices, num, kept)
+    return first, hearts[: len(first)]
+
+
+def _first(numbers: list[int], num: int | None, kept: Path) -> list[int]:
+    if num is not None and not 1 <= num <= len(numbers):
+        raise ConfigError(f"--num {num}: expected 1 to {len(numbers)}, as many as there are stills in {kept}")
+    return numbers[:num]
+
+
+def write_videos(
+    pipeline: LatentVideoPipeline,
+    indices: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    folder: Path,
+    progress: Progress = silent,
+) -> list[Record]:
+    """Animate, decode and write ``Videos/*.avi`` and ``FileList.csv``; batches that are complete on disk are skipped."""
+    (folder / "Videos").mkdir(exist_ok=True)
+    records = [record_of(i, ef.draw(seed, i), tuple(hearts.shape), pipeline, motion) for i in indices]
+    splits = split_by_order(len(indices))
+    batches = Fitting(motion.batch_size, f"videos of {motion.num_frames} frames")
+    for first in range(0, len(indices), motion.batch_size):
+        batch = records[first : first + motion.batch_size]
+        paths = [folder / "Videos" / f"{r.name}.avi" for r in batch]
+        if not all(path.exists() for path in paths):
+            part = slice(first, first + motion.batch_size)
+            _in_batches(batches, pipeline, indices[part], hearts[part], seed, ef, motion, paths)
+        progress("animate", first + len(batch), len(indices))
+    records = [replace(r, split=split) for r, split in zip(records, splits, strict=True)]
+    filelist.write(folder, records)
+    return records
+
+
+def _in_batches(
+    batches: Fitting,
+    pipeline: LatentVideoPipeline,
+    numbers: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    paths: Sequence[Path],
+) -> None:
+    """`_write`, of as many at a time as there is memory for."""
+
+    def write(places: Sequence[int]) -> None:
+        of = slice(places[0], places[-1] + 1)
+        _write(pipeline, numbers[of], hearts[of], seed, ef, motion, paths[of])
+
+    batches.over(write, range(len(numbers)))
+
+
+def _write(
+    pipeline: LatentVideoPipeline,
+    numbers: Sequence[int],
+    hearts: Tensor,
+    seed: int,
+    ef: EFDistribution,
+    motion: Motion,
+    paths: Sequence[Path],
+) -> None:
+    efs = [ef.draw(seed, number) for number in numbers]
+    made = beat(pipeline, hearts, efs, rng.generators(seed, "motion", numbers), motion)
+    for path, frames in zip(paths, made, strict=True):
+        video.write_avi(path, frames, pipeline.config.fps)

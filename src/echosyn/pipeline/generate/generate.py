@@ -1,0 +1,108 @@
+"""``echosyn generate``: sample, filter, animate until enough videos passed."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from echosyn.data import stills
+from echosyn.data.records import Record
+from echosyn.errors import ConfigError
+from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.generate.animation import record_of
+from echosyn.pipeline.generate.estimate import estimate
+from echosyn.pipeline.generate.outcome import finish
+from echosyn.pipeline.generate.request import Order
+from echosyn.pipeline.generate.search import Found, Search, share, whole
+from echosyn.pipeline.generate.tasks import prepare
+from echosyn.pipeline.privacy_filter.calibrate import calibrate_into
+from echosyn.pipeline.privacy_filter.rules import Rules
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.pipeline.workers.executors import Executor
+from echosyn.pipeline.workers.shards import WHOLE
+from echosyn.progress import Progress
+from echosyn.settings.making import GenerateSettings
+
+JOURNAL = "made.jsonl"
+"""In the folder of a shard: what was found on its videos."""
+
+
+def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, compute: Compute = HERE) -> dict[str, Any]:
+    """Write a synthetic dataset folder of ``asked.num`` videos.
+
+    Args:
+        out: new dataset folder.
+        models: model folders by stage: ``vae``, ``lidm``, ``lvdm`` and, with a reference, ``reid``.
+        asked: what; item ``i`` depends on (seed, i) alone, through stills, EF and motion.
+        compute: where, by whom, and which part; on CPUs it changes no byte of the result.
+
+    Returns:
+        ``dataset``, ``videos``, ``privacy`` (what the provenance says) and, if workers died of some hearts, ``lost``: their
+        numbers; others were taken instead.
+
+    Raises:
+        DataError: too few hearts passed the filter.
+        StoppedError: workers died too often; the same command continues.
+    """
+    order = Order.of(models, asked, compute.device)
+    shard = compute.shard
+    if order.complete and shard != WHOLE:
+        raise ConfigError(
+            "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
+        )
+    executor = compute.workers()
+    with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:
+        videos, working = prepare(folder)
+        rules = _calibrated(working, order, executor, compute.progress)
+        works = order.works(videos, working)
+        search = Search(executor, *works, rules.refused, working / JOURNAL, shard, compute.progress)
+        if shard == WHOLE:
+            limit = rules.still_threshold["value"] if rules.still_threshold else None
+            found = whole(search, asked.num, complete=asked.complete_with_rejected, threshold=limit)
+        else:
+            found = share(search, asked.num, screened=order.screened or bool(asked.require))
+        privacy = _finished(folder, search, found, rules, order)
+        if shard != WHOLE:
+            note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
+            (working / JOURNAL).rename(folder / JOURNAL)
+        shutil.rmtree(working)
+    lost = {"lost": sorted(search.lost)} if search.lost else {}
+    return {"dataset": str(out), "videos": len(found.stay), "privacy": privacy} | lost
+
+
+def dry_run(workers: int, models: Mapping[str, Path], asked: GenerateSettings, device: str = "auto") -> dict[str, Any]:
+    """What `generate` would take with so many workers: hours, disk, memory; writes nothing that stays.
+
+    Args:
+        workers: as many machines' worth of this one's, a GPU or a CPU core each.
+        models: as of `generate`.
+        asked: likewise.
+        device: where to compute.
+    """
+    return estimate(Order.of(models, asked, device), workers)
+
+
+def _calibrated(working: Path, order: Order, executor: Executor, progress: Progress) -> Rules:
+    """What videos must pass; the screens are there for the workers then."""
+    rules = Rules()
+    if (screens := order.screens(working)) is not None:
+        who = order.device, executor, progress
+        rules = calibrate_into(screens, order.reference, order.real, order.rate, *who)
+    return replace(rules, require=list(order.require))
+
+
+def _finished(folder: Path, search: Search, found: Found, rules: Rules, order: Order) -> dict[str, Any]:
+    """Remove what does not stay, and write what the dataset says of the rest."""
+    names = {f"{stills.name(number)}.avi" for number in found.stay}
+    for path in search.beat.videos.iterdir():
+        if path.name not in names:
+            path.unlink()
+    records: list[Record] = []
+    if found.stay:
+        shape = tuple(stills.pick(search.stills[found.stay[0]].file, found.stay[:1]).shape)
+        records = [record_of(n, order.ef.draw(order.seed, n), shape, order.animator, order.motion) for n in found.stay]
+    made = [search.made[number] for number in found.stay]
+    measured = {one.measured.name: one.measured for one in made if one.measured is not None}
+    tracings = [row for one in made for row in one.tracings]
+    return finish(folder, records, measured, tracings, search.outcome, rules, found.stay, found.end)

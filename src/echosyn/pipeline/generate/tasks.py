@@ -1,0 +1,128 @@
+"""The works of `generate`: invent hearts that are nobody's, make them beat, look at what came out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import filelist, stills, video
+from echosyn.data.records import Record, Tracing
+from echosyn.memory import Fitting
+from echosyn.pipeline.generate.animation import EFDistribution
+from echosyn.pipeline.generate.sample import BLOCK, invent
+from echosyn.pipeline.models import image_pipeline
+from echosyn.pipeline.privacy_filter import still_filter, video_filter
+from echosyn.pipeline.privacy_filter.stored import Screens
+from echosyn.pipeline.tracking import measure
+from echosyn.pipeline.tracking import tracings as labels
+from echosyn.pipeline.tracking.measure import Measured
+
+
+@dataclass(frozen=True)
+class Still:
+    """What was decided on an invented heart."""
+
+    kept: bool
+    score: float
+    """How close it is to a real patient; 0 without a filter."""
+    file: Path
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was found on a finished video."""
+
+    number: int
+    apart: bool = True
+    """It is nobody's."""
+    measured: Measured | None = None
+    tracings: tuple[Tracing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Invent:
+    """Work: invents some hearts into a file, with the filter's verdict; returns what it decided, by number."""
+
+    lidm: Path
+    seed: int
+    folder: Path
+    screens: Screens | None
+    device: str = "auto"
+
+    def start(self) -> Callable[[tuple[int, ...]], dict[int, Still]]:
+        """Load the models."""
+        device = devices.resolve(self.device)
+        pipeline = image_pipeline(self.lidm, device)
+        batches = Fitting(BLOCK, "hearts", fixed=device.type == "cpu")
+        steps = weights.load_facts(self.lidm).num_inference_steps
+        judge = still_filter.read(self.screens.stills, self.screens.reid, self.device) if self.screens else None
+
+        def run(numbers: tuple[int, ...]) -> dict[int, Still]:
+            path = stills.shard(self.folder, numbers[0])
+            found = stills.read_shard(path) if path.exists() else None
+            if found is None or found["index"].tolist() != list(numbers):
+                latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
+                verdict = judge.judge(latents) if judge else None
+                kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
+                score = verdict.similarity if verdict else torch.zeros(len(numbers))
+                found = {"kept": kept, "score": score}
+                stills.write(self.folder, numbers, latents, found)
+            rows = zip(numbers, found["kept"].tolist(), found["score"].tolist(), strict=True)
+            return {number: Still(kept, score, path) for number, kept, score in rows}
+
+        return run
+
+
+@dataclass(frozen=True)
+class Look:
+    """Work: compares finished videos with every real patient."""
+
+    videos: Path
+    screens: Screens | None
+    device: str = "auto"
+
+    def start(self) -> Callable[[list[int]], list[Made]]:
+        """Load the models, if there is anybody to compare with."""
+        if self.screens is None:
+            return lambda numbers: [Made(number) for number in numbers]
+        check = video_filter.read(self.screens.videos, self.screens.vae, self.screens.reid, self.device)
+        return lambda numbers: [Made(n, check.keeps([self.videos / f"{stills.name(n)}.avi"])[0]) for n in numbers]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Work: tracks the left ventricle of finished videos."""
+
+    videos: Path
+    ef: EFDistribution
+    seed: int
+    view: str | None
+    device: str = "cpu"
+
+    def start(self) -> Callable[[list[Made]], list[Made]]:
+        """Nothing to load."""
+        return lambda made: [self._measured(one) for one in made]
+
+    def _measured(self, made: Made) -> Made:
+        name = stills.name(made.number)
+        record = Record(name, ef=self.ef.draw(self.seed, made.number), extra={"View": self.view} if self.view else {})
+        recording = video.read(self.videos / f"{name}.avi")
+        measured, tracked = measure.tracked(recording.grey(), recording.fps, record)
+        rows = labels.tracings(f"{name}.avi", tracked, measured.view)
+        return replace(made, measured=measured, tracings=tuple(rows))
+
+
+def block_of(number: int) -> tuple[int, ...]:
+    """The numbers of a block."""
+    return tuple(range(number * BLOCK, (number + 1) * BLOCK))
+
+
+def prepare(folder: Path) -> tuple[Path, Path]:
+    """Folders for videos and stills of a dataset that is being written."""
+    videos, working = folder / filelist.VIDEOS, folder / "work"
+    for path in (videos, working / "stills"):
+        path.mkdir(parents=True, exist_ok=True)
+    return videos, working

@@ -1,0 +1,1 @@
+"""From recordings, DICOM or the phantom to a dataset folder."""

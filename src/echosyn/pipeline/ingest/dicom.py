@@ -1,0 +1,281 @@
+"""The verb `import --from dicom`: a hospital's files -> a dataset folder that names nobody, and a private report beside it."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from echosyn.data import filelist, layouts, table
+from echosyn.data.dicom import finding, item, pseudonyms
+from echosyn.data.dicom.finding import Source
+from echosyn.data.dicom.item import Identity, Outcome
+from echosyn.data.dicom.labels import Labels
+from echosyn.data.dicom.pseudonyms import Pseudonyms
+from echosyn.data.records import Record
+from echosyn.errors import ConfigError, DataError
+from echosyn.extras import require
+from echosyn.pipeline.folder import new_folder, note, refuse_existing
+from echosyn.pipeline.ingest import review, twinning
+from echosyn.pipeline.ingest.summary import REPORT, finish_dicom, listed
+from echosyn.pipeline.workers.executors import Executor, Lost, Processes
+from echosyn.pipeline.workers.processes import Limited
+from echosyn.pipeline.workers.shards import WHOLE, Shard
+from echosyn.progress import Progress, silent
+
+_JOURNAL = "import.jsonl"
+_LIMIT_S = 900.0
+_CRASHED = f"it ended the process, or took longer than {_LIMIT_S / 60:.0f} minutes"
+_COLUMNS = ("Item", "Status", "Reason", "Detail", "FileName", "PatientId")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A file that should become a video."""
+
+    source: Source
+    item: str
+    name: str
+    patient: str
+    identity: Identity
+
+
+def ingest_dicom(
+    src: Path,
+    out: Path,
+    *,
+    private: Path | None = None,
+    labels: Path | None = None,
+    fps: float | None = None,
+    size: int = 112,
+    seed: int = 0,
+    ocr: bool = False,
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
+
+    Args:
+        src: Folder or DICOMDIR; never changed.
+        out: New dataset folder: videos under keyed pseudonyms, ``import.csv`` (what became of every file, without its
+            name), ``review/`` (contact sheets to look at).
+        private: Folder for the key of the pseudonyms and for the report with the files' names, ``OUT-private`` if left
+            out. Keep it; never share it.
+        labels: CSV with EF (ESV, EDV) by SOPInstanceUID, FileName (below ``src``) or PatientID.
+        fps: Frame rate of files that do not say theirs.
+        size: Height and width of the result in pixels.
+        seed: Of the split, which is by patient.
+        ocr: Leave out videos on which text is read inside the sector.
+        executor: Who does the work; default one other process, since a damaged file may end the process that decodes it.
+        shard: Only this part, for `echosyn.pipeline.merge`: all files of an instance, by its pseudonym. ``private`` must be
+            given then, and have the same key for all parts. Every part reads the headers of all files; the contact sheets
+            are made when the parts are merged, and the splits drawn.
+        progress: Told how many files are done.
+
+    Raises:
+        ConfigError: A setting makes no sense.
+        DataError: ``src`` is no source, ``labels`` are wrong, or nothing could be imported.
+        MissingExtraError: pydicom (or rapidocr) is not installed.
+    """
+    if private is None and shard != WHOLE:
+        raise ConfigError(
+            f"--shard {shard.number}/{shard.count} without --private: each part would draw a key of its own, and a patient have "
+            "several pseudonyms; give one folder for all parts, or copies of it with its key"
+        )
+    private = private or out.with_name(f"{out.name}-private")
+    _check(src, out, private, fps, size)
+    for module, extra in (("pydicom", "dicom"), *([("rapidocr", "deid")] if ocr else [])):
+        require(module, extra=extra)
+    refuse_existing(out)
+    sources = finding.sources(src)
+    given = Labels.read(labels) if labels else Labels({}, {}, {})
+    keyed = pseudonyms.open_key(private)
+    settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
+    who: AbstractContextManager[Executor] = nullcontext(executor) if executor else Processes(1)
+    with new_folder(out, "import", settings, shard=shard) as folder, who as executor:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        candidates, outcomes = _part(shard, *_plan(sources, keyed, executor, progress))
+        run = partial(_imported, folder, size=size, fps=fps, ocr=ocr, executor=executor, progress=progress)
+        plan = _in_turn(candidates, outcomes, run)
+        done = [planned for planned in plan if outcomes[planned.item].status == "imported"]
+        names = {keyed.of("item", source.state): source.name for source in sources}
+        _report(private / f"{out.name}.csv", plan, outcomes, names)
+        if not done and shard == WHOLE:
+            reasons = listed(outcome.reason for outcome in outcomes.values())
+            raise DataError(f"{src}: nothing to import: {reasons}; see {private / f'{out.name}.csv'}")
+        records = _records(done, outcomes, given, size, seed)
+        _keep_only(folder, records)
+        notes: list[str] = []
+        if shard == WHOLE:
+            records, notes = twinning.together(records, [folder] * len(records))
+        _report(folder / REPORT, plan, outcomes)
+        sheets = review.write_sheets(folder, records, progress) if shard == WHOLE else 0
+        (folder / _JOURNAL).unlink(missing_ok=True)
+        if shard == WHOLE:
+            twinning.forget(folder)
+        became = [(outcome.status, outcome.reason) for outcome in outcomes.values()]
+        summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets, notes)
+        if shard != WHOLE:
+            note(folder, part={"files": len(names)})
+    return {"dataset": str(out), "private": str(private), **summary}
+
+
+def _check(src: Path, out: Path, private: Path, fps: float | None, size: int) -> None:
+    root = (src if src.is_dir() else src.parent).resolve()
+    for folder in (out, private):
+        if folder.resolve().is_relative_to(root):
+            raise DataError(f"{folder}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
+    if private.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(f"--private {private}: lies in {out}, which others may see: choose a folder elsewhere")
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+    if size < 1:
+        raise ConfigError(f"size is {size}, expected at least 1 pixel")
+
+
+def _plan(
+    sources: Sequence[Source], keyed: Pseudonyms, executor: Executor, progress: Progress
+) -> tuple[dict[str, list[_Planned]], dict[str, Outcome]]:
+    """The files of each instance by its pseudonym, in the order of their names, and what became of the other files."""
+    identities: dict[Path, Identity | None] = {}
+    for path, identity in executor.map([Limited(item.identify, _LIMIT_S)], [s.path for s in sources if not s.fault]):
+        identities[path] = None if isinstance(identity, Lost) else identity
+        progress("look", len(identities), len(sources))
+    candidates: dict[str, list[_Planned]] = {}
+    outcomes: dict[str, Outcome] = {}
+    for source in sources:
+        key = keyed.of("item", source.state)
+        crashed = Identity(fault=source.fault or "decoder crashed", detail="" if source.fault else _CRASHED)
+        known = identities.get(source.path) or crashed
+        name = keyed.of("video", known.instance or source.name)
+        if known.fault:
+            outcomes[key] = item.failure(known.fault, known.detail)
+        else:
+            planned = _Planned(source, key, name, keyed.of("patient", known.patient or name), known)
+            candidates.setdefault(name, []).append(planned)
+    return candidates, outcomes
+
+
+def _part(
+    shard: Shard, candidates: dict[str, list[_Planned]], outcomes: dict[str, Outcome]
+) -> tuple[dict[str, list[_Planned]], dict[str, Outcome]]:
+    """Those of a shard: by pseudonym, so that it depends on no other file."""
+
+    def has(name: str) -> bool:
+        return shard.has(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
+
+    own = {name: same for name, same in candidates.items() if has(name)}
+    return own, {key: outcome for key, outcome in outcomes.items() if has(key)}
+
+
+def _in_turn(
+    candidates: Mapping[str, list[_Planned]],
+    outcomes: dict[str, Outcome],
+    run: Callable[[Sequence[_Planned]], Mapping[str, Outcome]],
+) -> list[_Planned]:
+    """Import one file of each instance: the first that can be read, as a transfer that broke off leaves half a copy.
+
+    Adds to ``outcomes``; returns what was tried.
+    """
+    tried: list[_Planned] = []
+    turn = [same.pop(0) for same in candidates.values()]
+    while turn:
+        tried += turn
+        outcomes |= run(turn)
+        again = [planned.name for planned in turn if outcomes[planned.item].status == "failed"]
+        turn = [candidates[name].pop(0) for name in again if candidates[name]]
+    for planned in (planned for same in candidates.values() for planned in same):
+        outcomes[planned.item] = item.failure("duplicate", "has the SOP instance UID of another file")
+    return tried
+
+
+def _imported(
+    folder: Path,
+    plan: Sequence[_Planned],
+    *,
+    size: int,
+    fps: float | None,
+    ocr: bool,
+    executor: Executor,
+    progress: Progress,
+) -> dict[str, Outcome]:
+    """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
+    videos = folder / filelist.VIDEOS
+    tasks = {p.item: item.Task(p.source.path, videos / f"{p.name}.avi", size, fps, ocr) for p in plan}
+    before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
+    outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
+    keys = {task.path: key for key, task in tasks.items()}
+    waiting = [task for key, task in tasks.items() if key not in outcomes]
+    with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+        journal.write("\n")  # a line that a kill has torn ends here
+        for task, result in executor.map([Limited(item.run, _LIMIT_S)], waiting):
+            key = keys[task.path]
+            outcomes[key] = item.failure("decoder crashed", _CRASHED) if isinstance(result, Lost) else result
+            journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
+            journal.flush()
+            progress("import", len(outcomes), len(plan))
+    return outcomes
+
+
+def _journal(folder: Path) -> Iterator[tuple[str, Outcome]]:
+    path = folder / _JOURNAL
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+            yield entry.pop("item"), Outcome(**entry)
+        except ValueError:
+            continue  # empty or torn
+
+
+def _records(
+    done: Sequence[_Planned], outcomes: Mapping[str, Outcome], labels: Labels, size: int, seed: int
+) -> list[Record]:
+    """Rows in the order of the pseudonyms, which says nothing about the source's."""
+    splits = layouts.split_patients([planned.patient for planned in done], seed)
+    records = []
+    for planned in sorted(done, key=lambda planned: planned.name):
+        outcome = outcomes[planned.item]
+        ef, esv, edv = labels.of(planned.identity, planned.source.name)
+        records.append(
+            Record(
+                planned.name,
+                ef=ef,
+                esv=esv,
+                edv=edv,
+                height=size,
+                width=size,
+                fps=outcome.fps,
+                num_frames=outcome.num_frames,
+                split=splits[planned.patient],
+                extra={"PatientId": planned.patient} | outcome.columns,
+            )
+        )
+    return records
+
+
+def _keep_only(folder: Path, records: Sequence[Record]) -> None:
+    """Remove what an interrupted import of files that have gone since has left."""
+    names = {f"{record.name}.avi" for record in records}
+    for path in (folder / filelist.VIDEOS).iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def _report(
+    path: Path, plan: Sequence[_Planned], outcomes: Mapping[str, Outcome], names: Mapping[str, str] | None = None
+) -> None:
+    """A row per file. With ``names`` it says which file, and is for its keeper only."""
+    planned = {p.item: p for p in plan}
+    rows = []
+    for key, outcome in outcomes.items():
+        row = [key, outcome.status, outcome.reason, outcome.detail]
+        row += [planned[key].name, planned[key].patient] if outcome.status == "imported" else ["", ""]
+        rows.append([*row, names[key]] if names else row)
+    columns = [*_COLUMNS, *(["Source"] if names else [])]
+    rows.sort(key=lambda row: row[-1 if names else 0])
+    table.write(path, columns, rows, mode=0o600 if names else 0o666)

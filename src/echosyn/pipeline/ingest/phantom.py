@@ -1,0 +1,72 @@
+"""``echosyn phantom``: a dataset of procedural hearts with exactly known EF."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+from echosyn.data import filelist, phantom, video
+from echosyn.data.layouts import split_by_order
+from echosyn.data.records import Record, Split, Tracing
+from echosyn.errors import DataError
+from echosyn.pipeline.folder import new_folder
+from echosyn.progress import Progress, silent
+
+ViewChoice = phantom.View | Literal["both"]
+
+_IN_TURN: dict[ViewChoice, tuple[phantom.View, ...]] = {"A4C": ("A4C",), "PSAX": ("PSAX",), "both": ("A4C", "PSAX")}
+
+
+def make_phantom(
+    out: Path,
+    *,
+    num: int,
+    seed: int,
+    view: ViewChoice = "A4C",
+    num_frames: int | None = None,
+    fps: float | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write ``num`` phantom videos; video ``i`` depends on (seed, view, i) alone.
+
+    Args:
+        out: new dataset folder.
+        num: how many videos (patients), at least 1.
+        seed: of everything.
+        view: ``A4C`` or ``PSAX``, or ``both`` in turn.
+        num_frames: length of every video, 64..200; drawn per patient if left out.
+        fps: frame rate of every video, 20..120; drawn per patient if left out.
+        progress: told how many videos are done.
+    """
+    if num < 1:
+        raise DataError(f"--num {num}: expected at least 1 video")
+    settings = {"num": num, "seed": seed, "view": view, "num_frames": num_frames, "fps": fps}
+    views = _IN_TURN[view]
+    splits = split_by_order(num)
+    with new_folder(out, "phantom", settings) as folder:
+        (folder / "Videos").mkdir(exist_ok=True)
+        records: list[Record] = []
+        tracings: list[Tracing] = []
+
+        def make(i: int) -> tuple[Record, list[Tracing]]:
+            patient = phantom.patient(seed, i, view=views[i % len(views)], num_frames=num_frames, fps=fps)
+            return _write(folder / "Videos", patient, f"phantom_{patient.view.lower()}_{seed}_{i:05d}", splits[i])
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for record, chords in pool.map(make, range(num)):
+                records.append(record)
+                tracings += chords
+                progress("phantom", len(records), num)
+        filelist.write_tracings(folder, tracings)
+        filelist.write(folder, records)
+    return {"dataset": str(out), "videos": num}
+
+
+def _write(videos: Path, patient: phantom.Patient, name: str, split: Split) -> tuple[Record, list[Tracing]]:
+    """Render and write one video, unless an earlier try has."""
+    record = phantom.record(patient, name, split)
+    path = videos / f"{name}.avi"
+    if not path.exists():
+        assert record.fps is not None
+        video.write_avi(path, phantom.render(patient), record.fps, verify=False)
+    return record, phantom.tracings(patient, path.name)

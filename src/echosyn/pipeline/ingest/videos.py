@@ -1,0 +1,304 @@
+"""The verb `import`: videos of another layout -> a dataset folder of square grey AVIs with their true frame rate."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from echosyn.data import filelist, layouts, table, twins, video
+from echosyn.data.checking import FPS_TOLERANCE
+from echosyn.data.layouts import Layout
+from echosyn.data.records import Record, Tracing
+from echosyn.data.resizing import resized, squared_size
+from echosyn.data.video import Frames, Origin
+from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.ingest.mending import mended
+from echosyn.pipeline.ingest.summary import Found, finish, listed
+from echosyn.pipeline.workers.executors import Executor, InProcess, Lost
+from echosyn.pipeline.workers.shards import WHOLE, Shard
+
+T = TypeVar("T")
+
+Source = Literal["folder", "dynamic", "pediatric"]
+Box = tuple[int, int, int, int]
+"""``(x, y, width, height)`` in pixels of the source, turned upright, from its upper left corner."""
+
+
+class _OutsideError(DataError):
+    """The crop does not lie within the picture."""
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """A video that cannot be imported."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Done:
+    """An imported video: its completed record, the part of the picture that was kept, what its source said wrong."""
+
+    record: Record
+    box: Box
+    differs: tuple[str, ...]
+    origin: Origin
+
+    @property
+    def stretched(self) -> bool:
+        """Whether the kept part was not square, in square pixels."""
+        if self.origin.view.pixel_aspect == 1:
+            return self.box[2] != self.box[3]
+        height, width = squared_size(self.box[3], self.box[2], self.origin.view.pixel_aspect)
+        return abs(width - height) > 1
+
+    @property
+    def mended(self) -> list[str]:
+        """What was done to show the video as a player does."""
+        return mended(self.origin, self.record.fps or 0)
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """From the source's pixels to those of the result."""
+
+    crop: Box | None
+    size: int
+
+    def box(self, height: int, width: int) -> Box:
+        """The part of a frame that is kept."""
+        x, y, w, h = self.crop or (0, 0, width, height)
+        if x + w > width or y + h > height:
+            raise _OutsideError(
+                f"crop {x},{y},{w},{h} (x, y, width, height) ends at {x + w},{y + h}, expected within {width}x{height}"
+            )
+        return x, y, w, h
+
+    def frames(self, frames: Frames, origin: Origin) -> Frames:
+        """Crop and resize ``(T, H, W)`` with square pixels to ``(T, size, size)``."""
+        x, y, w, h = self._within(self.box(origin.height, origin.width), origin)
+        return resized(frames[:, y : y + h, x : x + w], self.size)
+
+    def _within(self, box: Box, origin: Origin) -> Box:
+        """A box of source pixels in square ones, to the nearest."""
+        down, across = (
+            shown / stored for shown, stored in zip(origin.shown, (origin.height, origin.width), strict=True)
+        )
+        left, right = round(box[0] * across), round((box[0] + box[2]) * across)
+        top, bottom = round(box[1] * down), round((box[1] + box[3]) * down)
+        return left, top, right - left, bottom - top
+
+    def tracing(self, tracing: Tracing, done: _Done) -> Tracing:
+        """Move a chord along; a pixel's coordinate is its centre."""
+        x, y, w, h = done.box
+
+        def across(value: float, start: int, length: int) -> float:
+            return (value - start + 0.5) * self.size / length - 0.5 if (start, length) != (0, self.size) else value
+
+        return Tracing(
+            f"{done.record.name}.avi",
+            across(tracing.x1, x, w),
+            across(tracing.y1, y, h),
+            across(tracing.x2, x, w),
+            across(tracing.y2, y, h),
+            done.origin.times.place(tracing.frame),
+        )
+
+
+def ingest(
+    src: Path,
+    out: Path,
+    *,
+    source: Source,
+    crop: Box | None = None,
+    labels: Path | None = None,
+    fps: float | None = None,
+    size: int = 112,
+    seed: int = 0,
+    skip_bad: bool = False,
+    executor: Executor | None = None,
+    shard: Shard = WHOLE,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
+
+    Args:
+        src: Folder in another layout; never changed.
+        out: New dataset folder.
+        source: How ``src`` is laid out, see `echosyn.data.layouts`.
+        crop: ``(x, y, width, height)`` to cut out of every frame first.
+        labels: Table with FileName, EF, ...; only with ``source="folder"``.
+        fps: Overrides the frame rate of every video.
+        size: Height and width of the result in pixels.
+        seed: Of the split, where the source has none.
+        skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
+        executor: Who does the work; default this process. It changes nothing.
+        shard: Only this part of the videos; `echosyn.pipeline.merge` joins all parts to what one job makes.
+        progress: Called with (done, total) after each video.
+
+    Returns:
+        ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason), ``notes`` and ``left_out``
+        (see `echosyn.data.leftovers`); they are also in the folder's provenance.
+
+    Raises:
+        ConfigError: A setting makes no sense.
+        DataError: The source is not what was said, or videos are bad: all of them in one message, nothing written.
+    """
+    _check_settings(src, out, source, crop, labels, fps, size)
+    layout = _layout(src, source, labels, seed)
+    rows = [_Bad(entry.reason, entry.message) for entry in layout.bad if entry.reason == "bad row"]
+    _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
+    settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
+    inputs = {"source": src} | ({"labels": labels} if labels else {})
+    with new_folder(out, "import", settings, inputs, shard=shard) as folder:
+        (folder / filelist.VIDEOS).mkdir(exist_ok=True)
+        work = Ingest(folder, _Geometry(crop, size), fps)
+        items = [item for item in enumerate(layout.items) if shard.has(item[0])]
+        done, bad = _all(items, work, executor or InProcess.of("cpu"), progress)
+        refused = [*(_Bad(entry.reason, entry.message) for entry in layout.bad), *bad.values()]
+        _refuse(src, refused, none_left=not done and shard == WHOLE, skip_bad=skip_bad)
+        found = _found(layout, done, bad, _Geometry(crop, size))
+        summary = finish(folder, found, [folder] * len(found.records) if shard == WHOLE else None)
+        if shard != WHOLE:
+            found.write(folder)
+    return summary
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Work: imports a video, given as ``(position, (record, path))``."""
+
+    folder: Path
+    geometry: _Geometry
+    fps: float | None
+    device: str = "cpu"
+
+    def start(self) -> Callable[[tuple[int, tuple[Record, Path]]], _Done | _Bad]:
+        """Nothing to load."""
+
+        def run(item: tuple[int, tuple[Record, Path]]) -> _Done | _Bad:
+            record, path = item[1]
+            try:
+                return _one(self.folder, record, path, self.geometry, self.fps)
+            except video.BadVideoError as error:
+                return _Bad(error.fault, str(error))
+            except _OutsideError as error:
+                return _Bad("crop outside the picture", f"{path}: {error}")
+
+        return run
+
+
+def _all(
+    items: Sequence[tuple[int, tuple[Record, Path]]],
+    work: Ingest,
+    executor: Executor,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[dict[int, _Done], dict[int, _Bad]]:
+    """What became of the videos, by position and in this order."""
+    found: dict[int, _Done | _Bad] = {}
+    for (i, (_, path)), result in executor.map([work], items):
+        died = isinstance(result, Lost)
+        found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
+        if progress:
+            progress(len(found), len(items))
+    in_order = [(i, found[i]) for i in sorted(found)]
+    return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, _Bad)}
+
+
+def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
+    """Import one video, unless an earlier try has."""
+    out = folder / filelist.VIDEOS / f"{record.name}.avi"
+    kept = twins.path(out)
+    if out.exists() and kept.exists():
+        origin = _asked(video.survey, record, path, fps)
+        box = geometry.box(origin.height, origin.width)
+    else:
+        height, width = video.stored_size(path)
+        box = geometry.box(height, width)
+        source = _asked(video.read, record, path, fps)
+        assert source.origin is not None
+        origin = source.origin
+        frames = geometry.frames(source.frames, origin)
+        twins.write(kept, twins.fingerprint(frames))
+        video.write_avi(out, frames, _rate(record, origin, fps))
+    rate = video.exact_fps(_rate(record, origin, fps))
+    height, width = origin.height, origin.width
+    said = {
+        "FrameHeight or FrameWidth": (record.height or height, record.width or width)
+        in ((height, width), origin.shown),
+        "NumberOfFrames": record.num_frames in (None, origin.num_frames, origin.decoded),
+        "FPS": record.fps is None or fps is not None or math.isclose(record.fps, rate, rel_tol=FPS_TOLERANCE),
+    }
+    complete = replace(record, height=geometry.size, width=geometry.size, fps=rate, num_frames=origin.num_frames)
+    return _Done(complete, box, tuple(column for column, right in said.items() if not right), origin)
+
+
+def _rate(record: Record, origin: Origin, fps: float | None) -> float:
+    """The container's frame rate counts, unless its clock is too coarse to contradict the labels'."""
+    low, high = origin.times.coarse or (0.0, 0.0)
+    return record.fps if fps is None and record.fps is not None and low < record.fps < high else origin.times.fps
+
+
+def _asked(read: Callable[..., T], record: Record, path: Path, fps: float | None) -> T:
+    """The labels' frame rate counts where the container has none."""
+    try:
+        return read(path, fps=fps)
+    except video.BadVideoError as error:
+        if error.fault != "no frame rate" or record.fps is None:
+            raise
+        return read(path, fps=record.fps)
+
+
+def _layout(src: Path, source: Source, labels: Path | None, seed: int) -> Layout:
+    if source == "folder":
+        return layouts.folder(src, labels, seed)
+    return layouts.dynamic(src) if source == "dynamic" else layouts.pediatric(src)
+
+
+def _check_settings(
+    src: Path, out: Path, source: Source, crop: Box | None, labels: Path | None, fps: float | None, size: int
+) -> None:
+    if labels and source != "folder":
+        raise ConfigError(f"labels {labels} have no effect on the layout {source!r}: leave them out, or use 'folder'")
+    if crop and (min(crop) < 0 or min(crop[2:]) < 1):
+        raise ConfigError(f"crop is {crop}, expected x, y of at least 0 and width, height of at least 1 pixel")
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+    if size < 1:
+        raise ConfigError(f"size is {size}, expected at least 1 pixel")
+    if out.resolve().is_relative_to(src.resolve()):
+        raise DataError(f"{out}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
+
+
+def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) -> None:
+    if not bad or (skip_bad and not none_left):
+        return
+    cure = "none is left" if none_left else "mend them, or leave them out with --skip-bad"
+    if any(entry.reason == "bad row" for entry in bad):
+        cure += "; a video whose EF is left empty stays, without a label"
+    head = f"{src}: {len(bad)} bad video(s): {listed(entry.reason for entry in bad)}; {cure}"
+    raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
+
+
+def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], geometry: _Geometry) -> Found:
+    by_name = {entry.record.name.casefold(): entry for entry in done.values()}
+    traced = [by_name.get(filelist.stem(tracing.name).casefold()) for tracing in layout.tracings]
+    rows = [(row, one, to) for row, (one, to) in enumerate(zip(layout.tracings, traced, strict=True)) if to]
+    return Found(
+        layout.notes,
+        layout.folds,
+        len(layout.tracings),
+        {i: entry.record for i, entry in done.items()},
+        [i for i, entry in done.items() if entry.stretched],
+        {i: list(entry.differs) for i, entry in done.items()},
+        {i: entry.reason for i, entry in bad.items()},
+        {row: geometry.tracing(one, to) for row, one, to in rows if one.frame < to.origin.decoded},
+        {i: entry.mended for i, entry in done.items() if entry.mended},
+        {row: to.record.name for row, one, to in rows if one.frame >= to.origin.decoded},
+        {i: layout.items[i][0].name for i in bad},
+        [(entry.name, entry.reason) for entry in layout.bad],
+        layout.left_out,
+    )

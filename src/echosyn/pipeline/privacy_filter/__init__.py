@@ -1,0 +1,1 @@
+"""Screens for stills and videos, calibrated on held-out patients."""

@@ -1,0 +1,66 @@
+"""The audit that a release rests on: of exactly these videos, passed, and only its public part leaves."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from echosyn.config import Settings, build
+from echosyn.errors import DataError
+
+WITHOUT = "I know that nobody audited these videos"
+"""What must be said, in so many words, to publish without an audit."""
+
+
+class Audit(Settings):
+    """What `publish` reads of an audit; further entries of the file are private and stay."""
+
+    videos: str
+    """`echosyn.data.checksum.videos_hash` of the audited dataset."""
+    verdict: Literal["pass", "fail"]
+    public: dict[str, Any] = Field(default_factory=dict)
+    """The summary that may leave the house."""
+
+    def released(self) -> dict[str, Any]:
+        """What the release says of it."""
+        return self.model_dump()
+
+
+def required(path: Path | None, without: str | None, videos: str) -> Audit | None:
+    """The audit of exactly these videos, or None where its absence was asked for in so many words.
+
+    Args:
+        path: JSON file of the audit.
+        without: the words of `WITHOUT`.
+        videos: hash of the videos that are to be published.
+
+    Raises:
+        DataError: there is no audit and the words were not said; it is of other videos; it did not pass.
+    """
+    if path is None:
+        if without is None or without.strip().casefold() != WITHOUT.casefold():
+            raise DataError(f'no --audit of these videos; run one, or say --without-audit "{WITHOUT}"')
+        return None
+    if without is not None:
+        raise DataError(f"--audit {path} and --without-audit exclude one another: give one of them")
+    audit = _read(path)
+    if audit.videos != videos:
+        raise DataError(
+            f"{path}: is the audit of other videos (hash {audit.videos[:12]}..., these have {videos[:12]}...); audit these"
+        )
+    if audit.verdict != "pass":
+        raise DataError(f"{path}: these videos failed their audit; do not publish them")
+    return audit
+
+
+def _read(path: Path) -> Audit:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path}: no such audit file") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: no audit; expected a mapping with videos, verdict and public")
+    return build(Audit, {name: content[name] for name in Audit.model_fields if name in content}, str(path))

@@ -1,0 +1,73 @@
+"""``echosyn export --to dicom``: a synthetic dataset as ultrasound objects that viewers and archives open."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from echosyn.data import filelist, video
+from echosyn.data.dicom import writing
+from echosyn.data.records import Record
+from echosyn.data.video import Frames
+from echosyn.errors import DataError
+from echosyn.extras import require
+from echosyn.hashing import folder_hash
+from echosyn.pipeline.folder import new_folder, read_provenance
+from echosyn.progress import Progress, silent
+
+MADE_BY = ("phantom", "animate", "generate", "run", "quickstart", "publish")
+"""The steps whose videos show nobody."""
+
+
+def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Progress = silent) -> dict[str, Any]:
+    """Write every video of a synthetic dataset as ``OUT/NAME.dcm``. Resumable.
+
+    Args:
+        dataset: Dataset folder made by `generate`, `animate` or `phantom`, or a release of it.
+        out: New folder.
+        mark: Burn the word SYNTHETIC into every frame.
+        progress: Told how many videos are done.
+
+    Raises:
+        DataError: The dataset is not known to be synthetic: real patients must not be labelled so.
+        MissingExtraError: pydicom is not installed.
+    """
+    require("pydicom", extra="dicom")
+    records = filelist.read(dataset)
+    command = read_provenance(dataset).get("call", {}).get("command")
+    if command not in MADE_BY:
+        raise DataError(
+            f"{dataset}: made by {command or 'something unknown'}, expected a synthetic dataset (of {', '.join(MADE_BY)}): "
+            "real videos must not be labelled as synthetic"
+        )
+    index = filelist.VideoIndex(dataset)
+    series = folder_hash(dataset)
+    with new_folder(out, "export", {"to": "dicom", "mark": mark}, {"dataset": dataset}) as folder:
+        for number, record in enumerate(records, start=1):
+            path = folder / f"{record.name}.dcm"
+            if not path.exists():
+                _write(path, record, index.path(record), series, mark=mark)
+            progress("export", number, len(records))
+    return {"folder": str(out), "videos": len(records)}
+
+
+def _write(path: Path, record: Record, source: Path, series: str, *, mark: bool) -> None:
+    recording = video.read(source)
+    frames = recording.grey()
+    spacing = [float(record.extra[name]) for name in ("CmPerPixelX", "CmPerPixelY") if record.extra.get(name)]
+    subject = writing.Subject(
+        record.name,
+        series,
+        record.ef,
+        (spacing[0], spacing[1]) if len(spacing) == 2 else None,
+        frames.size / source.stat().st_size,
+    )
+    writing.write(path, _marked(frames) if mark else frames, recording.fps, subject, marked=mark)
+
+
+def _marked(frames: Frames) -> Frames:
+    """The word in the lower left corner of every frame."""
+    image = Image.new("L", (frames.shape[2], frames.shape[1]))
+    ImageDraw.Draw(image).text((1, frames.shape[1] - 11), writing.SYNTHETIC, 255)
+    return np.asarray(np.maximum(frames, np.asarray(image)))

@@ -1,0 +1,236 @@
+"""``echosyn publish``: a synthetic dataset becomes a release folder that may leave the house."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+
+from echosyn import weights
+from echosyn.data import checking, checksum, filelist, table
+from echosyn.errors import DataError, ModelError
+from echosyn.files import whole
+from echosyn.hashing import content_hash
+from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
+from echosyn.pipeline.publish import audit_gate as audits
+from echosyn.pipeline.publish import cards, checksums, croissant, hub, layout
+from echosyn.pipeline.publish.audit_gate import Audit
+from echosyn.progress import Progress, silent
+from echosyn.settings.sharing import PublishSettings
+
+PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
+"""Verbs whose datasets show nobody; all else may be patients."""
+
+EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "frechet", "fidelity", "vae")
+"""Parts of an evaluation's report that may leave."""
+
+
+def publish(
+    dataset: Path,
+    out: Path,
+    asked: PublishSettings,
+    progress: Progress = silent,
+    *,
+    max_files: int = layout.MAX_FILES,
+) -> dict[str, Any]:
+    """Write a release folder, and push it if asked. Given again after a stop, it continues.
+
+    Everything is checked before anything is written, and the release is verified before anything is sent.
+
+    Args:
+        dataset: made by `generate`, `animate` or `phantom`.
+        out: new folder.
+        asked: what the release says, and who gets it. Only the figures of an evaluation leave, and of the models a card
+            each; their weights stay.
+        progress: told what is done.
+        max_files: files allowed in a folder.
+
+    Raises:
+        DataError: the dataset may not be published, or not like this.
+    """
+    push, models = asked.push, asked.models
+    licence = cards.check_licence(asked.licence, asked.licence_file is not None)
+    if push:
+        hub.check_name(push)
+    made = _may_leave(dataset)
+    items = layout.plan(dataset, asked.splits, max_files)
+    _check_videos(dataset, items)
+    passed = audits.required(asked.audit, asked.without_audit, checksum.videos_hash(dataset))
+    numbers = _figures(asked.evaluation, dataset) if asked.evaluation else None
+    described = _model_cards(models, made, asked.title, licence) if models else {}
+    settings: dict[str, Any] = {
+        "licence": licence,
+        "title": asked.title,
+        "splits": asked.splits,
+        "audit": passed and passed.released(),
+    }
+    settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
+    inputs = {"synthetic": dataset} | ({"licence": asked.licence_file} if asked.licence_file else {})
+    if not (push and _same(out, provenance("publish", settings, inputs))):
+        _check(dataset, progress)
+        with new_folder(out, "publish", settings, inputs, keep=True) as folder:
+            call = read_provenance(folder)["call"]
+            layout.write(items, folder, progress)
+            if filelist.has_chords(dataset):
+                filelist.write_tracings(folder, filelist.read_tracings(dataset))
+            _write_papers(folder, items, asked, made, passed, numbers, described)
+            checksums.close(folder, {"call": call, "synthetic": made})
+    checked = _verified(out)
+    address = hub.push(out, push, public=asked.public) if push else None
+    left = sorted({column for r in filelist.read(dataset, extra=True) for column in r.extra})
+    return {
+        "release": str(out),
+        "videos": len(items),
+        "seal": checked["seal"],
+        "audit": "passed" if passed else "none",
+        "columns left out": ", ".join(left) or None,
+        "pushed to": address,
+    }
+
+
+def _may_leave(dataset: Path) -> dict[str, Any]:
+    """What the dataset's record says of its making, without anything else that lies in it."""
+    record = read_provenance(dataset)
+    command = record.get("call", {}).get("command")
+    if command not in PUBLISHABLE:
+        how = f"was made by `{command}`" if command else "does not say how it was made"
+        raise DataError(
+            f"{dataset}: {how}; only datasets of {', '.join(PUBLISHABLE)} may be published: others may show patients"
+        )
+    if command == "withdraw":
+        record = record["origin"] | {"withdrawn": record["withdrawn"]}
+    return {name: record[name] for name in ("call", "privacy", "withdrawn") if name in record}
+
+
+def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:
+    listed = {item.source for item in items}
+    if others := [p.name for p in filelist.VideoIndex(dataset).files if p not in listed]:
+        raise DataError(
+            f"{dataset}: {len(others)} video(s) are not in {filelist.FILE_LIST}, first {others[0]}; remove them"
+        )
+    if wrong := [p.name for p in listed if p.suffix != ".avi"]:
+        raise DataError(f"{dataset}: {len(wrong)} video(s) are no .avi, first {wrong[0]}; import them first")
+
+
+def _check(dataset: Path, progress: Progress) -> None:
+    report = checking.check(dataset, lambda done, total: progress("check", done, total))
+    if not report.ok:
+        lines = [f"  {problem.name}: {problem.detail}" for problem in report.problems]
+        raise DataError(table.listing(f"{dataset}: {len(lines)} problem(s); make it again", lines))
+
+
+def _same(out: Path, call: Mapping[str, Any]) -> bool:
+    """Whether a release of the very same call is already there, waiting to be pushed."""
+    return out.is_dir() and read_provenance(out).get("call") == call and (out / checksums.SUMS).is_file()
+
+
+def _verified(out: Path) -> dict[str, Any]:
+    from echosyn.pipeline.publish.verify import verify
+
+    return verify(out)
+
+
+def _figures(report: Path, dataset: Path) -> dict[str, Any]:
+    try:
+        numbers = json.loads(report.read_text())
+        of = numbers["provenance"]["call"]["inputs"]["synthetic"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{report}: no evaluation; expected the report.json of `echosyn evaluate`") from error
+    if of != content_hash(dataset):
+        raise DataError(f"{report}: is the evaluation of another dataset; evaluate this one")
+    if fidelity := numbers.get("fidelity"):
+        numbers["fidelity"] = {name: fidelity[name] for name in ("protocol", "numbers")}  # hashes of real sets stay
+    return cards.public_numbers(numbers, EVALUATION)
+
+
+def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str) -> dict[str, str]:
+    """A card of each model that made the dataset."""
+    written = {}
+    for stage in ("vae", "lidm", "lvdm"):
+        expected = made["call"].get("inputs", {}).get(stage)
+        if expected is None:
+            continue
+        folder = weights.find(models, stage)
+        if content_hash(folder) != expected:
+            raise ModelError(
+                f"{folder}: is not the {stage} model that made this dataset; give the models it was made with"
+            )
+        network = weights.load(folder, stage)
+        facts = weights.load_facts(folder).model_dump(exclude_none=True, exclude={"stage"})
+        written[stage] = cards.model_card(
+            title,
+            licence,
+            stage=stage,
+            network=type(network).__name__,
+            parameters=sum(p.numel() for p in network.parameters()),
+            digest=expected,
+            facts=facts,
+        )
+    if not written:
+        raise ModelError(f"{models}: this dataset was not made by models; leave --models out")
+    return written
+
+
+def _write_papers(
+    folder: Path,
+    items: Sequence[layout.Item],
+    asked: PublishSettings,
+    made: Mapping[str, Any],
+    audit: Audit | None,
+    numbers: Mapping[str, Any] | None,
+    described: Mapping[str, str],
+) -> None:
+    """Cards, licence, audit, evaluation and Croissant."""
+    licence, push = cards.check_licence(asked.licence, asked.licence_file is not None), asked.push
+    description = f"{len(items)} synthetic echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    if asked.licence_file:
+        shutil.copyfile(asked.licence_file, folder / "LICENSE")
+    if audit:
+        write_json(folder / checksums.AUDIT, audit.released())
+    if numbers:
+        write_json(folder / "evaluation.json", numbers)
+    for stage, text in described.items():
+        cards.check_card(text, ModelCard)
+        (folder / "model-cards").mkdir(exist_ok=True)
+        with whole(folder / "model-cards" / f"{stage}.md") as path:
+            path.write_text(text)
+    card = cards.dataset_card(
+        asked.title,
+        licence,
+        items,
+        description=description,
+        audit=audit,
+        filter=_filter(made),
+        evaluation=numbers,
+        models=described,
+        licence_file=asked.licence_file,
+    )
+    cards.check_card(card)
+    with whole(folder / "README.md") as path:
+        path.write_text(card)
+    described_for_machines = croissant.describe(
+        folder,
+        title=asked.title,
+        description=description,
+        licence="LICENSE" if licence == "other" else licence,
+        audited=audit is not None,
+        date=datetime.now(UTC).date().isoformat(),
+        address=f"https://huggingface.co/datasets/{push}" if push else None,
+    )
+    with whole(folder / checksums.CROISSANT) as path:
+        path.write_text(json.dumps(described_for_machines, indent=2) + "\n")
+
+
+def _filter(made: Mapping[str, Any]) -> str:
+    """What the privacy filter did, in a sentence."""
+    if made["call"]["command"] == "phantom":
+        return "phantom"
+    privacy = made.get("privacy") or {}
+    if privacy.get("filter") != "calibrated":
+        return "Their hearts went through no privacy filter."
+    rejected = f"{100 * float(privacy.get('rejection_rate') or 0):.1f} %"
+    text = f"Their hearts went through a calibrated privacy filter, which rejected {rejected} of the candidates."
+    return text if privacy.get("releasable") else f"{text} It does **not** vouch for this set."

@@ -1,0 +1,1 @@
+"""The left ventricle followed through a video: areas, EF, tracings."""

@@ -1,0 +1,1 @@
+"""Executors, processes, shards: the means by which work is shared."""

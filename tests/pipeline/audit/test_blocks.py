@@ -1,0 +1,96 @@
+"""Finished videos against all patients, in blocks, by whoever: what one process finds that has everything at once."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from echosyn.errors import StoppedError
+from echosyn.pipeline.audit import blocks
+from echosyn.pipeline.audit.blocks import compared, found
+from echosyn.pipeline.privacy_filter.real_videos import VideoScreen
+from echosyn.pipeline.workers.executors import Executor, InProcess, Lost, Processes
+from echosyn.privacy.fingerprints import Views
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.patient_matches import Exposure, Sides
+from echosyn.privacy.screening import Screen, screen
+
+PATIENTS = [f"p{i:02d}" for i in range(30)]
+IS_TRAIN = np.arange(30) < 20
+
+
+def video(seed: int) -> Views:
+    """Two to four views in one space; in the other one or none."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "a": torch.randn(2 + seed % 3, 9, generator=generator),
+        "b": torch.randn(int(seed % 4 > 0), 5, generator=generator),
+    }
+
+
+@pytest.fixture(scope="module")
+def check() -> VideoScreen:
+    """A calibrated check whose videos are looked at by their numbers: a strange one, or below 0 a patient's."""
+    people = [video(seed) for seed in range(30)]
+    built: Screen = screen(
+        Gallery.of(people, PATIENTS), (people[:20], PATIENTS[:20]), (people[20:], PATIENTS[20:]), seed=0
+    )
+    prints: Any = SimpleNamespace(of_query=lambda i: people[-i] if i < 0 else video(1000 + i), centre=torch.zeros(2))
+    return VideoScreen(built, prints)
+
+
+LOOKS: Any = [0, 1, -3, 2, 3, -3, 4, 5, 6, 7, 1, 8, -25]
+"""With two copies of one patient, one of another, and a video that is there twice."""
+
+
+def test_blocks_by_workers_find_what_is_found_at_once(
+    check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = Sides.drawn(IS_TRAIN)
+    whole, exposure = found(check.screen, [check.prints.of_query(look) for look in LOOKS], sides)
+    assert exposure.nearest[[3, 25]].tolist() == [2, 12]
+    assert not whole.kept[[2, 5, 12]].any()
+    monkeypatch.setattr(blocks, "BLOCK", 4)
+    executors: list[Executor] = [InProcess(1), InProcess(2)]
+    with Processes(1) as processes:
+        for executor in [*executors, processes]:
+            told: list[int] = []
+            judged, said = compared(
+                check, LOOKS, sides, executor, tmp_path, lambda _, done, num, told=told: told.append(done)
+            )
+            for name in ("kept", "score", "rows"):
+                assert torch.equal(getattr(judged, name), getattr(whole, name)), name
+            assert (judged.space, judged.nearest) == (whole.space, whole.nearest)
+            assert said.highest.tobytes() == exposure.highest.tobytes()
+            assert said.nearest.tolist() == exposure.nearest.tolist()
+            assert said.close.tolist() == exposure.close.tolist()
+            assert (said.num_videos, said.singled_out) == (13, exposure.singled_out)
+            assert sorted(told)[-1] == 13
+    assert list(tmp_path.iterdir()) == [], "vectors are private and do not stay"
+
+
+def test_no_table_is_larger_than_a_block(check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    of = Exposure.of
+
+    def counting(scores: Any, *others: Any, **named: Any) -> Exposure:
+        sizes.append(scores.shape)
+        return of(scores, *others, **named)
+
+    monkeypatch.setattr(blocks, "BLOCK", 4)
+    monkeypatch.setattr(Exposure, "of", counting)
+    compared(check, LOOKS, Sides.drawn(IS_TRAIN), InProcess(1), tmp_path)
+    assert sorted(sizes) == [(1, 30), (4, 30), (4, 30), (4, 30)]
+
+
+def test_dying_workers_are_said_and_nothing_stays(
+    check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 4)
+    deadly: Any = SimpleNamespace(map=lambda works, items: ((item, Lost(2)) for item in items))
+    with pytest.raises(StoppedError, match="died at the videos from 0 on"):
+        compared(check, LOOKS, Sides.drawn(IS_TRAIN), deadly, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,151 @@
+"""Real patients: one way in for files and latents, and real clips' copies are found."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from echosyn import rng, weights
+from echosyn.data import filelist, latents, video
+from echosyn.data.records import Record
+from echosyn.errors import DataError
+from echosyn.pipeline.looks import Filed
+from echosyn.pipeline.models import codec as codec_of
+from echosyn.pipeline.privacy_filter import real_videos
+from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
+from echosyn.pipeline.privacy_filter.real_videos import (
+    Archive,
+    frames_of,
+    from_latents,
+    from_videos,
+    load,
+    look_at,
+    video_screen,
+)
+from echosyn.pipeline.privacy_filter.still_filter import embed as embed_by
+from echosyn.pipeline.workers.executors import InProcess
+from echosyn.privacy.fingerprints import Look
+from echosyn.privacy.positive_controls import DENSE, in_pixels
+from echosyn.privacy.screening import most_held_out
+
+CLIPS = Path(__file__).parents[4] / "shared" / "clips"
+
+
+class Pooling:
+    """A codec whose latents are pixels averaged over 8 x 8, four times; its decoding is the nearest picture."""
+
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(frames.float()[:, None] / 64 - 2, 8).expand(-1, 4, -1, -1)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        grey = ((latents[:, :1] + 2) * 64).clamp(0, 255).repeat_interleave(8, 2).repeat_interleave(8, 3)
+        return grey.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+def embed(latents: torch.Tensor) -> torch.Tensor:
+    """Coarse shapes, for want of a trained network."""
+    return latents[:, 0].flatten(1)
+
+
+def write(folder: Path, record: Record, frames: np.ndarray[Any, Any]) -> None:
+    (folder / "Videos").mkdir(parents=True, exist_ok=True)
+    assert record.fps
+    video.write_avi(folder / "Videos" / f"{record.name}.avi", frames, record.fps)
+
+
+def film(seed: int, num: int = 48) -> np.ndarray[Any, Any]:
+    coarse = rng.numpy_generator(seed, "film").integers(0, 256, (num, 7, 7), np.uint8)
+    return coarse.repeat(16, 1).repeat(16, 2)
+
+
+def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    record = Record("a", fps=32.0, num_frames=48, height=112, width=112)
+    write(tmp_path / "real", record, film(0))
+    filelist.write(tmp_path / "real", [record])
+    frames = torch.from_numpy(video.read(tmp_path / "real" / "Videos" / "a.avi").grey())
+    latents.write(tmp_path / "latents", record, codec.encode(frames))
+    one, other = from_videos(tmp_path / "real", codec)(record), from_latents(tmp_path / "latents", codec)(record)
+    assert one.thumbnails.shape == other.thumbnails.shape == (12, 28, 28)
+    assert torch.equal(one.latents, other.latents)
+    assert (one.thumbnails - other.thumbnails).abs().mean() < 6
+
+
+def test_an_archive_needs_both_sides() -> None:
+    empty = Look(torch.zeros(1, 28, 28), torch.zeros(1, 4, 14, 14))
+    with pytest.raises(DataError, match="1 TRAIN and 0 held-out"):
+        load([Record("a")], lambda record: empty)
+    with pytest.raises(DataError, match="0 TRAIN and 1 held-out"):
+        load([Record("a", split="VAL")], lambda record: empty)
+
+
+def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(8)]
+    records = [Record(str(i), split="TRAIN" if i < 5 else "VAL") for i in range(8)]
+    screen = video_screen(Archive(records, looks), lambda x: embed(x) + 0.01 * torch.arange(196))
+    blank = look_at(torch.zeros(12, 112, 112, dtype=torch.uint8), codec)
+    frozen = look_at(torch.from_numpy(film(50))[:1].expand(12, -1, -1), codec)
+    judged = screen.judge([blank, frozen, looks[2]])
+    assert judged.kept.tolist()[2] is False
+    assert judged.nearest[2] == "2"
+    assert torch.isfinite(judged.score).all()
+
+
+def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
+    codec: Any = Pooling()
+    records = [Record(str(i), split="TRAIN" if i < 9 else "VAL") for i in range(15)]
+    for i, record in enumerate(records):
+        write(tmp_path / "real", replace(record, fps=32.0), film(i))
+    read = from_videos(tmp_path / "real", codec)
+    plain, filed = load(records, read), Filed(tmp_path / "looks", len(records))
+    for i in reversed(range(len(records))):
+        filed.put(i, read(records[i]))
+    screens = [
+        video_screen(plain, embed),
+        video_screen(Archive(records, filed.looks), embed, tmp_path / "a"),
+        video_screen(plain, embed, tmp_path / "b", match=Matcher(InProcess(2), tmp_path)),
+    ]
+    strangers = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(50, 60)]
+    expected = screens[0].judge([*strangers, *plain.looks])
+    for screen in screens[1:]:
+        assert screen.screen.threshold == screens[0].screen.threshold
+        judged = screen.judge([*strangers, *plain.looks])
+        assert torch.equal(judged.score, expected.score)
+        assert judged.nearest == expected.nearest
+    assert not expected.kept[10:].any()
+
+
+def test_few_of_many_held_out_videos_set_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec: Any = Pooling()
+    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(12)]
+    records = [Record(str(i), split="TRAIN" if i < 4 else "VAL") for i in range(12)]
+    monkeypatch.setattr(real_videos, "most_held_out", lambda rate: 4)
+    found = video_screen(Archive(records, looks), embed)
+    assert found.screen.held_out_patients == ["4", "6", "9", "11"], "evenly, the first and the last too"
+    assert found.screen.threshold.num_patients == 4
+    assert set(found.screen.gallery.patients) == {str(i) for i in range(12)}, "all are compared with"
+    assert [most_held_out(rate) for rate in (0.5, 0.05, 0.001)] == [2000, 2000, 10_000]
+
+
+@pytest.mark.skipif(not (CLIPS / "labels.csv").is_file(), reason="the real clips are not here")
+def test_copies_of_three_real_patients_are_caught() -> None:
+    models = weights.find_all(weights.shipped(), ("vae", "reid"))
+    codec, network = codec_of(models["vae"], torch.device("cpu")), weights.load(models["reid"], "reid")
+    paths = sorted(CLIPS.glob("*.mp4"))
+    looks = [look_at(frames_of(path), codec) for path in paths]
+    records = [Record(p.stem, split="TRAIN" if i < 3 else "VAL") for i, p in enumerate(paths)]
+    screen = video_screen(Archive(records, looks), lambda x: embed_by(network, x))
+    assert not screen.screen.threshold.enough, "two strangers prove nothing about calibration"
+    dense = [frames_of(path, DENSE) for path in paths[:3]]
+    missed = []
+    for canary in (c for c in in_pixels() if c.must is not None):
+        for i, frames in enumerate(dense):
+            made = canary.change(frames, dense[i - 1], rng.generator(0, canary.kind, i))
+            judged = screen.judge([look_at(made[::2], codec)])
+            if judged.kept[0] or judged.nearest[0] != paths[i].stem:
+                missed.append((canary.kind, canary.strength, i))
+    assert not missed

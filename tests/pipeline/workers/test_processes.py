@@ -1,0 +1,49 @@
+"""Whatever happens to a process, every item comes back exactly once, and the work ends."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import pytest
+
+import dying
+from echosyn.pipeline.workers import processes
+from echosyn.pipeline.workers.processes import each
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_item_that_kills_its_process_costs_only_itself(workers: int) -> None:
+    found = list(each(dying.at_three, range(9), workers))
+    assert sorted(number for number, _ in found) == list(range(9))
+    assert dict(found) == {number: None if number in (3, 4) else number**2 for number in range(9)}
+
+
+def test_an_item_that_never_ends_costs_only_itself() -> None:
+    assert dict(each(dying.never_ends, range(2, 5), 1, limit_s=0.5)) == {2: 4, 3: None, 4: 16}
+
+
+class BrokenPool:
+    """Dies while its owner looks away: the next submission tells."""
+
+    submitted = 0
+
+    def submit(self, function: Callable[[int], int], item: int) -> Future[int]:
+        if item == 2:
+            raise BrokenProcessPool
+        future: Future[int] = Future()
+        future.set_result(function(item))
+        return future
+
+    def shutdown(self, **_: Any) -> None:
+        pass
+
+
+def test_the_item_at_whose_submission_a_dead_process_is_noticed_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(function: Callable[[int], int], item: int) -> int:
+        return function(item)
+
+    monkeypatch.setattr(processes, "_pool", lambda workers: BrokenPool())
+    monkeypatch.setattr(processes, "_alone", alone)
+    found: Iterator[tuple[int, int | None]] = each(abs, range(4), 1)
+    assert sorted(found) == [(number, number) for number in range(4)]
