@@ -40,7 +40,10 @@ class ScreenModels:
 
 @app.command()
 def calibrate(out: Out, asked: CalibrateSettings, models: ScreenModels, run: RunSettings) -> None:
-    """Calibrate both privacy screens once, for `filter` and all shards of `generate` (--calibrated)."""
+    """Calibrate both privacy screens once, for all shards.
+
+    `filter` and `generate` take the folder with --calibrated.
+    """
     from echosyn.pipeline.privacy_filter.calibrate import calibrate as calibrate_screens
 
     found = models.found()

@@ -11,6 +11,7 @@ from echosyn import __version__
 from echosyn.apps.cli.arguments import Dataset, Out, Synthetic
 from echosyn.apps.cli.console import Console, show, show_import
 from echosyn.apps.cli.executors import computing, executor
+from echosyn.apps.cli.groups import Grouped
 from echosyn.apps.cli.options import spelling
 from echosyn.apps.cli.urls import Program
 from echosyn.errors import ConfigError
@@ -36,11 +37,12 @@ from echosyn.settings.whole import QuickstartSettings, WholeSettings
 
 app = Program(
     name="echosyn",
-    help="A folder of echo videos in, a synthetic dataset out, with proof.",
+    help="Turn private echocardiogram videos into a synthetic dataset, with a privacy audit.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Grouped,
 )
 
 
@@ -85,7 +87,7 @@ class StageSettings(PresetSettings):
 
 @app.command()
 def phantom(out: Out, asked: PhantomSettings, shown: ShownSettings) -> None:
-    """Make a dataset of procedural hearts with exactly known EF."""
+    """Make a phantom dataset with exactly known EF."""
     from echosyn.pipeline.ingest.phantom import make_phantom
 
     show(make_phantom(out, **vars(asked), progress=Console(shown.quiet)), shown.json)
@@ -98,7 +100,10 @@ def import_(
     asked: ImportSettings,
     run: ShardedSettings,
 ) -> None:
-    """Read other people's folders into a dataset folder: grey, 112x112, one split a patient."""
+    """Import videos or DICOM into a dataset folder.
+
+    The result is grey, 112x112 pixels, with one split per patient.
+    """
     from echosyn.pipeline.ingest.dicom import ingest_dicom
     from echosyn.pipeline.ingest.videos import ingest
     from echosyn.pipeline.workers.shards import part
@@ -130,7 +135,10 @@ def review(
     asked: ReviewSettings,
     output: OutputSettings,
 ) -> None:
-    """Sign off the contact sheets of a DICOM import; `train` asks for it."""
+    """Sign off the contact sheets of a DICOM import.
+
+    `train` requires it.
+    """
     from echosyn.pipeline.ingest.review import sign_off
 
     show(sign_off(dataset, by=asked.by, drop=asked.drop), output.json)
@@ -138,7 +146,7 @@ def review(
 
 @app.command()
 def export(dataset: Synthetic, out: Out, asked: ExportSettings, shown: ShownSettings) -> None:
-    """Write synthetic videos as DICOM ultrasound objects that viewers and archives open."""
+    """Export synthetic videos as DICOM ultrasound objects."""
     from echosyn.pipeline.publish.dicom import export_dicom
 
     show(export_dicom(dataset, out, mark=asked.mark, progress=Console(shown.quiet)), shown.json)
@@ -149,7 +157,10 @@ def check(
     dataset: Annotated[Path, typer.Argument(help="Folder with a FileList.csv.", show_default=False)],
     shown: ShownSettings,
 ) -> None:
-    """Decode every video of a dataset folder and list all that is wrong; exit code 2 if anything is."""
+    """Check a dataset folder against its files.
+
+    Every video is decoded and every problem listed; exit code 2 if there is any.
+    """
     from echosyn.data import checking
 
     console = Console(shown.quiet)
@@ -172,7 +183,10 @@ def train(
     group: GroupSettings,
     run: DeviceSettings,
 ) -> None:
-    """Train one stage on the TRAIN videos of a folder; with several processes under `accelerate launch -m echosyn`."""
+    """Train one stage on the TRAIN videos of a folder.
+
+    For several processes run it under `accelerate launch -m echosyn`.
+    """
     from echosyn.pipeline.train import mixture
     from echosyn.pipeline.train.train import dry_run as try_stage
     from echosyn.pipeline.train.train import train as train_stage
@@ -213,7 +227,10 @@ def evaluate(
     steps: StepsSettings,
     run: RunSettings,
 ) -> None:
-    """Compare a synthetic dataset with a real one, or numbers of sampling steps: OUT/report.json and a page or plot."""
+    """Compare a synthetic dataset with a real one.
+
+    Writes OUT/report.json and a page. With --steps it compares numbers of sampling steps and draws a plot.
+    """
     if steps.steps is not None:
         _evaluate_steps(synthetic, real, out, steps, run)
         return
@@ -263,7 +280,10 @@ def predict_ef(
     asked: PredictSettings,
     run: DeviceSettings,
 ) -> None:
-    """Read the EF off video files, in percent: a line a file. Bad files are named and left out; exit code 2 if there are any."""
+    """Estimate the EF of video files, in percent.
+
+    Prints one line per file. Bad files are named and left out; exit code 2 if there are any.
+    """
     from echosyn import weights
     from echosyn.pipeline.evaluate.predict_ef import predict_files, video_files
 
@@ -297,7 +317,10 @@ def predict_ef(
 
 @app.command()
 def run(dataset: Dataset, out: Out, asked: WholeSettings, where: DeviceSettings) -> None:
-    """Do everything on a dataset folder: train, generate, evaluate. Given again after a stop, it continues."""
+    """Train, generate and evaluate on a dataset folder.
+
+    The same command resumes a stopped run.
+    """
     from echosyn.pipeline.run import run as run_all
 
     result = run_all(dataset, out, asked, where.device, Console(where.quiet))
@@ -311,7 +334,10 @@ def quickstart(
     run: DeviceSettings,
     out: Annotated[Path, typer.Argument(help="Folder.")] = Path("quickstart"),
 ) -> None:
-    """Do everything on the phantom, with nothing but this package: under three minutes on a laptop."""
+    """Run everything on the phantom, in about three minutes.
+
+    Needs nothing but this package.
+    """
     from echosyn.pipeline.quickstart import quickstart as run_quickstart
 
     result = run_quickstart(out, asked, run.device, Console(run.quiet))
@@ -321,7 +347,10 @@ def quickstart(
 
 @app.command()
 def doctor(output: OutputSettings) -> None:
-    """Say what this installation can do; exit code 2 if something needed does not work."""
+    """Check this installation.
+
+    Exit code 2 if something required does not work.
+    """
     from echosyn.pipeline.doctor import doctor as examine
 
     report = examine()

@@ -68,7 +68,7 @@ class Instead:
 
 @app.command()
 def encode(dataset: Dataset, out: Out, model: Encoder, asked: EncodeSettings, run: ShardedRunSettings) -> None:
-    """Turn the videos of a dataset into latents."""
+    """Encode the videos of a dataset as latents."""
     from echosyn.pipeline.train.encode import encode as encode_dataset
 
     with computing(run) as compute:
@@ -77,7 +77,7 @@ def encode(dataset: Dataset, out: Out, model: Encoder, asked: EncodeSettings, ru
 
 @app.command()
 def sample(out: Out, model: ImageModel, asked: SampleSettings, run: ShardedRunSettings) -> None:
-    """Invent latent hearts: the candidates."""
+    """Sample latent stills: the candidates."""
     from echosyn.pipeline.generate.sample import sample as sample_stills
 
     with computing(run) as compute:
@@ -86,7 +86,7 @@ def sample(out: Out, model: ImageModel, asked: SampleSettings, run: ShardedRunSe
 
 @app.command("filter")
 def filter_(candidates: Stills, out: Out, model: ReID, asked: FilterSettings, run: ShardedRunSettings) -> None:
-    """Keep the hearts that are nobody's."""
+    """Drop samples that match a real patient."""
     from echosyn.pipeline.privacy_filter.filter import filter_stills
 
     with computing(run) as compute:
@@ -96,7 +96,7 @@ def filter_(candidates: Stills, out: Out, model: ReID, asked: FilterSettings, ru
 
 @app.command()
 def animate(kept: Stills, out: Out, models: VideoModel, asked: AnimateSettings, run: ShardedRunSettings) -> None:
-    """Make stills beat with a requested EF: a dataset folder."""
+    """Animate stills with a requested EF."""
     from echosyn.pipeline.generate.animate import animate as animate_stills
 
     with computing(run) as compute:
@@ -113,7 +113,7 @@ def generate(
     instead: Instead,
     run: ShardedRunSettings,
 ) -> None:
-    """Sample, filter and animate until enough videos passed: a synthetic dataset folder."""
+    """Generate a synthetic dataset: sample, filter, animate."""
     from echosyn import weights
     from echosyn.pipeline.generate import generate as generating
 

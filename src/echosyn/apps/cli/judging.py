@@ -18,7 +18,10 @@ def compare(
     asked: CompareSettings,
     output: OutputSettings,
 ) -> None:
-    """Two reports of evaluate side by side, number by number; those that do not mean the same are refused."""
+    """Compare two evaluation reports, number by number.
+
+    Reports with different protocols are refused.
+    """
     from echosyn.pipeline.evaluate import compare
 
     found = compare.compare(a, b, anyway=asked.anyway)

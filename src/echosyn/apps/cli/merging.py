@@ -19,7 +19,10 @@ def merge(
     out: Out,
     shown: ShownSettings,
 ) -> None:
-    """Check the parts that --shard made and join them to what one job would have made."""
+    """Merge the parts of a sharded job.
+
+    The result is what a single job would have made.
+    """
     from echosyn.pipeline.merge import merge as merge_parts
 
     show_import(merge_parts(parts, out, progress=Console(shown.quiet)), shown.json)

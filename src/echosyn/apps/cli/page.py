@@ -21,7 +21,10 @@ __all__ = ["app"]
 
 @app.command()
 def demo(asked: PageSettings, run: PageDevice) -> None:
-    """Open the page on this computer: make a heart, check that it is nobody's, make it beat. Needs the extra `demo`."""
+    """Open the demo page in a browser.
+
+    Sample a still, see its screening result, make it beat. Needs the extra `demo`.
+    """
     from echosyn.apps.web.server import Options, Running, read_login
 
     if not 1 <= asked.max_upload <= 4000:

@@ -32,7 +32,10 @@ class StartModel:
 def audit(
     synthetic: Synthetic, real: Real, out: Out, attacked: AttackedSettings, asked: AuditSettings, run: RunSettings
 ) -> None:
-    """Look for real patients in finished videos and attack them; exit code 3 if a line is crossed."""
+    """Audit the privacy of a synthetic dataset.
+
+    Looks for real patients in it and attacks it; exit code 3 if a criterion fails.
+    """
     from echosyn.pipeline.audit.audit import CROSSED
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
@@ -50,7 +53,10 @@ def audit(
 def withdraw(
     synthetic: Synthetic, real: Real, out: Out, asked: WithdrawSettings, made_by: ModelsOfSet, run: DeviceSettings
 ) -> None:
-    """Copy a synthetic dataset without what is near to patients who withdrew, and say which models saw them."""
+    """Copy a dataset without videos close to withdrawn patients.
+
+    Also lists the models that were trained on them.
+    """
     from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
     models = _models(made_by.models, ("lidm", "lvdm"))
@@ -66,7 +72,10 @@ def finetune(
     asked: FinetuneSettings,
     run: DeviceSettings,
 ) -> None:
-    """Train an image model further with differential privacy (DP-SGD; needs opacus)."""
+    """Fine-tune an image model with differential privacy.
+
+    DP-SGD; needs opacus.
+    """
     from echosyn.pipeline.train.dp_finetune import finetune as finetune_privately
 
     with computing(run) as compute:

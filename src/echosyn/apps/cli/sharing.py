@@ -16,14 +16,14 @@ from echosyn.settings.sharing import CheckpointSettings, FetchSettings, PublishS
 __all__ = ["app"]
 
 weights_app = Program(
-    help="Weights that others publish: list, fetch, verify, import.", no_args_is_help=True, rich_markup_mode=None
+    help="List, fetch, verify and import published weights.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(weights_app, name="weights")
 
 
 @weights_app.command("list")
 def list_(output: OutputSettings) -> None:
-    """What can be fetched, from where, how large, under which licence."""
+    """List published weights: source, size and licence."""
     from echosyn.weights.registry import sources
 
     if output.json:
@@ -42,7 +42,10 @@ def fetch_(
     asked: FetchSettings,
     shown: ShownSettings,
 ) -> None:
-    """Fetch published weights, resumed and checked; what is there and right stays."""
+    """Fetch published weights.
+
+    Downloads resume and are checked; files that are present and intact stay.
+    """
     from echosyn.weights import fetch, registry
 
     how = {name: value for name, value in vars(asked).items() if name != "to"}
@@ -52,7 +55,7 @@ def fetch_(
 
 @weights_app.command("verify")
 def verify_weights(models: Models, output: OutputSettings) -> None:
-    """Recompute the hashes of what was fetched into a folder."""
+    """Verify the hashes of fetched weights."""
     from echosyn.weights import fetch
 
     found = fetch.verify(models)
@@ -66,7 +69,10 @@ def import_weights(
     asked: CheckpointSettings,
     output: OutputSettings,
 ) -> None:
-    """Turn a published checkpoint into a model folder; nothing in it is executed."""
+    """Import a published checkpoint as a model folder.
+
+    Nothing in it is executed.
+    """
     from echosyn.pipeline.folder import refuse_existing
     from echosyn.weights.published import import_checkpoint
 
@@ -83,7 +89,10 @@ def publish(
     asked: PublishSettings,
     shown: ShownSettings,
 ) -> None:
-    """Make a release folder of a synthetic dataset: only what may leave the house, sealed; push it if asked."""
+    """Make a sealed release folder of a synthetic dataset.
+
+    It holds only what may be shared. Pushes it to the hub if asked.
+    """
     from echosyn.pipeline.publish.publish import publish as publish_dataset
 
     show(publish_dataset(dataset, out, asked, Console(shown.quiet)), shown.json)
@@ -93,7 +102,10 @@ def publish(
 def verify(
     release: Annotated[Path, typer.Argument(help="Release folder.", show_default=False)], output: OutputSettings
 ) -> None:
-    """Recompute the provenance chain of a release; exit code 2 if a byte changed."""
+    """Verify a release against its seal.
+
+    Exit code 2 if a byte changed.
+    """
     from echosyn.pipeline.publish.verify import verify as verify_release
 
     show(verify_release(release), output.json)
@@ -101,7 +113,10 @@ def verify(
 
 @app.command()
 def frames(dataset: Dataset, out: Out, asked: FramesSettings, shown: ShownSettings) -> None:
-    """Write frames of the TRAIN and VAL videos as PNG, with lists, for VAE trainers that read images."""
+    """Write frames as PNG, for VAE trainers that read images.
+
+    Of the TRAIN and VAL videos, with lists of files.
+    """
     from echosyn.pipeline.ingest.frames import extract_frames
 
     show(extract_frames(dataset, out, every=asked.every, progress=Console(shown.quiet)), shown.json)
@@ -109,7 +124,7 @@ def frames(dataset: Dataset, out: Out, asked: FramesSettings, shown: ShownSettin
 
 @app.command()
 def reference(dataset: Dataset, out: Out, asked: ImagesSettings, shown: ShownSettings) -> None:
-    """Write TRAIN videos as folders of PNG, for StyleGAN-V's metrics."""
+    """Write TRAIN videos as PNG folders, for StyleGAN-V's metrics."""
     from echosyn.pipeline.ingest.frames import reference_images
 
     show(reference_images(dataset, out, **vars(asked), progress=Console(shown.quiet)), shown.json)
@@ -117,7 +132,10 @@ def reference(dataset: Dataset, out: Out, asked: ImagesSettings, shown: ShownSet
 
 @app.command("update-split")
 def update_split(asked: SplitSettings, output: OutputSettings) -> None:
-    """Give the rows of a file list new splits, in their order; what is left over is EXTRA."""
+    """Assign new splits to the rows of a file list.
+
+    In their order; the remaining rows become EXTRA.
+    """
     from echosyn.pipeline.ingest.frames import update_splits
 
     counts = {"TRAIN": asked.train, "VAL": asked.val, "TEST": asked.test}
