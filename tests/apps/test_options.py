@@ -165,5 +165,5 @@ def every_setting() -> set[type]:
     ]
     kinds = {kind for module in mine for kind in vars(module).values() if inspect.isclass(kind) and is_dataclass(kind)}
     return {
-        kind for kind in kinds if kind.__module__ != "echosyn.settings" and "reference_flags" not in kind.__module__
+        kind for kind in kinds if kind.__module__ != "echosyn.settings" and "legacy_flags" not in kind.__module__
     }
