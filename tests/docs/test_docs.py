@@ -156,3 +156,12 @@ $ no console
 )
 def test_dots_stand_for_anything(expected: str, output: str, same: bool) -> None:
     assert agrees(expected, output) is same
+
+
+@pytest.mark.slow
+def test_the_python_lines_of_the_readme_run(tmp_path: Path) -> None:
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    assert "import echosyn" in code
+    checked = code + "assert video.frames.ndim == 3 and clip.shape == (1, 16, 112, 112) and 30 <= ef <= 60"
+    done = subprocess.run([sys.executable, "-c", checked], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
