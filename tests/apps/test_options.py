@@ -164,6 +164,4 @@ def every_setting() -> set[type]:
         module for name, module in sys.modules.items() if name.startswith(("echosyn.settings.", "echosyn.apps.cli."))
     ]
     kinds = {kind for module in mine for kind in vars(module).values() if inspect.isclass(kind) and is_dataclass(kind)}
-    return {
-        kind for kind in kinds if kind.__module__ != "echosyn.settings" and "legacy_flags" not in kind.__module__
-    }
+    return {kind for kind in kinds if kind.__module__ != "echosyn.settings" and "legacy_flags" not in kind.__module__}
