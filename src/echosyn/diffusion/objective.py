@@ -25,7 +25,7 @@ def times(uniform: Tensor, normal: Tensor, scheduler: Any, distribution: str = "
     t = uniform if distribution == "uniform" else torch.sigmoid(normal)
     num = int(scheduler.config.num_train_timesteps)
     if is_flow(scheduler):
-        return num * shift * t / (1 + (shift - 1) * t)
+        return (num * shift * t / (1 + (shift - 1) * t)).clamp(max=num)  # rounding may pass the end
     return (t * num).long().clamp(max=num - 1)
 
 

@@ -156,11 +156,11 @@ def test_frames_are_counted_and_what_a_raw_list_lacks_is_filled_in(
     (raw / "Videos").symlink_to(video_dataset / "Videos")
     rows = [f"{r.name}.avi,{r.ef},{fold}" for r, fold in zip(whole, "018923", strict=True)]
     (raw / filelist.FILE_LIST).write_text("FileName,EF,Split\n" + "\n".join(rows) + "\n")
-    encode(raw, tmp_path / "latents", vae=vae, device="cpu")
+    encode(raw, tmp_path / "latents", vae, EncodeSettings(any_scale=True), Compute(device="cpu"))
     found = filelist.read(tmp_path / "latents")
     facts = [(r.name, r.num_frames, r.fps, r.height, r.width) for r in whole]
     assert [(r.name, r.num_frames, r.fps, r.height, r.width) for r in found] == facts
     assert [r.cell("Fold") for r in found] == list("018923")
     filelist.write(raw, [replace(r, num_frames=(r.num_frames or 0) + 7) for r in whole])
-    encode(raw, tmp_path / "again", vae=vae, device="cpu")
+    encode(raw, tmp_path / "again", vae, EncodeSettings(any_scale=True), Compute(device="cpu"))
     assert filelist.read(tmp_path / "again") == whole

@@ -8,7 +8,7 @@ from echosyn.data.frames import Frames
 from echosyn.data.timing import Times
 from echosyn.data.video.containers import EXTENSIONS, BadVideoError, Fault
 from echosyn.data.video.pixels import ONE_THREAD
-from echosyn.data.video.reading import Origin, Video, probe, read, size, stored_size, survey
+from echosyn.data.video.reading import Origin, Video, probe, read, size, survey
 from echosyn.data.video.writing import exact_fps, verify, write_avi, write_gif, write_mp4, write_png
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "probe",
     "read",
     "size",
-    "stored_size",
     "survey",
     "verify",
     "write_avi",

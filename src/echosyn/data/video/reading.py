@@ -128,18 +128,6 @@ def size(path: Path) -> tuple[int, int]:
         return decoding.view.shown_size(first.height, first.width)
 
 
-def stored_size(path: Path) -> tuple[int, int]:
-    """``(height, width)`` of the stored picture, turned upright, by decoding the first frame only.
-
-    Raises:
-        BadVideoError: As `size`.
-    """
-    with opened(path) as (container, stream):
-        decoding = _Decoding(path, container, stream)
-        first = next(iter(decoding))
-        return decoding.view.upright_size(first.height, first.width)
-
-
 @dataclass
 class _Decoding:
     """The decoded frames of a stream, and what is known once they have gone by."""

@@ -216,11 +216,10 @@ def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: flo
         origin = _asked(video.survey, record, path, fps)
         box = geometry.box(origin.height, origin.width)
     else:
-        height, width = video.stored_size(path)
-        box = geometry.box(height, width)
         source = _asked(video.read, record, path, fps)
         assert source.origin is not None
         origin = source.origin
+        box = geometry.box(origin.height, origin.width)
         frames = geometry.frames(source.frames, origin)
         twins.write(kept, twins.fingerprint(frames))
         video.write_avi(out, frames, _rate(record, origin, fps))

@@ -231,8 +231,8 @@ def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
     with pytest.raises(StoppedError):
         evaluate_fidelity(synthetic, real, tmp_path / "out", asked, Compute(progress=stop), chunk=4)
     looked_at: list[str] = []
-    read: Callable[..., Any] = fidelities.sets.Item.read
-    monkeypatch.setattr(fidelities.sets.Item, "read", lambda item: looked_at.append(item.name) or read(item))
+    read: Callable[..., Any] = fidelities.video_sets.Item.read
+    monkeypatch.setattr(fidelities.video_sets.Item, "read", lambda item: looked_at.append(item.name) or read(item))
     evaluate_fidelity(synthetic, real, tmp_path / "out", asked, chunk=4)
     assert 9 <= len(looked_at) <= 12 + 9, "what other threads were at is done, too"
     evaluate_fidelity(synthetic, real, tmp_path / "straight", asked, chunk=4)
