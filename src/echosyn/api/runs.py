@@ -111,9 +111,7 @@ def generate(
     """
     asked = _settings(GenerateSettings, options)
     screened = bool(asked.reference or asked.calibrated)
-    folder = weights.shipped() if models is None else Path(models)
-    needed = ["vae", "lidm", "lvdm", *(["reid"] if screened else [])]
-    found = weights.find_all(folder, needed, view if models is not None else view or "a4c")
+    found = weights.for_generating(None if models is None else Path(models), view, screened=screened)
     with _compute(device, workers) as compute:
         made = generating.generate(Path(out), found, asked, compute)
     privacy = made.get("privacy") or {}

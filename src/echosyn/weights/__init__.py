@@ -253,6 +253,12 @@ def find_all(models: Path, stages: Iterable[str], variant: str | None = None) ->
     return {stage: find(models, stage, variant) for stage in stages}
 
 
+def for_generating(models: Path | None, variant: str | None, *, screened: bool) -> dict[str, Path]:
+    """The model folders that generating needs: of a folder of models, or those that ship (the A4C view unless said)."""
+    stages = ["vae", "lidm", "lvdm", *(["reid"] if screened else [])]
+    return find_all(shipped(), stages, variant or "a4c") if models is None else find_all(models, stages, variant)
+
+
 def resolve(folder: Path) -> Path:
     """A model folder, also when given the run folder of the training that made it."""
     inner = folder / "model"

@@ -117,16 +117,14 @@ def generate(
     from echosyn import weights
     from echosyn.pipeline.generate import generate as generating
 
-    models, variant = where.models or weights.shipped(), where.dataset
     if instead.replay is not None:
         from echosyn.apps.cli.page import make_again
 
         refuse_others(context, "--replay", {"out", "models", "replay", "device", "quiet", "json"})
-        make_again(instead.replay, out, models, run.device, Console(run.quiet), run.json)
+        make_again(instead.replay, out, where.models or weights.shipped(), run.device, Console(run.quiet), run.json)
         return
     screened = bool(asked.reference or asked.calibrated)
-    needed = ["vae", "lidm", "lvdm", *(["reid"] if screened else [])]
-    found = weights.find_all(models, needed, variant if where.models else variant or "a4c")
+    found = weights.for_generating(where.models, where.dataset, screened=screened)
     if instead.dry_run:
         show(generating.dry_run(run.workers or 1, found, asked, run.device), run.json)
         return

@@ -1,6 +1,6 @@
 """A cluster does the work: actors on all its nodes, each given an item when it is free (docs/adr/0053).
 
-The only place, with `ray_train`, that knows Ray (``pip install 'echosyn[ray]'``), which is imported when a cluster is joined.
+The only place, with its neighbours, that knows Ray (``pip install 'echosyn[ray]'``), imported when a cluster is joined.
 """
 
 import logging
