@@ -127,10 +127,37 @@ def jpeg_2000(folder: Path, syntax: str) -> Path:
     return encapsulated(folder, syntax, pieces, "MONOCHROME2", (FRAMES, SIDE, SIDE))
 
 
+def coloured_jpeg_2000(folder: Path, syntax: str, model: str) -> Path:
+    """RGB through the colour transform of JPEG 2000, which the codec undoes."""
+    pieces = []
+    for frame in rgb():
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG2000", irreversible=model == "YBR_ICT", mct=1, no_jp2=True)
+        pieces.append(buffer.getvalue())
+    return encapsulated(folder, syntax, pieces, model, (FRAMES, SIDE, SIDE, 3))
+
+
+def near_lossless(folder: Path) -> Path:
+    """JPEG-LS in which a level may be wrong by two."""
+    import jpeg_ls
+
+    pieces = [bytes(jpeg_ls.encode_array(frame, lossy_error=2)) for frame in heart()]
+    return encapsulated(folder, f"{ROOT}.4.81", pieces, "MONOCHROME2", (FRAMES, SIDE, SIDE))
+
+
+def twelve_bit_jpeg(folder: Path) -> Path:
+    """JPEG Extended as scanners of 12 bit write it."""
+    return transcoded(deep(folder, 12), f"{ROOT}.4.51")
+
+
 def lossless_jpeg(folder: Path, syntax: str) -> Path:
+    return transcoded(saved(folder), syntax)
+
+
+def transcoded(source: Path, syntax: str) -> Path:
+    """The file in one of gdcm's codecs."""
     import gdcm
 
-    source = saved(folder)
     reader, change = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax()
     reader.SetFileName(str(source))
     assert reader.Read()
@@ -187,18 +214,17 @@ def halved(folder: Path) -> Path:
     return saved(folder, rgb(), PhotometricInterpretation="YBR_FULL_422", PixelData=data)
 
 
-def palette(folder: Path) -> Path:
-    descriptor, data = [256, 0, 8], bytes(range(256))
-    colours = ("Red", "Green", "Blue")
-    luts = {
-        f"{c}PaletteColorLookupTable{part}": v
-        for c in colours
-        for part, v in (("Descriptor", descriptor), ("Data", data))
-    }
+def palette(folder: Path, bits: int = 8, *, segmented: bool = False) -> Path:
+    """A palette that is the grey scale, of this many bits; segmented: as one straight line from black to white."""
+    levels = np.arange(256, dtype=np.uint16) * (257 if bits == 16 else 1)
+    data = levels.astype("<u2" if bits == 16 else "u1").tobytes()
+    if segmented:  # a discrete segment of one entry, and a linear one of 255 that ends in white
+        data = np.array([0, 1, 0, 1, 255, levels[-1]], "<u2" if bits == 16 else "u1").tobytes()
     path = saved(folder)
     ds = pydicom.dcmread(path)
-    for name, value in luts.items():
-        ds.add_new(name, "US" if name.endswith("Descriptor") else "OW", value)
+    for colour in ("Red", "Green", "Blue"):
+        ds.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, bits])
+        ds.add_new(f"{'Segmented' * segmented}{colour}PaletteColorLookupTableData", "OW", data)
     ds.PhotometricInterpretation = "PALETTE COLOR"
     return hospital.write(path, ds)
 
@@ -234,8 +260,14 @@ CASES: list[Case] = [
     made(SYNTAXES, "JPEG Lossless (Process 14)", partial(lossless_jpeg, syntax=f"{ROOT}.4.57"), **EXACT),
     made(SYNTAXES, "JPEG Lossless SV1", partial(lossless_jpeg, syntax=f"{ROOT}.4.70"), **EXACT),
     made(SYNTAXES, "JPEG-LS Lossless", partial(saved, syntax=f"{ROOT}.4.80"), **EXACT),
+    made(SYNTAXES, "JPEG Extended, 12 bit", twelve_bit_jpeg, refused=f"12 bit in JPEG Extended ({ROOT}.4.51): {XL}"),
+    made(SYNTAXES, "JPEG-LS Near-lossless", near_lossless, **NEAR),
     made(SYNTAXES, "JPEG 2000 Lossless", partial(jpeg_2000, syntax=f"{ROOT}.4.90"), **EXACT),
     made(SYNTAXES, "JPEG 2000", partial(jpeg_2000, syntax=f"{ROOT}.4.91"), **NEAR),
+    *(
+        made(SYNTAXES, f"{name}, the stream of JPEG 2000", partial(jpeg_2000, syntax=f"{ROOT}.4.{last}"), **EXACT)
+        for last, name in ((201, "HTJ2K Lossless"), (202, "HTJ2K Lossless RPCL"), (203, "HTJ2K"))
+    ),
     made(SYNTAXES, "MPEG-2 Main Level", partial(film, syntax=f"{ROOT}.4.100", codec="mpeg2video", container="mpeg"), **NEAR),
     made(SYNTAXES, "MPEG-4 AVC/H.264 in MP4", partial(film, syntax=f"{ROOT}.4.102", codec="libx264", container="mp4"), **NEAR),
     made(SYNTAXES, "HEVC/H.265 Main", partial(film, syntax=f"{ROOT}.4.107", codec="libx265", container="mp4"), **NEAR),
@@ -249,6 +281,11 @@ CASES: list[Case] = [
     made(COLOURS, "RGB", lambda folder: saved(folder, rgb()), **EXACT),
     made(COLOURS, "RGB, by planes", lambda folder: saved(folder, rgb(), planar=1), **EXACT),
     made(COLOURS, "PALETTE COLOR", palette, **EXACT),
+    made(COLOURS, "PALETTE COLOR of 16 bit", partial(palette, bits=16), **EXACT),
+    made(COLOURS, "PALETTE COLOR, segmented", partial(palette, segmented=True), **EXACT),
+    made(COLOURS, "PALETTE COLOR of 16 bit, segmented", partial(palette, bits=16, segmented=True), **EXACT),
+    made(COLOURS, "YBR_RCT", partial(coloured_jpeg_2000, syntax=f"{ROOT}.4.90", model="YBR_RCT"), **EXACT),
+    made(COLOURS, "YBR_ICT", partial(coloured_jpeg_2000, syntax=f"{ROOT}.4.91", model="YBR_ICT"), **NEAR),
     made(COLOURS, "YBR_FULL", lambda folder: saved(folder, ybr(), model="YBR_FULL"), **EXACT),
     made(COLOURS, "YBR_FULL_422", halved, **EXACT),
     made(COLOURS, "YBR_FULL_422 said, 3 bytes a pixel", lambda folder: saved(folder, rgb(), PhotometricInterpretation="YBR_FULL_422"), **EXACT),  # noqa: E501

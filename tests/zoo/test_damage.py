@@ -12,7 +12,7 @@ import pytest
 from echosyn.data import filelist, video
 from zoo import containers, dicom
 
-TIMES = 5
+TIMES = 8
 """Damages of each file, of each kind."""
 SECONDS = 60
 """That one file may take."""

@@ -13,6 +13,8 @@ from echosyn.extras import require
 
 _PLUGINS = ("pylibjpeg", "pillow", "pyjpegls", "pydicom", "gdcm")
 """Decoders in order of preference: the fast ones first, the one whose faults end the process last."""
+_JPEG_EXTENDED, _TWELVE_BIT = "1.2.840.10008.1.2.4.51", "pylibjpeg"
+"""The one JPEG of more than 8 bits, and whose decoder reads these: its libjpeg part, which no extra of ours installs."""
 _SIZED = {b"\xff" + bytes([0xC0 + i]) for i in range(16) if i not in (4, 8, 12)} | {b"\xff\xf7"}
 """JPEG markers that are followed by the size of the picture; F7 is JPEG-LS."""
 _COLOURED = 60
@@ -64,6 +66,8 @@ def _encoded(found: Dataset) -> Iterator[tuple[np.ndarray, str]]:
             yield raw, str(facts["photometric_interpretation"])
         return
     plugins = [plugin for plugin in _PLUGINS if plugin in decoder.available_plugins]
+    if syntax == _JPEG_EXTENDED and int(found.BitsStored) > 8 and _TWELVE_BIT not in plugins:
+        raise BadDicomError("unsupported transfer syntax", f"12 bit in {syntaxes.unread(syntax)}")
     if not plugins:
         raise BadDicomError(
             "unsupported transfer syntax",
