@@ -144,6 +144,16 @@ def test_every_option_of_every_verb_has_the_help_of_a_setting() -> None:
     assert lacking == []
 
 
+def test_the_help_of_an_option_is_one_line_of_at_most_60_characters() -> None:
+    options = {
+        f"{verb} {option.name}": getattr(option, "help", None) or ""
+        for verb, command in commands(typer.main.get_command(app))
+        for option in command.params
+    }
+    assert len(options) > 300
+    assert {name: text for name, text in options.items() if len(text) > 60} == {}
+
+
 def test_each_help_text_stands_once_in_the_source() -> None:
     source = "\n".join(path.read_text() for path in sorted(SRC.rglob("*.py")))
     found = Counter(

@@ -35,13 +35,19 @@ class ImportSettings:
     crop: str | None = None
     """X,Y,W,H in pixels."""
     labels: Path | None = None
-    """CSV with FileName (DICOM: or SOPInstanceUID, PatientID) and EF."""
+    """CSV with FileName and EF.
+
+    DICOM: SOPInstanceUID or PatientID may stand for FileName.
+    """
     fps: float | None = None
-    """Frame rate, whatever the files say (DICOM: where they do not say it)."""
+    """Frame rate in Hz that replaces what the files say.
+
+    DICOM: only where a file does not say it.
+    """
     skip_bad: bool = False
-    """Leave out damaged videos and those with a wrong row; they are listed."""
+    """Leave out, and list, damaged videos and wrong rows."""
     private: Path | None = None
-    """DICOM: folder for the secret key and the report; default OUT-private."""
+    """DICOM: folder for key and report; default OUT-private."""
     ocr: bool = False
     """DICOM: leave out videos with text over the tissue."""
     seed: int = 0

@@ -13,7 +13,7 @@ class StatisticsSettings:
     """Randomness of the figures."""
 
     seed: int = 0
-    """Of bootstrap and subsampling; with --steps also of the videos."""
+    """Random seed of bootstrap, subsampling and --steps' videos."""
 
 
 @settings
@@ -39,11 +39,14 @@ class GridSettings:
     """Trainings on more sets than the two."""
 
     grid: bool = False
-    """Train on more sets too: through the VAE (--vae), real and synthetic."""
+    """Train on reconstructed (--vae) and on mixed sets, too."""
     seeds: int | None = None
     """With --grid: trainings of each set; default 3."""
     relabel: bool = False
-    """With --grid: also with labels of the regressor trained on real videos."""
+    """With --grid: also train on labels by the real regressor.
+
+    That is the regressor trained on real videos.
+    """
     also: tuple[str, ...] = ()
     """With --grid: NAME=FOLDER of a further set, repeatable."""
 
@@ -53,7 +56,7 @@ class DecoderSettings:
     """The VAE of an evaluation."""
 
     vae: Path | None = None
-    """VAE whose reconstruction to report; with --steps the one to decode with."""
+    """VAE to report reconstruction of, or to decode --steps with."""
 
 
 @settings
@@ -61,13 +64,17 @@ class EvaluateSettings(ProtocolSettings, DecoderSettings):
     """How a synthetic dataset is compared with a real one."""
 
     made_by: tuple[Path, ...] = ()
-    """Model that made SYNTHETIC, repeatable; refused if it was trained on REAL's VAL or TEST.
+    """Model that made SYNTHETIC; repeatable.
+
+    Refused if it was trained on REAL's VAL or TEST.
 
     A test on videos that they, or the VAE, were trained on is refused; those that do not say are listed in the report as
     ``training_unknown``.
     """
     track: int = 16
-    """Videos of each side whose ventricle is tracked, spread over the set.
+    """Videos of each set in which the ventricle is tracked.
+
+    They are spread over the set.
 
     0.3 s a video.
     """
@@ -88,7 +95,7 @@ class StepsSettings(VideoSettings, SolverSettings, DecoderSettings, StatisticsSe
     """How numbers of sampling steps of one model are compared: the same hearts, noise and EFs at each."""
 
     steps: str | None = None
-    """Compare numbers of sampling steps of one model, such as 1,2,4,8."""
+    """Numbers of sampling steps to compare, e.g. 1,2,4,8."""
     lvdm: Path | None = None
     """With --steps: the video model."""
     regressor: Path | None = None
@@ -106,9 +113,15 @@ class PredictSettings:
     """How the EF is read off videos."""
 
     model: Path | None = None
-    """Model folder of the EF regressor, or a folder with ef in it; default: what ships, for the phantom."""
+    """EF regressor, or a folder that has one; default built-in.
+
+    What is built in was trained on the phantom.
+    """
     clips: str = "4"
-    """Average over so many clips of a video, or all (EchoNet-Dynamic's test; slow)."""
+    """Clips to average over in each video, or all (slow).
+
+    All is how EchoNet-Dynamic tests.
+    """
     fps: float | None = None
     """Frame rate, whatever the files say."""
 
@@ -129,7 +142,7 @@ class ModelsOfSet:
     """The models that made a set."""
 
     models: Path | None = None
-    """Folder with vae and reid; lidm and lvdm in it are attacked too."""
+    """Folder with vae and reid; its lidm and lvdm are attacked."""
 
 
 @settings
@@ -137,7 +150,7 @@ class AttackedSettings(ModelsOfSet):
     """What an audit may attack."""
 
     videos_only: bool = False
-    """The weights stay in the house: do not attack the LIDM and the LVDM."""
+    """Skip attacks on LIDM and LVDM: weights are not released."""
 
 
 @settings
@@ -149,7 +162,7 @@ class WithdrawSettings:
     too_close: bool = False
     """Take out what an audit finds too close to anybody."""
     rate: float = 0.05
-    """Share of videos that have nothing to do with them and go as well."""
+    """Accepted share of unrelated videos that go as well."""
 
 
 @settings

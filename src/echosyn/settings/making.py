@@ -40,7 +40,7 @@ class SolverSettings:
     """Which solver a diffusion model is sampled with."""
 
     scheduler: str | None = None
-    """Solver: ddpm, ddim, dpm++, unipc, heun, euler; default the model's own."""
+    """ddpm, ddim, dpm++, unipc, heun, euler; default the model's."""
 
 
 @settings
@@ -77,7 +77,7 @@ class WindowSettings:
     """How a long video is made of windows."""
 
     hop: int | None = None
-    """Frames between windows of a long video; default half a window."""
+    """Frames between windows; default half a window."""
     blend: str = "cut"
     """How windows become one: cut, linear, cosine, alternate."""
 
@@ -104,7 +104,7 @@ class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
     guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
     """Guidance scale; default what suits the model."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
-    """NAME=VALUE of a further condition of the video model, such as heart_rate=70."""
+    """NAME=VALUE of a further condition, e.g. heart_rate=70."""
 
 
 @settings
@@ -136,7 +136,7 @@ class ScreenSettings(ReferenceSettings, RateSettings):
     """The privacy screen of stills: calibrated now, or earlier."""
 
     calibrated: Path | None = None
-    """Folder of `echosyn calibrate`, instead of --reference and what belongs to it.
+    """Folder of `echosyn calibrate`, in place of --reference.
 
     It also knows ``real`` and ``false_rejection_rate``. The videos are those that a run with these makes, byte by byte.
     """
@@ -155,7 +155,7 @@ class RealSettings:
     """Whom finished videos are compared with."""
 
     real: Path | None = None
-    """The real videos themselves, for the check of the finished ones.
+    """Real videos, to check the finished videos against.
 
     The dataset folder that ``reference`` was made from; without it videos are compared with the decoded reference.
     """
@@ -171,7 +171,9 @@ class GenerateSettings(SeedSettings, ScreenSettings, RealSettings, AnimationSett
     num: int = 16
     """Videos."""
     require: tuple[str, ...] = ()
-    """Replace videos that fail: contrast, motion, cavity, smooth, rhythm, ef or all; repeatable. Adds labels.
+    """Required: contrast, motion, cavity, smooth, rhythm, ef, all.
+
+    Repeatable. Videos that fail a check are replaced; measured labels are added.
 
     See `echosyn.pipeline.tracking.measure.CHECKS`; 0.6 s a video.
     """
@@ -195,6 +197,12 @@ class ModelsSettings:
     """Where the models are."""
 
     models: Path | None = None
-    """Folder with vae, lidm, lvdm and reid, or their published names; default: what ships, for the phantom."""
+    """Folder with the models; default built-in (for the phantom).
+
+    That is vae, lidm, lvdm and reid, or their published names.
+    """
     dataset: Variant | None = None
-    """Which LIDM and Re-ID, where there are several: dataset or view."""
+    """Which LIDM and Re-ID to use if there are several.
+
+    Their data set or view, for example ped_a4c.
+    """

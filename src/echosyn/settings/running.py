@@ -37,9 +37,15 @@ class WorkersSettings(ShownSettings):
     """Work that several processes or machines may share; on CPUs they change no byte of the result."""
 
     workers: int | None = None
-    """Processes that do the work; with --ray at most so many; default this process."""
+    """Worker processes; default none, work in this process.
+
+    With --ray: the most workers to use.
+    """
     ray: str | None = None
-    """Let a Ray cluster do the work: local, HOST:PORT or auto, as without a word."""
+    """Ray cluster to use: local, HOST:PORT or auto.
+
+    `--ray` alone means auto.
+    """
 
 
 @settings
@@ -47,7 +53,7 @@ class ShardedSettings(WorkersSettings):
     """Work that several jobs may share, too."""
 
     shard: str | None = None
-    """K/N: make only the K-th of N parts; `echosyn merge` joins them."""
+    """K/N: make part K of N; `echosyn merge` joins the parts."""
 
 
 @settings

@@ -58,6 +58,6 @@ class CheckpointSettings:
     config: Path | None = None
     """Its settings file (ldm-vae); default EchoNet-Synthetic's."""
     mean: float | None = None
-    """Mean of the grey levels 0..255 it was trained on (echonet-ef)."""
+    """Mean grey level (0..255) of its training set (echonet-ef)."""
     std: float | None = None
     """Their standard deviation."""

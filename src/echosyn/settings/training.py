@@ -16,7 +16,7 @@ class PresetSettings:
     preset: str = "phantom"
     """Settings of the package to start from."""
     config: Path | None = None
-    """YAML or JSON settings; EchoNet-Synthetic's are accepted as they are."""
+    """Settings in YAML or JSON, also EchoNet-Synthetic's own."""
 
 
 @settings
@@ -24,7 +24,7 @@ class ResumeSettings:
     """Whether a training may go on."""
 
     resume: bool = False
-    """Continue from the last checkpoint in OUT; begin if there is none."""
+    """Continue from the last checkpoint in OUT, if there is one."""
     accept_changes: bool = False
     """Resume although settings or data have changed.
 
@@ -39,7 +39,10 @@ class GroupSettings:
     """Workers of Ray that train together."""
 
     ray: str | None = None
-    """On workers of Ray: local, HOST:PORT or auto, as without a word; dead ones are replaced."""
+    """Ray cluster to train on: local, HOST:PORT or auto.
+
+    `--ray` alone means auto. Workers that die are replaced.
+    """
     workers: str = "1"
     """Ray: processes, N or LEAST:MOST."""
     cpus_per_worker: int = 1

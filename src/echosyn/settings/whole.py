@@ -56,14 +56,20 @@ class PageSettings:
     models: Path | None = None
     """Folder of models; default: what ships, for the phantom."""
     reference: Path | None = None
-    """Latents of the real videos that the models learned from, for the verdict."""
+    """Latents of the videos the models were trained on.
+
+    The verdict on each heart compares with them.
+    """
     folder: tuple[Path, ...] = ()
-    """Dataset, release or report that the page may show; may be given again. Nothing else is read."""
+    """Dataset, release or report the page may show; repeatable.
+
+    Nothing else is read.
+    """
     port: int = 7860
     """On this computer only; 0 for any free one."""
     login: Path | None = None
-    """File of lines NAME:PASSWORD; who opens the page must know one."""
+    """File of NAME:PASSWORD lines; visitors must log in."""
     max_upload: int = 200
     """MB of an upload."""
     check: bool = False
-    """Start, make one heart beat as a visitor would, say so and stop."""
+    """Start, make one video as a visitor would, report and stop."""

@@ -20,7 +20,7 @@ class ScreenModels:
     """The models of the screens."""
 
     models: Path | None = None
-    """Folder with vae and reid; default: what ships, for the phantom."""
+    """Folder with vae and reid; default built-in (phantom)."""
     dataset: Variant | None = None
     """Which Re-ID, where there are several: dataset or view."""
     vae: Path | None = None

@@ -75,9 +75,12 @@ class StageSettings(PresetSettings):
     seed: int | None = None
     """Short for --set loop.seed=N."""
     also: tuple[str, ...] = ()
-    """FOLDER or FOLDER=WEIGHT: more latents, WEIGHT times as often as DATA (lidm, lvdm)."""
+    """FOLDER or FOLDER=WEIGHT: further latents (lidm, lvdm).
+
+    They are drawn WEIGHT times as often as DATA.
+    """
     dry_run: bool = False
-    """Only say what it would take: memory, time, disk; a few steps, no files."""
+    """Estimate memory, time and disk from a few steps; no files."""
 
     def of_loop(self) -> list[str]:
         """All overrides."""

@@ -61,9 +61,9 @@ class Instead:
     """What `generate` may do instead."""
 
     replay: Annotated[Path | None, Spelled("--replay")] = None
-    """JSON of one video of the page: make it again, and look at nothing else."""
+    """JSON of one video of the demo page, to make it again."""
     dry_run: bool = False
-    """Only say what it would take with so many --workers: hours, disk, memory; no files."""
+    """Estimate hours, disk and memory with --workers; no files."""
 
 
 @app.command()

@@ -38,7 +38,7 @@ def list_(output: OutputSettings) -> None:
 
 @weights_app.command("fetch")
 def fetch_(
-    names: Annotated[list[str], typer.Argument(help="Names of `weights list`, or a group such as echonet-synthetic.")],
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`, or a group: echonet-synthetic.")],
     asked: FetchSettings,
     shown: ShownSettings,
 ) -> None:
