@@ -41,4 +41,4 @@ class MissingExtraError(EchosynError):
 
 
 class StoppedError(EchosynError):
-    """Workers or a cluster gave way, not an input: what is finished stays, and the same command continues."""
+    """Workers or a cluster failed, not an input: finished work is kept, and the same command continues."""

@@ -58,8 +58,8 @@ class Fitting:
         clear_device_cache(garbage_collection=True)
         if self.fixed or count == 1:
             raise StoppedError(
-                f"too little memory for {self.what}, {count} at a time ({reason}): end what else runs there, or take fewer "
-                "--workers, and give the same command again, it continues; or take a machine with more memory"
+                f"too little memory for {self.what}, {count} at a time ({reason}): free memory or use fewer --workers, "
+                "then run the same command again: it continues; or use a machine with more memory"
             )
         self.size = (count + 1) // 2
 

@@ -34,6 +34,7 @@ def mean_and_std(read: Callable[[Record], Pixels], records: Sequence[Record], se
     std = float(np.sqrt(counts @ (levels - mean) ** 2 / max(total, 1)))
     if std == 0:
         raise DataError(
-            f"{len(records)} video(s) without any contrast: grey levels cannot be normalised; look at the videos"
+            f"all {len(records)} video(s) are of one grey level and cannot be normalised; check their pixels with "
+            "`echosyn check`"
         )
     return mean, std

@@ -49,7 +49,7 @@ class Shuffle:
 
     def __init__(self, num_items: int, seed: int) -> None:
         if num_items < 1:
-            raise DataError("nothing to train on: no video of split TRAIN")
+            raise DataError("no video of split TRAIN; expected at least one: set Split to TRAIN in FileList.csv")
         self.num_items, self.seed = num_items, seed
         self._epoch, self._order = -1, np.empty(0, np.int64)
 

@@ -92,4 +92,6 @@ def grey(frames: Tensor) -> Tensor:
 def check_frames(sizes: Sequence[int], factor: int = 8) -> None:
     """Raise `ModelError` unless height and width divide by the VAE's downsampling."""
     if any(size % factor for size in sizes):
-        raise ModelError(f"frames of {sizes[0]}x{sizes[1]} do not divide by {factor}; import the videos with size 112")
+        raise ModelError(
+            f"frames of {sizes[0]}x{sizes[1]}: sides are not divisible by {factor}; import the videos at 112x112"
+        )

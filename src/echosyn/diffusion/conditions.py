@@ -23,7 +23,7 @@ class Condition(Settings):
     column: str | None = None
     """Column of ``FileList.csv`` that holds it, in any case; default the name."""
     unit: str = ""
-    """For people."""
+    """Unit, shown in help and errors."""
     range: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest value that makes sense; the network sees them as 0 and 1."""
     choices: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ class Schema:
             value = values.get(condition.name)
             if value is None and not condition.drop:
                 raise ConfigError(
-                    f"the video model never learned without {condition.name}: give --condition {condition.name}=VALUE"
+                    f"the video model was not trained without {condition.name}: give --condition {condition.name}=VALUE"
                 )
             many = value.tolist() if isinstance(value, Tensor) else value
             each = list(many) if isinstance(many, list | tuple) else [many] * count

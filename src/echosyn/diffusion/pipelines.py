@@ -141,7 +141,7 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         values = schema.requested({**(conditions or {}), "ef": ef}, len(stills))
         if guidance_scale != 1.0 and not self.config.guidance:
             raise ConfigError(
-                f"guidance_scale {guidance_scale}: this video model never learned without its EF; expected 1, or a model "
+                f"--guidance {guidance_scale}: this video model was not trained without its EF; expected 1, or a model "
                 "trained with drop_conditions > 0"
             )
         window = int(self.unet.config.num_frames)

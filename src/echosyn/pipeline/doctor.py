@@ -51,7 +51,7 @@ def _try_video() -> list[str]:
             video.write_avi(Path(folder) / "try.avi", frames, 32.0)
             video.write_mp4(Path(folder) / "try.mp4", frames, 32.0)
     except EchosynError as error:
-        return [f"writing a video fails: {error}"]
+        return [f"cannot write a test video: {error}"]
     return []
 
 

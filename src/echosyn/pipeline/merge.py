@@ -54,7 +54,7 @@ def _checked(folders: Sequence[Path]) -> list[Part]:
         if folder.name.endswith(PARTIAL) or "call" not in said:
             raise DataError(f"{folder}: not a finished folder; run its --shard again, it continues")
         if "shard" not in said["call"]:
-            raise DataError(f"{folder}: is whole, not a part; expected a folder that was made with --shard")
+            raise DataError(f"{folder}: complete, not a part; expected a folder made with --shard")
         parts.append(Part(folder, said))
     if not parts:
         raise DataError("nothing to merge: give the folders of all parts")
@@ -171,8 +171,8 @@ def _generate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[s
     stay = sorted(n for n in of if n < end)[:num]
     if len(stay) < num:
         raise DataError(
-            f"the parts have {len(stay)} videos of the {num} that are wanted, up to heart {end}: one of them was less lucky "
-            f"than it knew; make the parts again with a larger --num, such as {num + max(2, num // 20)}, or without --shard"
+            f"the parts have {len(stay)} of the {num} videos requested, up to sample {end}: one part fell short of its "
+            f"share; make the parts again with a larger --num, such as {num + max(2, num // 20)}, or without --shard"
         )
     place_videos([of[n] for n in stay], folder, progress)
     outcome = Outcome()

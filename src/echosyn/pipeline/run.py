@@ -139,7 +139,7 @@ def _given(models: Path | None, stage: str, variant: str | None) -> Path | None:
     if models is None:
         return None
     if not models.is_dir():
-        raise ModelError(f"{models}: no such folder of models")
+        raise ModelError(f"{models}: no such folder; expected a folder of trained models: check --models")
     try:
         return weights.find(models, stage, variant)
     except ModelError:
@@ -151,9 +151,7 @@ def _check(dataset: Path, records: Sequence[Record]) -> None:
     report = checking.check(dataset)
     if not report.ok:
         counts = ", ".join(f"{count} {reason}" for reason, count in report.counts.items())
-        head = (
-            f"{dataset}: {len(report.problems)} problem(s): {counts}; mend them, or import the folder with --skip-bad"
-        )
+        head = f"{dataset}: {len(report.problems)} problem(s): {counts}; fix them, or import the folder with --skip-bad"
         raise DataError(table.listing(head, [f"  {p.name}: {p.detail}" for p in report.problems]))
     refuse_both_sides(dataset, records)
     train_videos = sum(r.split == "TRAIN" and r.ef is not None for r in records)

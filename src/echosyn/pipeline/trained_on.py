@@ -72,7 +72,7 @@ def seen(model: Path) -> Seen | None:
     except (ValueError, KeyError, TypeError) as error:
         shown = path if path.is_file() else beside
         raise ModelError(
-            f"{shown}: does not say what was trained on; copy the model again or remove the file"
+            f"{shown}: does not list the training videos; copy the model again or remove the file"
         ) from error
     return None
 
@@ -97,7 +97,7 @@ def refuse_seen(models: Iterable[Path], records: Sequence[Record]) -> list[Path]
         elif known := [r.name for r in records if training.has(r)]:
             raise DataError(
                 f"{model}: was trained on {len(known)} of the {len(records)} test videos or on their patients, first "
-                f"{known[0]}; test on patients that it never saw, or train it again without them (Split VAL or TEST)"
+                f"{known[0]}; test on patients unseen in training, or train it again without them (Split VAL or TEST)"
             )
     return silent
 

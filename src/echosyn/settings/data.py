@@ -17,13 +17,13 @@ class PhantomSettings(SeedSettings):
     """Which phantom."""
 
     num: int = 100
-    """Videos, one a patient."""
+    """Videos, one per patient."""
     view: View = "A4C"
     """Apical four-chamber, parasternal short-axis or both in turn."""
     num_frames: Annotated[int | None, Spelled("--frames")] = None
-    """64..200; drawn per patient if left out."""
+    """Frames per video, 64..200; default drawn per patient."""
     fps: float | None = None
-    """20..120; drawn per patient if left out."""
+    """Frame rate in Hz, 20..120; default drawn per patient."""
 
 
 @settings
@@ -33,7 +33,7 @@ class ImportSettings:
     source: Annotated[Source, Spelled("--from")]
     """Layout of the folder."""
     crop: str | None = None
-    """X,Y,W,H in pixels."""
+    """Crop rectangle X,Y,W,H in pixels."""
     labels: Path | None = None
     """CSV with FileName and EF.
 
@@ -51,7 +51,7 @@ class ImportSettings:
     ocr: bool = False
     """DICOM: leave out videos with text over the tissue."""
     seed: int = 0
-    """Random seed of the splits, where there are none."""
+    """Random seed of splits that are drawn, if none are given."""
 
 
 @settings
@@ -59,7 +59,7 @@ class ReviewSettings:
     """Who looked at an import."""
 
     by: str
-    """Who has looked at every sheet in DATASET/review."""
+    """Name of the reviewer of every sheet in DATASET/review."""
     drop: tuple[str, ...] = ()
     """Name of a video to remove for good; may be given again."""
 

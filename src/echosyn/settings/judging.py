@@ -21,7 +21,7 @@ class ProtocolSettings(StatisticsSettings):
     """How the fidelity of a set is measured."""
 
     protocol: str = "echosyn-v2"
-    """Of the fidelity figures: name or YAML file."""
+    """Protocol of the fidelity metrics: name or YAML file."""
 
 
 @settings
@@ -29,7 +29,7 @@ class FidelitySettings:
     """Whether to measure nothing but fidelity, and with which weights."""
 
     only: str | None = None
-    """fidelity: nothing else, and nothing is trained."""
+    """`fidelity`: those metrics alone; nothing is trained."""
     weights: Path | None = None
     """Folder that `weights fetch` filled, for Inception and I3D."""
 
@@ -79,7 +79,7 @@ class EvaluateSettings(ProtocolSettings, DecoderSettings):
     0.3 s a video.
     """
     public: bool = False
-    """The page shows no real video."""
+    """Leave real videos out of the page."""
 
 
 @settings
@@ -87,7 +87,7 @@ class RegressorSettings(PresetSettings):
     """How the EF regressors of an evaluation are trained."""
 
     overrides: Annotated[tuple[str, ...], Spelled("--set")] = ()
-    """NAME=VALUE of the EF regressors."""
+    """NAME=VALUE setting of the EF regressors."""
 
 
 @settings
@@ -104,7 +104,7 @@ class StepsSettings(VideoSettings, SolverSettings, DecoderSettings, StatisticsSe
     Without it there is no Fréchet distance.
     """
     num: int | None = None
-    """With --steps: so many stills."""
+    """With --steps: number of stills."""
     num_frames: Annotated[int, Spelled("--frames")] = 64
 
 
@@ -123,7 +123,7 @@ class PredictSettings:
     All is how EchoNet-Dynamic tests.
     """
     fps: float | None = None
-    """Frame rate, whatever the files say."""
+    """Frame rate in Hz that replaces what the files say."""
 
 
 @settings
@@ -131,9 +131,9 @@ class AuditSettings(RateSettings):
     """How hard an audit looks."""
 
     canaries: int = 20
-    """Training videos that are disguised to see what is caught."""
+    """Disguised training videos planted as positive controls."""
     seed: int = 0
-    """Of disguises, attacks and intervals."""
+    """Random seed of disguises, attacks and intervals."""
     false_rejection_rate: float = 0.05
 
 
@@ -160,7 +160,7 @@ class WithdrawSettings:
     exclude: tuple[str, ...] = ()
     """Patient who withdrew; may be given again."""
     too_close: bool = False
-    """Take out what an audit finds too close to anybody."""
+    """Remove videos that an audit finds too close to a patient."""
     rate: float = 0.05
     """Accepted share of unrelated videos that go as well."""
 

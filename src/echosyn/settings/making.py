@@ -29,7 +29,7 @@ class EncodeSettings(SeedSettings):
     any_scale: bool = False
     """Accept latents far from unit variance."""
     courses: bool = False
-    """Also track when each heart contracts.
+    """Also track when the ventricle contracts in each video.
 
     Models that learn from it (`echosyn.nn.mode_unet.ModeUNet`) need it; the view is that of column ``View``, A4C without one.
     """
@@ -48,7 +48,7 @@ class SamplerSettings(SolverSettings):
     """How a diffusion model is sampled."""
 
     steps: int | None = None
-    """Sampling steps; default what suits the model."""
+    """Sampling steps; default the model's."""
 
 
 @settings
@@ -56,7 +56,7 @@ class BatchSettings:
     """How many at a time."""
 
     batch_size: int = 8
-    """Items at a time; does not change them.
+    """Items per batch; does not affect the result.
 
     On a GPU it moves single pixels by a grey level, or the last digits of a latent; fewer are taken where its memory is too
     small. A CPU makes one video after the other, and stills in blocks of its own.
@@ -68,7 +68,7 @@ class SampleSettings(SeedSettings, SamplerSettings, BatchSettings):
     """How the LIDM samples stills."""
 
     num: int = 16
-    """How many hearts."""
+    """Stills to sample."""
     batch_size: int = 32
 
 
@@ -79,7 +79,7 @@ class WindowSettings:
     hop: int | None = None
     """Frames between windows; default half a window."""
     blend: str = "cut"
-    """How windows become one: cut, linear, cosine, alternate."""
+    """How windows are joined: cut, linear, cosine, alternate."""
 
 
 @settings
@@ -102,7 +102,7 @@ class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
     ef_from: Path | None = None
     """Draw EFs like a dataset's TRAIN labels."""
     guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default what suits the model."""
+    """Guidance scale; default the model's."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
     """NAME=VALUE of a further condition, e.g. heart_rate=70."""
 
@@ -112,7 +112,7 @@ class AnimateSettings(SeedSettings, AnimationSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Only the first so many stills."""
+    """Number of stills to animate, from the first; default all."""
 
 
 @settings
@@ -128,7 +128,7 @@ class RateSettings:
     """How strict a privacy screen is."""
 
     false_rejection_rate: float | None = None
-    """How often an innocent heart may be rejected; default 0.05."""
+    """False rejection rate of the filter; default 0.05."""
 
 
 @settings
@@ -147,7 +147,7 @@ class FilterSettings(ScreenSettings):
     """How stills are filtered."""
 
     rule: Rule = "calibrated"
-    """published: EchoNet-Synthetic's, with what it really rejects."""
+    """`published`: EchoNet-Synthetic's, with its measured rate."""
 
 
 @settings

@@ -16,7 +16,7 @@ class ShownSettings(OutputSettings):
     """What is shown on the way."""
 
     quiet: bool = False
-    """No progress."""
+    """Hide progress."""
 
 
 @settings
@@ -63,4 +63,4 @@ class RunSettings(WorkersSettings, DeviceSettings):
 
 @settings
 class ShardedRunSettings(ShardedSettings, RunSettings):
-    """Likewise, in several jobs."""
+    """The same, for several jobs."""

@@ -14,17 +14,17 @@ class PublishSettings:
     """What a release says and who gets it."""
 
     licence: Annotated[str | None, Spelled("--licence", "--license")] = None
-    """Such as cc-by-4.0; asked, never assumed."""
+    """Licence of the release, e.g. cc-by-4.0; required."""
     licence_file: Path | None = None
-    """Its text."""
+    """Text of the licence; needed if it is `other`."""
     title: str = "Synthetic echocardiograms"
     """Name of the dataset."""
     splits: str | None = None
-    """TRAIN,VAL,TEST counts; what is left over is EXTRA."""
+    """TRAIN,VAL,TEST counts; the remaining videos are EXTRA."""
     audit: Path | None = None
-    """Audit of exactly these videos."""
+    """audit.json of an audit of exactly these videos."""
     without_audit: str | None = None
-    """The words that are needed to do without."""
+    """Confirmation sentence for a release without an audit."""
     evaluation: Path | None = None
     """report.json of its evaluation."""
     models: Path | None = None
@@ -32,7 +32,7 @@ class PublishSettings:
     push: str | None = None
     """ORG/NAME on the Hugging Face hub."""
     public: bool = False
-    """Let everybody see it there."""
+    """Make the hub repository public; default private."""
 
 
 @settings
@@ -46,7 +46,7 @@ class FetchSettings:
     offline: bool = False
     """Never open a connection."""
     trust_on_first_use: bool = False
-    """Accept and record hashes that nobody published."""
+    """Accept files without a published hash; record theirs."""
 
 
 @settings
@@ -54,10 +54,10 @@ class CheckpointSettings:
     """What a published checkpoint is."""
 
     kind: Annotated[Kind, Spelled("--from")]
-    """What it is."""
+    """Kind of checkpoint."""
     config: Path | None = None
     """Its settings file (ldm-vae); default EchoNet-Synthetic's."""
     mean: float | None = None
     """Mean grey level (0..255) of its training set (echonet-ef)."""
     std: float | None = None
-    """Their standard deviation."""
+    """Standard deviation of those grey levels (echonet-ef)."""

@@ -31,7 +31,7 @@ class ResumeSettings:
     ``run.json`` keeps what was before.
     """
     reviewed: Annotated[bool, Spelled("--i-reviewed")] = False
-    """Train on a DICOM import that nobody has signed off."""
+    """Train on a DICOM import that has not been signed off."""
 
 
 @settings
@@ -44,13 +44,13 @@ class GroupSettings:
     `--ray` alone means auto. Workers that die are replaced.
     """
     workers: str = "1"
-    """Ray: processes, N or LEAST:MOST."""
+    """Ray: number of workers, N or MIN:MAX."""
     cpus_per_worker: int = 1
-    """Ray: CPUs of each."""
+    """Ray: CPUs per worker."""
     gpus_per_worker: int = 0
-    """Ray: GPUs of each."""
+    """Ray: GPUs per worker."""
     restarts: int = 3
-    """Ray: deaths of workers that are made good."""
+    """Ray: worker deaths to recover from before giving up."""
 
 
 @settings
@@ -58,16 +58,16 @@ class FinetuneSettings:
     """How an image model is trained with differential privacy."""
 
     epsilon: float = 8.0
-    """Largest privacy loss of a patient."""
+    """Privacy budget (epsilon) per patient."""
     delta: float | None = None
-    """Chance that it is larger; default 1/(10 patients)."""
+    """Delta of the guarantee; default 1 / (10 x patients)."""
     steps: int = 500
     """Optimizer steps."""
     batch_size: int = 64
-    """Patients a step, on average."""
+    """Expected patients per step."""
     learning_rate: float = 5e-4
     """Learning rate of AdamW."""
     max_grad_norm: Annotated[float, Spelled()] = 1.0
     """Norm to which each patient's gradient is clipped."""
     seed: int = 0
-    """Of draws and noise; keep it secret."""
+    """Random seed of draws and noise; keep it secret."""

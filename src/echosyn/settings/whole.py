@@ -29,7 +29,7 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     """What `run` trains and generates."""
 
     models: Path | None = None
-    """Trained models; what is missing is trained."""
+    """Folder of trained models; missing ones are trained."""
     num_frames: Annotated[int, Spelled("--frames")] = 128
     """Length of the generated videos, in frames."""
     variant: Annotated[str | None, Spelled()] = None
@@ -46,7 +46,7 @@ class QuickstartSettings(NumSettings, OverridesSettings):
     """Phantom patients."""
     num: int = 24
     train: bool = False
-    """Train small models instead of using those that ship."""
+    """Train small models instead of using the bundled ones."""
 
 
 @settings
@@ -54,7 +54,7 @@ class PageSettings:
     """What the page may show, and to whom."""
 
     models: Path | None = None
-    """Folder of models; default: what ships, for the phantom."""
+    """Folder of models; default built-in (for the phantom)."""
     reference: Path | None = None
     """Latents of the videos the models were trained on.
 
@@ -66,10 +66,10 @@ class PageSettings:
     Nothing else is read.
     """
     port: int = 7860
-    """On this computer only; 0 for any free one."""
+    """Port, open to this computer only; 0 for any free one."""
     login: Path | None = None
     """File of NAME:PASSWORD lines; visitors must log in."""
     max_upload: int = 200
-    """MB of an upload."""
+    """Largest upload in MB."""
     check: bool = False
     """Start, make one video as a visitor would, report and stop."""

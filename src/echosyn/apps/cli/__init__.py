@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (PermissionError, NotADirectoryError) as error:
         reason = (error.strerror or "not usable").lower()
         sys.stderr.write(
-            f"error: {error.filename}: {reason}; expected a place that can be read and written: choose another\n"
+            f"error: {error.filename}: {reason}; expected a readable and writable path: check its permissions or "
+            "choose another\n"
         )
         sys.exit(2)
     except KeyboardInterrupt as stop:

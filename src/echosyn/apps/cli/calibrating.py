@@ -52,7 +52,7 @@ def calibrate(out: Out, asked: CalibrateSettings, models: ScreenModels, run: Run
     if not result["enough"]:
         typer.echo(
             f"warning: {result['patients']} held-out patients cannot support a false rejection rate of "
-            f"{asked.false_rejection_rate:.1%}: what is made with this folder is not releasable",
+            f"{asked.false_rejection_rate:.1%}: datasets screened with this folder must not be released",
             err=True,
         )
     show(result, run.json)

@@ -54,7 +54,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _echosyn(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
@@ -71,9 +73,9 @@ class StageSettings(PresetSettings):
     overrides: Annotated[tuple[str, ...], Spelled("--set")] = ()
     """NAME=VALUE, such as loop.learning_rate=1e-4."""
     steps: int | None = None
-    """Short for --set loop.steps=N."""
+    """Shorthand for --set loop.steps=N."""
     seed: int | None = None
-    """Short for --set loop.seed=N."""
+    """Shorthand for --set loop.seed=N."""
     also: tuple[str, ...] = ()
     """FOLDER or FOLDER=WEIGHT: further latents (lidm, lvdm).
 
@@ -178,7 +180,7 @@ def check(
 
 @app.command()
 def train(
-    stage: Annotated[StageName, typer.Argument(help="What to train.", show_default=False)],
+    stage: Annotated[StageName, typer.Argument(help="Stage to train.", show_default=False)],
     data: Annotated[Path, typer.Argument(help="Dataset (vae, ef) or latents (lidm, lvdm, reid).", show_default=False)],
     out: Annotated[Path, typer.Argument(help="New run folder; OUT/model is the model.", show_default=False)],
     asked: StageSettings,
@@ -292,8 +294,8 @@ def predict_ef(
 
     if asked.model is None:
         typer.echo(
-            "warning: no --model: the network that ships has learned from phantoms of both views, never from patients; for "
-            "recordings give the model folder of `echosyn train ef`",
+            "warning: no --model given: the bundled EF regressor was trained on phantoms only; for patient "
+            "recordings give a model folder from `echosyn train ef`",
             err=True,
         )
     files, readings, problems = video_files(videos), [], 0
@@ -387,7 +389,7 @@ def _clips(text: str) -> Any:
     if text == "all":
         return text
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--clips {text}: expected a number from 1 on, or all")
+        raise ConfigError(f"--clips {text}: expected a whole number of at least 1, or all")
     return int(text)
 
 
@@ -404,5 +406,5 @@ def _box(text: str | None) -> tuple[int, int, int, int] | None:
 def _warn_unless_releasable(result: dict[str, Any]) -> None:
     if not result["releasable"]:
         typer.echo(
-            "warning: the privacy filter does not vouch for this set: do not share it (the page says why)", err=True
+            "warning: this set has not passed the privacy filter: do not share it (the report says why)", err=True
         )

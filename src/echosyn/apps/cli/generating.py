@@ -131,9 +131,10 @@ def generate(
     with computing(run) as compute:
         result = generating.generate(out, found, asked, compute)
     if not screened:
-        typer.echo("warning: no --reference: nothing was filtered, do not share this set", err=True)
+        typer.echo("warning: no --reference: the samples were not filtered; do not share this set", err=True)
     if lost := result.pop("lost", None):
         typer.echo(
-            f"warning: workers died at {len(lost)} hearts, others were taken: {', '.join(map(str, lost))}", err=True
+            f"warning: workers died on {len(lost)} samples, which were replaced by others: {', '.join(map(str, lost))}",
+            err=True,
         )
     show(result, run.json)

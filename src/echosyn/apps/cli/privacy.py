@@ -25,7 +25,7 @@ class StartModel:
     """The model that is trained further."""
 
     lidm: Path
-    """Image model to start from; it must not know them."""
+    """Image model to start from; not trained on these patients."""
 
 
 @app.command()
@@ -66,7 +66,7 @@ def withdraw(
 
 @app.command()
 def finetune(
-    data: Annotated[Path, typer.Argument(help="Latents folder; its TRAIN patients are learned.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="Latents folder; trains on its TRAIN patients.", show_default=False)],
     out: Out,
     start: StartModel,
     asked: FinetuneSettings,
@@ -87,11 +87,13 @@ def _models(models: Path | None, wanted: Sequence[str]) -> dict[str, Path]:
     from echosyn import weights
 
     if models is None:
-        raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
+        raise ConfigError(
+            "--models is missing: give the folder of the models that generated SYNTHETIC, with at least vae and reid"
+        )
     found = weights.find_all(models, ["vae", "reid"])
     for stage in wanted:
         try:
             found[stage] = weights.find(models, stage)
         except ModelError as error:
-            typer.echo(f"warning: {error}; it is left out", err=True)
+            typer.echo(f"warning: {error}; skipped", err=True)
     return found

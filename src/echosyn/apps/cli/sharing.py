@@ -64,7 +64,7 @@ def verify_weights(models: Models, output: OutputSettings) -> None:
 
 @weights_app.command("import")
 def import_weights(
-    checkpoint: Annotated[Path, typer.Argument(help="The file of weights.", show_default=False)],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint file to import.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Model folder to write.", show_default=False)],
     asked: CheckpointSettings,
     output: OutputSettings,
@@ -91,7 +91,7 @@ def publish(
 ) -> None:
     """Make a sealed release folder of a synthetic dataset.
 
-    It holds only what may be shared. Pushes it to the hub if asked.
+    It contains only what may be shared. With --push it is uploaded to the hub.
     """
     from echosyn.pipeline.publish.publish import publish as publish_dataset
 
@@ -115,7 +115,7 @@ def verify(
 def frames(dataset: Dataset, out: Out, asked: FramesSettings, shown: ShownSettings) -> None:
     """Write frames as PNG, for VAE trainers that read images.
 
-    Of the TRAIN and VAL videos, with lists of files.
+    Takes the TRAIN and VAL videos and writes lists of files.
     """
     from echosyn.pipeline.ingest.frames import extract_frames
 
@@ -134,7 +134,7 @@ def reference(dataset: Dataset, out: Out, asked: ImagesSettings, shown: ShownSet
 def update_split(asked: SplitSettings, output: OutputSettings) -> None:
     """Assign new splits to the rows of a file list.
 
-    In their order; the remaining rows become EXTRA.
+    Rows keep their order; the remaining ones become EXTRA.
     """
     from echosyn.pipeline.ingest.frames import update_splits
 

@@ -125,7 +125,8 @@ class Ray:
             }
         elif self.address != "auto" and not answers(self.address):
             raise ClusterError(
-                f"--ray {self.address}: nobody answers; expected local, auto or host:port of a head node"
+                f"--ray {self.address}: no answer; expected local, auto or HOST:PORT of a running head node: start one "
+                "with `ray start --head`"
             )
         try:
             ray.init(address=self.address, **settings)
@@ -133,7 +134,8 @@ class Ray:
             if "AuthToken" not in "".join(traceback.format_exception(error)):
                 reason = str(error).strip().partition("\n")[0]
                 raise ClusterError(
-                    f"--ray {self.address}: cannot join ({reason}); a cluster begins with ray start"
+                    f"--ray {self.address}: cannot connect ({reason}); start a cluster with `ray start --head`, or "
+                    "give --ray local"
                 ) from error
             cure = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH as on its nodes"
             raise ClusterError(f"--ray {self.address}: the cluster asks for a token: {cure}") from error

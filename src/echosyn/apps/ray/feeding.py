@@ -107,7 +107,8 @@ class Feeding:
         self._kinds = sorted({on_gpu for on_gpu, _ in self._steps})
         self._most = dict.fromkeys(self._kinds, 0)
         self._head = _Head(
-            ray.get_runtime_context().gcs_address, _Patience(PATIENCE_S, f"--ray {cluster.address}: the head is gone")
+            ray.get_runtime_context().gcs_address,
+            _Patience(PATIENCE_S, f"--ray {cluster.address}: the head node is not reachable"),
         )
         self._room = _Patience(ROOM_S, f"--ray {cluster.address}: no node is left that could do the work")
         self._counted = -math.inf
@@ -243,7 +244,7 @@ class Feeding:
             self._stillborn += not outage
             if self._stillborn >= TRIES:
                 reason = str(error).strip().splitlines()[-1].strip()
-                raise ClusterError(f"{self._stillborn} workers died as they began; the last: {reason}") from error
+                raise ClusterError(f"{self._stillborn} workers died on startup; the last: {reason}") from error
             return
         task.deaths += not outage
         task.outages += outage

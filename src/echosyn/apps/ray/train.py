@@ -98,7 +98,7 @@ def train(
     batch = settings.loop.batch_size
     bad = [n for n in range(group.least, group.most + 1) if batch % n]
     if bad:
-        raise ConfigError(f"loop.batch_size = {batch} does not divide by {bad[0]} workers; choose a multiple")
+        raise ConfigError(f"loop.batch_size = {batch} is not divisible by {bad[0]} workers; choose a multiple")
     if not resume.resume:
         refuse_existing(out)
     device = "cpu" if compute.device == "auto" and not group.gpus else compute.device
@@ -113,8 +113,8 @@ def train(
         except ray.train.v2.api.exceptions.TrainingFailedError as error:
             if group_died := _deaths(ray, error):
                 raise StoppedError(
-                    f"{out}: workers died more than {group.restarts} time(s) ({group_died}); find out why, then go on from the "
-                    "last checkpoint with --resume"
+                    f"{out}: workers died more than {group.restarts} time(s) ({group_died}); fix the cause, then "
+                    "resume from the last checkpoint with --resume"
                 ) from error
             raise
         kind, message, result = ray.get(board.verdict.remote())
@@ -165,10 +165,10 @@ def _watch(ray: Any, board: Any, ended: "Future[None]", is_terminated: Callable[
     while not is_over:
         is_over = bool(wait([ended], LOOK_EVERY_S).done)
         if is_terminated():
-            raise KeyboardInterrupt("terminated; go on from the last checkpoint with --resume")
+            raise KeyboardInterrupt("terminated; resume from the last checkpoint with --resume")
         begun, said = ray.get(board.latest.remote())
         if begun > groups:
-            sys.stderr.write("warning: a worker ended early; a new group goes on from the last checkpoint\n")
+            sys.stderr.write("warning: a worker died; a new group resumes from the last checkpoint\n")
             groups = begun
         if said is not None and said != shown:
             progress(*said)
@@ -224,7 +224,8 @@ def _ray(address: str, group: Workers) -> Iterator[Any]:
                 raise
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
-                f"--ray {address}: no Ray there ({reason}); start one with `ray start --head`, or --ray local"
+                f"--ray {address}: no Ray cluster found ({reason}); start one with `ray start --head`, or give --ray "
+                "local"
             ) from error
         finally:
             ray.shutdown()

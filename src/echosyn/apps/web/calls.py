@@ -21,8 +21,7 @@ Report = Callable[[float, str], None]
 """Told the share that is done, 0..1, and what is being done."""
 Answer = dict[str, Any]
 WARNING = (
-    "Not de-identified. The heart in this video is that of the frame it was made from: it must not leave the house as "
-    "synthetic data."
+    "Not de-identified. This video shows the heart in the frame it was made from: do not share it as synthetic data."
 )
 JOBS_KEPT = 1000
 
@@ -88,7 +87,7 @@ class Calls:
     ) -> Answer:
         """The heart of a seed, beating."""
         asked, variant = self._asked(ef, frames, steps, scheduler), self._variant(view)
-        on_step = self.jobs.steps(job, report, "making it beat")
+        on_step = self.jobs.steps(job, report, "animating")
         made = self.studio.beat(variant, self.limits.whole("seed", seed), asked, on_step)
         report(1.0, "writing")
         return self._made(made, self.shelf.put(made)) | {"view": view, "seed": seed}
@@ -119,7 +118,7 @@ class Calls:
         """A brought frame, or the end-diastolic one of a brought clip, with a requested EF."""
         asked = self._asked(ef, frames, steps, scheduler)
         cut, kind = self._cut(clip, crop), self.studio.view(self._variant(view))
-        on_step = self.jobs.steps(job, report, "making it beat")
+        on_step = self.jobs.steps(job, report, "animating")
         still = cut[uploads.end_diastole(cut, kind)]
         made = self.studio.animate(still, asked, kind, self.limits.whole("seed", seed), on_step)
         report(1.0, "writing")

@@ -89,9 +89,9 @@ class Guard:
             return Refusal(404 if known else 405, "there is nothing here")
         host = headers.get("host", "")
         if _name(host) not in HOSTS:
-            return Refusal(403, "this page answers on this computer only")
+            return Refusal(403, "this server accepts connections from this computer only")
         if not _same_origin(method, path, host, headers):
-            return Refusal(403, "a request from another page is not answered")
+            return Refusal(403, "cross-origin requests are refused")
         if self.allowed is not None and not OPEN.fullmatch(path) and not self.allowed(_cookies(headers)):
             return Refusal(401, "log in first")
         return self._too_large(path, headers) if method == "POST" else None

@@ -77,7 +77,7 @@ def _about(running: "Running") -> dict[str, Any]:
         "state": running.state,
         "failure": running.failure,
         "shipped": running.options.models is None,
-        "models": "phantom models that ship" if running.options.models is None else running.options.models.name,
+        "models": "bundled phantom models" if running.options.models is None else running.options.models.name,
         "reference": running.options.reference is not None,
         "login": bool(running.options.login),
         "limits": bounds,
@@ -187,7 +187,7 @@ def _calls(gradio: Any, running: "Running") -> Any:
             raise gradio.Error("this does not fit into memory; ask for less", print_exception=False) from None
         except Exception:
             logging.getLogger(__name__).exception("a call failed")
-            raise gradio.Error("something went wrong here; the server's log says what", print_exception=False) from None
+            raise gradio.Error("internal error; see the server's log", print_exception=False) from None
 
     with gradio.Blocks(mode="server", analytics_enabled=False) as blocks:
         for function, queue in endpoints(gradio, running, said):

@@ -157,7 +157,7 @@ def read_login(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--login {path}: cannot be read; expected a text file of lines NAME:PASSWORD") from error
     if open_to_others:
-        raise ConfigError(f"--login {path}: others may read it; expected a file for you alone: chmod 600 {path}")
+        raise ConfigError(f"--login {path}: readable by others; restrict it: chmod 600 {path}")
     found = {name: password for name, _, password in (line.partition(":") for line in lines)}
     if not found or not all(name and len(password) >= 8 for name, password in found.items()):
         raise ConfigError(f"--login {path}: expected lines NAME:PASSWORD, passwords of 8 characters or more")

@@ -32,7 +32,7 @@ class Labels:
         """
         contents = table.read(path, required=("EF",))
         if not any(contents.has(key) for key in KEYS):
-            raise DataError(f"{path}: no column {' or '.join(KEYS)}; expected one that says whose EF it is")
+            raise DataError(f"{path}: no column {' or '.join(KEYS)}; expected one that identifies the video or patient")
         found: dict[str, dict[str, Volumes]] = {key: {} for key in KEYS}
         problems: list[tuple[int, str]] = []
         for row in contents.rows:

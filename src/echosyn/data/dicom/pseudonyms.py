@@ -38,7 +38,7 @@ def open_key(folder: Path) -> Pseudonyms:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(path, secrets.token_hex(_KEY_BYTES))
     if path.stat().st_mode & 0o077:
-        raise DataError(f"{path}: others may read this key; expected that only you can: chmod 600 {path}")
+        raise DataError(f"{path}: this key is readable by others; restrict it: chmod 600 {path}")
     try:
         key = bytes.fromhex(path.read_text().strip())
     except ValueError:

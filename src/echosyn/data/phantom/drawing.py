@@ -22,7 +22,7 @@ def _draw(kind: type[_Drawn], generator: np.random.Generator) -> _Drawn:
 
 def _check(name: str, value: float | None, low: float, high: float, unit: str) -> None:
     if value is not None and not low <= value <= high:
-        raise DataError(f"phantom: {name} is {value}, expected {low:g}..{high:g} {unit}".rstrip())
+        raise DataError(f"phantom: {name} {value}: expected {low:g}..{high:g} {unit}".rstrip())
 
 
 def patient(

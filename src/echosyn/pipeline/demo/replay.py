@@ -80,7 +80,8 @@ def read(path: Path) -> Recipe:
     content.pop("measured_ef", None)
     if content.pop("deidentified", True) is False:
         raise ConfigError(
-            f"{path}: its heart was somebody's frame, which no recipe holds; only videos of invented hearts can be replayed"
+            f"{path}: made from an uploaded frame, which the recipe does not contain; only videos of sampled stills "
+            "can be replayed"
         )
     try:
         return build(Recipe, content, str(path))

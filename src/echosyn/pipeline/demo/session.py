@@ -154,7 +154,7 @@ class Studio:
             heart = self.invent(variant, seed)
             if heart.verdict.status == "rejected":
                 raise ConfigError(
-                    "this heart was rejected: it is too close to somebody's and is not made to beat; invent another"
+                    "this sample was rejected as too close to a real patient and cannot be animated; sample another"
                 )
             folders = {stage: self.folders.get(stage, self._lidm_folder(variant)) for stage in STAGES}
             values = {"frames": asked.frames, "steps": asked.steps, "scheduler": asked.scheduler}
@@ -253,5 +253,5 @@ def _lidms(models: Path) -> Mapping[str | None, Path]:
     if not found:
         found[None] = weights.find(models, "lidm")
     if not models.is_dir() or not found:
-        raise ModelError(f"{models}: has no lidm model")
+        raise ModelError(f"{models}: no lidm model; expected a sub-folder lidm: train it with `echosyn train lidm`")
     return dict(sorted(found.items(), key=lambda item: str(item[0])))

@@ -34,16 +34,16 @@ class Verdict:
         """In a sentence or two."""
         if self.status == "unchecked":
             return (
-                "Not checked: the server was started without references (--reference), so nobody knows whose heart this may "
-                "be. Do not share it."
+                "Not checked: the server was started without references (--reference), so this sample may be a "
+                "copy of a real patient. Do not share it."
             )
-        closer = f"Of {self.num_held_out} held-out hearts that the models never saw, {self.closer:.0%} come closer"
-        enough = "" if self.enough else " There are too few held-out hearts for the promised rate of false rejections."
+        closer = f"{self.closer:.0%} of the {self.num_held_out} held-out patients, unseen by the models, come closer"
+        enough = "" if self.enough else " There are too few held-out patients for the requested false rejection rate."
         if self.status == "kept":
-            near = f"No nearer to any of the {self.num_train} hearts the models learned from than a stranger's may be."
+            near = f"No closer to any of the {self.num_train} training patients than an unseen patient would be."
             return f"{near} {closer}.{enough}"
-        near = f"Too close to one of the {self.num_train} hearts the models learned from: it may be a copy."
-        return f"{near} {closer}. It is not made to beat.{enough}"
+        near = f"Too close to one of the {self.num_train} training patients: it may be a copy."
+        return f"{near} {closer}. It will not be animated.{enough}"
 
 
 def verdict_on(judge: Filter | None, latent: Tensor) -> Verdict:

@@ -46,7 +46,7 @@ def compare(a: Path, b: Path, *, anyway: bool = False) -> Comparison:
     first, second = _read(a), _read(b)
     problems = _contradictions(first, second)
     if problems.refused and not anyway:
-        raise DataError(f"{a} and {b}: {problems.refused}; evaluate both by one protocol, or give --anyway")
+        raise DataError(f"{a} and {b}: {problems.refused}; evaluate both with the same protocol, or give --anyway")
     warnings = [problems.refused, *problems.warnings] if problems.refused else problems.warnings
     left, right = dict(_numbers(first)), dict(_numbers(second))
     rows = [
@@ -101,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(file.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{file}: no report; expected the {REPORT} of `echosyn evaluate`") from error
+        raise DataError(f"{file}: no such file; expected the {REPORT} of `echosyn evaluate`") from error
     if not isinstance(report, dict) or not any(True for _ in _numbers(report)):
         raise DataError(f"{file}: holds no numbers; expected the {REPORT} of `echosyn evaluate`")
     return report

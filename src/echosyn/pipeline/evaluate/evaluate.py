@@ -203,9 +203,15 @@ def _counts(sets: Sets) -> dict[str, int]:
 def _check(sets: Sets) -> None:
     for where, records in ((sets.real, sets.real_records), (sets.synthetic, sets.synthetic_records)):
         if not any(r.split == "TRAIN" and r.ef is not None for r in records):
-            raise DataError(f"{where}: no TRAIN video with an EF; an EF regressor is trained on each side")
+            raise DataError(
+                f"{where}: no TRAIN video with an EF; an EF regressor is trained on each set: fill the EF column of "
+                "FileList.csv, or give --only fidelity"
+            )
     if not sets.held_out:
-        raise DataError(f"{sets.real}: no VAL or TEST video with an EF; the tests need patients that no model has seen")
+        raise DataError(
+            f"{sets.real}: no VAL or TEST video with an EF; evaluation needs patients unseen in training: give some "
+            "videos Split VAL or TEST and an EF"
+        )
     refuse_both_sides(sets.real, sets.real_records)
     _check_videos(sets.synthetic, sets.synthetic_records)
     _check_videos(sets.real, sets.real_records)

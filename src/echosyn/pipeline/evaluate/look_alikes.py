@@ -44,8 +44,8 @@ def nearest(
     made = list(synthetic_records)
     if not shown or not made:
         return []
-    a = _thumbnails(synthetic, made, "look at synthetic", progress)
-    b = _thumbnails(real, shown, "look at real", progress)
+    a = _thumbnails(synthetic, made, "read synthetic videos", progress)
+    b = _thumbnails(real, shown, "read real videos", progress)
     similarity = a @ b.T
     order = np.argsort(-similarity.max(axis=1), kind="stable")[:num]
     best = similarity.argmax(axis=1)

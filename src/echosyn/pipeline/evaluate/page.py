@@ -90,7 +90,8 @@ def warnings(numbers: Mapping[str, Any]) -> list[str]:
         found.append("The synthetic set was not filtered for copies of real patients.")
     if "completed_with_rejected" in privacy:
         found.append(
-            f"{privacy['completed_with_rejected']} video(s) show hearts that the privacy filter rejected: do not share this set."
+            f"{privacy['completed_with_rejected']} video(s) come from samples that the privacy filter rejected: do not "
+            "share this set."
         )
     threshold = privacy.get("threshold") or {}
     if threshold and not threshold["enough"]:
@@ -119,19 +120,19 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
     use = ""
     if synthetic is not None and real is not None:
         use = (
-            f" A regressor that learned from it reaches an R2 of {number(synthetic)} on real patients; one that learned from "
-            f"{numbers['counts']['real_train']} real videos {number(real)}."
+            f" A regressor trained on it reaches an R2 of {number(synthetic)} on real patients; one trained on "
+            f"{numbers['counts']['real_train']} real videos reaches {number(real)}."
         )
     if privacy.get("releasable"):
         return {
             "status": "info",
-            "headline": "Every heart passed the calibrated privacy filter",
+            "headline": "Every still passed the calibrated privacy filter",
             "text": f"A release also needs an audit of the final videos.{use}",
         }
     return {
         "status": "warn",
         "headline": "Not to be shared",
-        "text": f"The privacy filter does not vouch for this set; see the warnings below.{use}",
+        "text": f"This set has not passed the privacy filter; see the warnings below.{use}",
     }
 
 
@@ -141,7 +142,7 @@ def _cards(numbers: Mapping[str, Any]) -> list[Card]:
         "EF adherence, correlation": "requested against measured EF",
         "EF MAE on real, trained on synthetic": "points, on held-out real videos",
         "EF MAE on real, trained on real": "points, on held-out real videos",
-        "Hearts rejected by the privacy filter": "share of invented hearts",
+        "Hearts rejected by the privacy filter": "share of sampled stills",
     }
     return [{"label": name, "value": head[name], "detail": detail} for name, detail in names.items()]
 

@@ -150,7 +150,7 @@ def _held_out(real: Path) -> list[Record]:
     refuse_both_sides(real, records)
     held_out = [r for r in records if r.split != "TRAIN" and r.ef is not None]
     if not held_out:
-        raise DataError(f"{real}: no VAL or TEST video with an EF; the yardstick is videos that no model has seen")
+        raise DataError(f"{real}: no VAL or TEST video with an EF; the comparison needs videos unseen in training")
     return held_out
 
 
@@ -212,7 +212,10 @@ def _write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
 
 def _plot(table: Sequence[Mapping[str, Any]]) -> bytes:
     panels = {"R2 of requested and measured EF": {"by area": "area_r2", "by regressor": "regressor_r2"}}
-    panels |= {"Fréchet distance": {"to held-out real": "frechet"}, "Seconds a video": {"made and written": "seconds"}}
+    panels |= {
+        "Fréchet distance": {"to held-out real": "frechet"},
+        "Seconds per video": {"made and written": "seconds"},
+    }
     filled = {
         title: {label: [row[name] for row in table] for label, name in lines.items() if _any(table, name)}
         for title, lines in panels.items()

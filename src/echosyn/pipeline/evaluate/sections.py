@@ -36,12 +36,12 @@ def utility(numbers: Mapping[str, Any], known: Array, predicted: Mapping[str, Ar
     if (known < ROC_BELOW).any() and not (known < ROC_BELOW).all():
         curves = {f"trained on {side}": roc(-ef, known < ROC_BELOW) for side, ef in predicted.items()}
         lines = {name: (c.false_positive_rate, c.true_positive_rate) for name, c in curves.items()}
-        plots.append((roc_curves(lines, f"EF below {ROC_BELOW:g} %"), "ROC curves of telling a low EF"))
+        plots.append((roc_curves(lines, f"EF below {ROC_BELOW:g} %"), "ROC curves for detecting a reduced EF"))
     return {
         "title": "Utility: EF regression on held-out real videos",
         "explanation": "The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST "
-        f"videos ({counts['real_train']} real and {counts['synthetic_train']} synthetic training videos; the last weights "
-        "are taken, none are chosen). Brackets: 95 % bootstrap interval over patients.",
+        f"videos ({counts['real_train']} real and {counts['synthetic_train']} synthetic training videos; final "
+        "weights, without model selection). Brackets: 95 % bootstrap interval over patients.",
         "columns": COLUMNS,
         "rows": [_row(name, figures) for name, figures in numbers["utility"].items()],
         "plots": plots,
@@ -55,7 +55,7 @@ def low_ef(numbers: Mapping[str, Any]) -> Section | None:
         return None
     thresholds = list(next(iter(known.values())))
     return {
-        "title": "Utility: telling a low EF",
+        "title": "Utility: detection of reduced EF",
         "explanation": "Area under the ROC curve: the chance that of two real videos, one below the threshold and one not, "
         "the regressor gives the first a lower EF. 0.5 is guessing.",
         "columns": ["", *(f"EF below {t} %" for t in thresholds)],
@@ -92,7 +92,7 @@ def grid(numbers: Mapping[str, Any]) -> Section | None:
         "explanation": "Regressors trained alike on equally many videos of each kind (real and synthetic together are twice as "
         f"many), {len(rows[0]['seeds'])} training(s) of each; weights are those that were best on VAL videos of their own "
         "kind; tested on real TEST videos. Intervals resample patients and trainings together.",
-        "columns": ["Trained on", "R2", "R2 over that of real", "MAE", "RMSE"],
+        "columns": ["Trained on", "R2", "R2 relative to real", "MAE", "RMSE"],
         "rows": [[r["name"], r["r2"], r.get("ratio"), r["mae"], r["rmse"]] for r in rows],
         "plots": [(intervals(lines, "", "R2 on real TEST videos"), "R2 of each training set with its interval")],
     }
@@ -103,8 +103,9 @@ def adherence(numbers: Mapping[str, Any], requested: Array, measured: Array) -> 
     by_area = numbers["ef_by_area"]
     return {
         "title": "EF adherence: requested against measured",
-        "explanation": "Measured twice: by the regressor that was trained on real videos (plotted), and by tracking the left "
-        "ventricle's area, which no network taught. The last row says how good the tracking is, on real videos.",
+        "explanation": "Measured in two ways: by the regressor trained on real videos (plotted), and by tracking the "
+        "left ventricle's area, which uses no trained network. The last row gives the accuracy of the tracking on "
+        "real videos.",
         "columns": COLUMNS,
         "rows": [
             _row("synthetic, by regressor", numbers["ef_adherence"]),
@@ -124,7 +125,7 @@ def physiology(numbers: Mapping[str, Any]) -> Section | None:
     if not sides:
         return None
     names = {
-        "heart_rate": "Heart rate (beats a minute)",
+        "heart_rate": "Heart rate (beats per minute)",
         "beats": "Beats in a video",
         "irregularity": "Irregularity of beats",
         "change": "Change of the picture over its contrast",

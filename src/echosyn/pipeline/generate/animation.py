@@ -101,7 +101,7 @@ def ef_range(text: str) -> EFDistribution:
     except ValueError as error:
         raise ConfigError(f"--ef {text}: expected a range such as 10..90, in percent") from error
     if not 0 <= bounds[0] <= bounds[1] <= 100:
-        raise ConfigError(f"--ef {text}: expected percentages in 0..100, the smaller first")
+        raise ConfigError(f"--ef {text}: expected MIN..MAX in percent, within 0..100, such as 10..90")
     return EFDistribution(*bounds)
 
 
@@ -130,7 +130,7 @@ def requested(asked: VideoSettings) -> EFDistribution:
     """Where the requested EFs come from: ``ef``, ``ef_from`` or the published range."""
     dataset = asked.ef_from if isinstance(asked, AnimationSettings) else None
     if asked.ef is not None and dataset is not None:
-        raise ConfigError("--ef and --ef-from exclude one another: give one of them")
+        raise ConfigError("--ef and --ef-from are mutually exclusive: give one of them")
     if dataset is not None:
         return ef_from(dataset)
     return EFDistribution() if asked.ef is None else ef_range(asked.ef)

@@ -49,7 +49,8 @@ def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, com
     shard = compute.shard
     if order.complete and shard != WHOLE:
         raise ConfigError(
-            "a shard does not know which rejected hearts are the least similar of all: leave one of the two out"
+            "complete_with_rejected with a shard: a single shard cannot rank the rejected samples of all shards; "
+            "leave one of the two out"
         )
     executor = compute.workers()
     with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:

@@ -93,7 +93,8 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
         ):
             if isinstance(made, Lost):
                 raise StoppedError(
-                    f"workers died at the stills from {first} on each time; too little memory for so many?"
+                    f"workers died repeatedly on the stills from {first} on, perhaps out of memory; reduce --workers "
+                    "or --batch-size and run the same command again"
                 )
             done += made
             compute.progress("sample", done, total)

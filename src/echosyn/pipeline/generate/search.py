@@ -92,7 +92,7 @@ class Search:
             else:
                 self.stills |= result
                 passed += sum(still.kept for still in result.values())
-            self.progress("hearts that are nobody's", min(wanted, passed), wanted)
+            self.progress("samples that passed the filter", min(wanted, passed), wanted)
 
     def decide(self, numbers: Iterable[int]) -> None:
         """Animate and look at the videos of some hearts, unless that was done."""
@@ -116,8 +116,8 @@ class Search:
         self.lost |= set(numbers)
         if len(self.lost) > MOST_LOST + (len(self.made) + len(self.stills)) // 20:
             raise StoppedError(
-                f"workers died at {len(self.lost)} hearts, such as {min(self.lost)}, each time they were tried; is there too "
-                "little memory for so many workers? Look into their logs, and run the same command again: it continues"
+                f"workers died repeatedly on {len(self.lost)} samples, such as {min(self.lost)}, perhaps out of "
+                "memory; check their logs, reduce --workers and run the same command again: it continues"
             )
 
     def good(self) -> list[int]:
@@ -222,8 +222,8 @@ def _enough_stills(search: Search, num: int, needed: int, *, complete: bool, thr
 def _too_few(kept: int, candidates: int, needed: int, threshold: float | None) -> str:
     at = "" if threshold is None else f" (threshold {threshold:.3f})"
     return (
-        f"only {kept} of {candidates} invented hearts are nobody's, {needed} are needed{at}; train the LIDM on more patients "
-        "or for fewer steps, or ask for fewer videos"
+        f"only {kept} of {candidates} samples passed the privacy filter, {needed} are needed{at}; train the LIDM on "
+        "more patients or for fewer steps, or ask for fewer videos"
     )
 
 

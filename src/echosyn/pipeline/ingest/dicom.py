@@ -84,8 +84,8 @@ def ingest_dicom(
     """
     if private is None and shard != WHOLE:
         raise ConfigError(
-            f"--shard {shard.number}/{shard.count} without --private: each part would draw a key of its own, and a patient have "
-            "several pseudonyms; give one folder for all parts, or copies of it with its key"
+            f"--shard {shard.number}/{shard.count} without --private: each part would draw its own key and give a "
+            "patient several pseudonyms; give all parts the same folder, or copies with the same key"
         )
     private = private or out.with_name(f"{out.name}-private")
     _check(src, out, private, fps, size)
@@ -133,7 +133,7 @@ def _check(src: Path, out: Path, private: Path, fps: float | None, size: int) ->
     if private.resolve().is_relative_to(out.resolve()):
         raise ConfigError(f"--private {private}: lies in {out}, which others may see: choose a folder elsewhere")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+        raise ConfigError(f"--fps {fps}: expected a positive number of frames per second")
     if size < 1:
         raise ConfigError(f"size is {size}, expected at least 1 pixel")
 

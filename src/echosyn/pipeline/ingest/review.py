@@ -64,9 +64,11 @@ def sign_off(dataset: Path, *, by: str, drop: Sequence[str] = ()) -> dict[str, A
         DataError: It is no imported dataset.
     """
     if not read_provenance(dataset).get("needs_review"):
-        raise DataError(f"{dataset}: nothing to sign; expected a dataset made by `echosyn import --from dicom`")
+        raise DataError(
+            f"{dataset}: no contact sheets to sign off; expected a dataset made by `echosyn import --from dicom`"
+        )
     if not by.strip():
-        raise ConfigError("--by is empty, expected who looked at the sheets")
+        raise ConfigError("--by is empty; expected the name of the person who inspected the sheets")
     records = filelist.read(dataset)
     unknown = sorted(set(drop) - {record.name for record in records})
     if unknown:
@@ -109,8 +111,8 @@ def require_signed(folder: Path, *, reviewed: bool) -> None:
     """
     if not reviewed and is_open(folder):
         raise DataError(
-            f"{folder}: imported from DICOM and not signed off; look at every sheet in {FOLDER}/ of the imported dataset, "
-            "then `echosyn review DATASET --by NAME`, or say --i-reviewed"
+            f"{folder}: imported from DICOM and not signed off; inspect every sheet in {FOLDER}/ of the imported "
+            "dataset, then run `echosyn review DATASET --by NAME`, or give --i-reviewed"
         )
 
 

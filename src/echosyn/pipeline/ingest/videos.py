@@ -263,9 +263,9 @@ def _check_settings(
     if labels and source != "folder":
         raise ConfigError(f"labels {labels} have no effect on the layout {source!r}: leave them out, or use 'folder'")
     if crop and (min(crop) < 0 or min(crop[2:]) < 1):
-        raise ConfigError(f"crop is {crop}, expected x, y of at least 0 and width, height of at least 1 pixel")
+        raise ConfigError(f"--crop {crop}: expected X,Y of at least 0 and W,H of at least 1 pixel")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"fps is {fps}, expected a positive number of frames per second")
+        raise ConfigError(f"--fps {fps}: expected a positive number of frames per second")
     if size < 1:
         raise ConfigError(f"size is {size}, expected at least 1 pixel")
     if out.resolve().is_relative_to(src.resolve()):
@@ -275,7 +275,7 @@ def _check_settings(
 def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) -> None:
     if not bad or (skip_bad and not none_left):
         return
-    cure = "none is left" if none_left else "mend them, or leave them out with --skip-bad"
+    cure = "none is left" if none_left else "fix them, or leave them out with --skip-bad"
     if any(entry.reason == "bad row" for entry in bad):
         cure += "; a video whose EF is left empty stays, without a label"
     head = f"{src}: {len(bad)} bad video(s): {listed(entry.reason for entry in bad)}; {cure}"

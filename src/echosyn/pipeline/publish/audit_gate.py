@@ -40,14 +40,17 @@ def required(path: Path | None, without: str | None, videos: str) -> Audit | Non
     """
     if path is None:
         if without is None or without.strip().casefold() != WITHOUT.casefold():
-            raise DataError(f'no --audit of these videos; run one, or say --without-audit "{WITHOUT}"')
+            raise DataError(
+                f'--audit is missing: run `echosyn audit` and give its audit.json, or give --without-audit "{WITHOUT}"'
+            )
         return None
     if without is not None:
         raise DataError(f"--audit {path} and --without-audit exclude one another: give one of them")
     audit = _read(path)
     if audit.videos != videos:
         raise DataError(
-            f"{path}: is the audit of other videos (hash {audit.videos[:12]}..., these have {videos[:12]}...); audit these"
+            f"{path}: audit of other videos (hash {audit.videos[:12]}..., expected {videos[:12]}...); run `echosyn "
+            "audit` on this dataset"
         )
     if audit.verdict != "pass":
         raise DataError(f"{path}: these videos failed their audit; do not publish them")
@@ -58,9 +61,11 @@ def _read(path: Path) -> Audit:
     try:
         content = json.loads(path.read_text())
     except OSError as error:
-        raise DataError(f"{path}: no such audit file") from error
+        raise DataError(f"{path}: no such file; expected the audit.json of `echosyn audit`") from error
     except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
+        raise DataError(
+            f"{path}: not JSON ({error}); expected the audit.json of `echosyn audit`: run the audit again"
+        ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: no audit; expected a mapping with videos, verdict and public")
+        raise DataError(f"{path}: not an audit; expected the audit.json of `echosyn audit`")
     return build(Audit, {name: content[name] for name in Audit.model_fields if name in content}, str(path))

@@ -57,7 +57,9 @@ def check_licence(licence: str | None, has_file: bool) -> str:
         ConfigError: none was chosen, or the hub does not know it.
     """
     if licence is None:
-        raise ConfigError("--licence is missing: say under which licence you publish, such as cc-by-4.0, or other")
+        raise ConfigError(
+            "--licence is missing: give the licence of the release, e.g. cc-by-4.0, or other with --licence-file"
+        )
     if licence not in LICENCES:
         raise ConfigError(f"--licence {licence}: not one that the hub knows{near_miss(licence, LICENCES)}")
     if licence == "other" and not has_file:

@@ -48,7 +48,9 @@ def record_of(folder: Path) -> dict[str, Any]:
         assert isinstance(record["seal"], str)
         assert (folder / SUMS).is_file()
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise DataError(f"{folder}: no release; expected a folder that `echosyn publish` made") from error
+        raise DataError(
+            f"{folder}: not a release folder (missing or not sealed); make one with: echosyn publish DATASET {folder}"
+        ) from error
     return dict(record)
 
 
@@ -62,7 +64,7 @@ def problems(folder: Path, record: Mapping[str, Any]) -> list[str]:
         found.append(f"{SUMS}: changed since it was sealed")
     expected, present = hashing.read_sums(folder / SUMS), files(folder)
     found += [f"{name}: gone" for name in sorted(set(expected) - set(present))]
-    found += [f"{name}: was not there when it was sealed" for name in sorted(set(present) - set(expected))]
+    found += [f"{name}: added after the release was sealed" for name in sorted(set(present) - set(expected))]
     actual = {name: file_hash(folder / name) for name in present if name in expected}
     found += [f"{name}: changed since it was sealed" for name, digest in actual.items() if digest != expected[name]]
     return found + _broken_links(folder, record, actual)
@@ -73,13 +75,13 @@ def _broken_links(folder: Path, record: Mapping[str, Any], actual: Mapping[str, 
     found = []
     videos = hash_of_videos({Path(n).name: digest for n, digest in actual.items() if _is_video(n)})
     if videos != record.get("videos"):
-        found.append(f"{PROVENANCE}: speaks of other videos")
+        found.append(f"{PROVENANCE}: describes other videos")
     if (folder / AUDIT).is_file() and _json(folder / AUDIT).get("videos") != videos:
         found.append(f"{AUDIT}: is the audit of other videos")
     listed = _json(folder / CROISSANT).get("distribution", [])
     pairs = {str(entry.get("contentUrl")): entry.get("sha256") for entry in listed if isinstance(entry, dict)}
     found += [
-        f"{CROISSANT}: another hash of {name}"
+        f"{CROISSANT}: lists a different hash for {name}"
         for name, digest in pairs.items()
         if digest and digest != actual.get(name)
     ]

@@ -57,15 +57,15 @@ MEANING = {
     "EDV": "end-diastolic volume in ml, empty if unknown",
     "FrameHeight": "pixels",
     "FrameWidth": "pixels",
-    "FPS": "frames a second",
-    "NumberOfFrames": "frames of the video",
+    "FPS": "frames per second",
+    "NumberOfFrames": "number of frames",
     "Split": "TRAIN, VAL, TEST or EXTRA",
 }
 
 
 _AUDITED = {
     True: "These videos passed an audit for likeness to real patients: audit.json.",
-    False: "Nobody audited whether these videos show somebody.",
+    False: "These videos were not audited for likeness to real patients.",
 }
 
 
@@ -96,7 +96,7 @@ def describe(
         "datePublished": date,
         "isLiveDataset": False,
         "citeAs": title,
-        "rai:dataCollection": "Generated, not recorded; what it was made from: provenance.json.",
+        "rai:dataCollection": "Generated, not recorded; see provenance.json for its origin.",
         "rai:personalSensitiveInformation": _AUDITED[audited],
         "distribution": list(_distribution(folder)),
         "recordSet": [_records()],
@@ -128,7 +128,7 @@ def _records() -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "videos",
         "name": "videos",
-        "description": "One row a video, as EchoNet-Dynamic writes them.",
+        "description": "One row per video, in EchoNet-Dynamic's format.",
         "key": {"@id": "videos/FileName"},
         "field": [_field(column) for column in filelist.COLUMNS],
     }

@@ -38,8 +38,8 @@ def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Prog
     command = read_provenance(dataset).get("call", {}).get("command")
     if command not in MADE_BY:
         raise DataError(
-            f"{dataset}: made by {command or 'something unknown'}, expected a synthetic dataset (of {', '.join(MADE_BY)}): "
-            "real videos must not be labelled as synthetic"
+            f"{dataset}: made by {command or 'an unknown command'}, expected a dataset of {', '.join(MADE_BY)}: real "
+            "videos must not be labelled as synthetic"
         )
     index = filelist.VideoIndex(dataset)
     series = folder_hash(dataset)

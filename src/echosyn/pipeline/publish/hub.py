@@ -50,7 +50,7 @@ def push(folder: Path, repo: str, *, public: bool = False, pause_s: float = 2.0)
             reason = _first_line(error)
         except Exception as error:  # noqa: BLE001 (what breaks a connection depends on the hub library's version)
             reason = _first_line(error)
-    raise DataError(f"{repo}: the upload broke off ({reason}) after {ATTEMPTS} tries; the same command continues")
+    raise DataError(f"{repo}: upload failed ({reason}) after {ATTEMPTS} tries; run the same command again to continue")
 
 
 def check_name(repo: str) -> None:

@@ -49,7 +49,9 @@ def splits_asked(text: str, num: int) -> list[Split]:
     if len(counts) != len(SPLITS) or min(counts) < 0:
         raise ConfigError(f"--splits {text}: expected TRAIN,VAL,TEST, three counts such as 7465,1288,1277")
     if sum(counts) > num:
-        raise ConfigError(f"--splits {text}: {sum(counts)} videos are asked for and there are {num}; make more")
+        raise ConfigError(
+            f"--splits {text}: {sum(counts)} videos requested, {num} available; ask for fewer or generate more"
+        )
     asked = chain.from_iterable(repeat(split, count) for split, count in zip(SPLITS, counts, strict=True))
     return [*asked, *repeat(EXTRA, num - sum(counts))]
 

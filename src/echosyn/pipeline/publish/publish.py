@@ -230,7 +230,10 @@ def _filter(made: Mapping[str, Any]) -> str:
         return "phantom"
     privacy = made.get("privacy") or {}
     if privacy.get("filter") != "calibrated":
-        return "Their hearts went through no privacy filter."
+        return "No privacy filter was applied to them."
     rejected = f"{100 * float(privacy.get('rejection_rate') or 0):.1f} %"
-    text = f"Their hearts went through a calibrated privacy filter, which rejected {rejected} of the candidates."
-    return text if privacy.get("releasable") else f"{text} It does **not** vouch for this set."
+    text = (
+        f"The stills they were generated from were screened by a calibrated privacy filter, which rejected {rejected} of "
+        "the candidates."
+    )
+    return text if privacy.get("releasable") else f"{text} This set has **not** passed it."

@@ -19,7 +19,7 @@ def verify(folder: Path) -> dict[str, Any]:
     """
     record = checksums.record_of(folder)
     if found := checksums.problems(folder, record):
-        head = f"{folder}: not as it was published, {len(found)} problem(s)"
+        head = f"{folder}: differs from the release as published, {len(found)} problem(s); download it again"
         raise DataError(table.listing(head, [f"  {problem}" for problem in found]))
     call = record.get("synthetic", {}).get("call", {})
     return {

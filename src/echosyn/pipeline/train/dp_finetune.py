@@ -47,7 +47,10 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
     folder = weights.resolve(lidm)
     people = _by_patient([r for r in filelist.read(data) if r.split == "TRAIN"])
     if not people:
-        raise DataError(f"{data}: no TRAIN video; expected patients to learn from")
+        raise DataError(
+            f"{data}: no TRAIN video; expected a latents folder with TRAIN patients: set Split in FileList.csv and "
+            "encode again"
+        )
     trained_on.refuse_seen([folder], [r for records in people for r in records])
     delta = 1 / (10 * len(people)) if asked.delta is None else asked.delta
     rate = min(1.0, batch_size / len(people))

@@ -165,7 +165,7 @@ def _counted(
         if isinstance(found, Record):
             good[i] = found
         else:
-            bad[i] = f"{record.name}: workers died of it" if isinstance(found, Lost) else found
+            bad[i] = f"{record.name}: workers died while reading it" if isinstance(found, Lost) else found
         progress("check videos", done, len(own))
     if bad:
         rows = [f"  {bad[i]}" for i in sorted(bad)]

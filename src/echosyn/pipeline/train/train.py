@@ -188,7 +188,7 @@ def _loop(
             if in_vain:
                 break
             if stop:
-                raise KeyboardInterrupt(f"terminated at step {step}; the checkpoint is saved, go on with --resume")
+                raise KeyboardInterrupt(f"terminated at step {step}; the checkpoint is saved, continue with --resume")
     return metrics
 
 
@@ -233,7 +233,7 @@ def _choose(training: Training, judge: Judge, out: Path) -> None:
         return
     if checkpoint.restore(out, training, judge.best_step) is None:
         raise DataError(
-            f"{out}: the checkpoint of the best step {judge.best_step} is missing or damaged; go on with --resume "
+            f"{out}: the checkpoint of the best step {judge.best_step} is missing or damaged; resume with --resume "
             "--set loop.select=last"
         )
 
@@ -291,9 +291,9 @@ def _run_folder(out: Path, accelerator: Accelerator) -> Iterator[None]:
         yield
     except NonFiniteLossError as error:
         kept = checkpoint.found(out)
-        where = f"{out} stands at {kept[0].name}" if kept else f"{out} has no checkpoint yet"
+        where = f"the last checkpoint in {out} is {kept[0].name}" if kept else f"{out} has no checkpoint yet"
         raise NonFiniteLossError(
-            f"{error}; {where}: lower loop.learning_rate and go on with --resume --accept-changes"
+            f"{error}; {where}: lower loop.learning_rate and continue with --resume --accept-changes"
         ) from error
     except EchosynError:
         if is_new and accelerator.is_main_process and not checkpoint.found(out):

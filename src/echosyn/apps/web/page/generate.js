@@ -71,7 +71,7 @@ function show(made) {
 async function three() {
   if (!heart) return;
   const all = [];
-  const done = await busy($("generate-busy"), "Making it beat three times", buttons(), async (job, tell) => {
+  const done = await busy($("generate-busy"), "Animating at three EFs", buttons(), async (job, tell) => {
     for (const [i, ef] of [25, 45, 65].entries()) {
       all.push(await call("beat", [...asked(ef), job], ({ waiting, share }) => tell({ waiting, share: typeof share === "number" ? (i + share) / 3 : undefined })));
     }

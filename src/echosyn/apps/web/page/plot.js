@@ -71,7 +71,7 @@ export function gauge(verdict) {
     svg("circle", { class: "mark", cx: x(verdict.score), cy: base, r: 7 }));
   const mark = Math.min(Math.max(x(verdict.score), 40), wide - 40), limit = Math.min(Math.max(x(verdict.threshold), 60), wide - 60);
   const apart = Math.abs(mark - limit) > 105;
-  plot.append(svg("text", { x: mark, y: base + 22, "text-anchor": "middle" }, "this heart"));
+  plot.append(svg("text", { x: mark, y: base + 22, "text-anchor": "middle" }, "this still"));
   plot.append(svg("text", { x: limit, y: apart ? base + 22 : base + 36, "text-anchor": "middle" }, "rejected from here"));
   return plot;
 }

@@ -20,7 +20,7 @@ export function heartCard(heart, note) {
       checked ? el("dl", { class: "facts" },
         fact("Similarity", signed(verdict.score)),
         fact("Threshold", signed(verdict.threshold)),
-        fact("Compared with", String(verdict.num_train), "hearts")) : null,
+        fact("Compared with", String(verdict.num_train), "patients")) : null,
       checked ? gauge(verdict) : null,
       el("p", { class: "hint" }, note)));
 }

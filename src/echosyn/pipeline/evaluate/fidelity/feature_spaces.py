@@ -227,7 +227,7 @@ def _fetched(places: Places, name: str) -> tuple[Path, str]:
     (file, digest) = next(iter(source.files.items()))
     cure = f"give --weights FOLDER that `echosyn weights fetch FOLDER {name}` filled, or take --protocol echosyn-v2"
     if places.fetched is None or not (path := places.fetched / source.folder / file).is_file():
-        raise ModelError(f"the weights {name} are not here; {cure}")
+        raise ModelError(f"weights {name} not found; {cure}")
     return path, fetch.check(path, digest)
 
 

@@ -18,8 +18,8 @@ READ: Mapping[str, str] = {
 """How to read each number."""
 
 BACKGROUND: Mapping[str, str] = {
-    "raw": "what the files hold, which may tell the sides apart",
-    "zeroed": "black on both sides",
+    "raw": "as in the files; it alone may distinguish the two sets",
+    "zeroed": "set to black in both sets",
 }
 """What a protocol does with the background."""
 
@@ -50,7 +50,7 @@ def section(fidelity: Mapping[str, Any]) -> Section:
         f"{sets['real']['videos']} real ones. Brackets: 95 % interval over patients. Real against real is what a perfect "
         "generator would score at the same number of videos. Distances in different feature spaces do not compare. "
         f"Around the sector: {BACKGROUND[fidelity['protocol'].get('background', 'raw')]}.",
-        "columns": ["Metric", "Features", "Value", "Real against real", "Videos a side", "Read it so"],
+        "columns": ["Metric", "Features", "Value", "Real against real", "Videos per set", "Interpretation"],
         "rows": [
             [r["metric"], r["space"], {k: r[k] for k in ("value", "low", "high")}, r["floor"], r["n"], r["note"]]
             for r in fidelity["rows"]

@@ -51,7 +51,10 @@ class Grid:
         if clash := set(map(training_sets.slug, self.also)) & set(map(training_sets.slug, taken)):
             raise ConfigError(f"--also {min(clash)}=...: the grid has a set of that name; choose another")
         if not any(r.split == "TEST" for r in held_out):
-            raise DataError(f"{real}: no TEST video with an EF; VAL chooses the weights of the grid, TEST judges them")
+            raise DataError(
+                f"{real}: no TEST video with an EF; the grid selects weights on VAL and tests on TEST: give some "
+                "videos Split TEST"
+            )
         parts = self._parts(synthetic, real)
         training_sets.counts(parts, {name: filelist.read(path) for name, path in parts.items()})
 
