@@ -57,7 +57,7 @@ def test_what_can_not_be_halved_ends_in_one_line_and_can_be_continued(size: int,
         StoppedError, match=r"too little memory for hearts, [18] at a time \(CUDA out of memory"
     ) as caught:
         Fitting(size, "hearts", fixed=fixed).over(Device(room), range(10))
-    assert "give the same command again, it continues" in str(caught.value)
+    assert "run the same command again: it continues" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

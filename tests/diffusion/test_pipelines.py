@@ -246,7 +246,7 @@ def test_the_default_length_is_the_window_and_progress_counts_steps(build: Build
         ([50.0, 60.0], 1.0, r"2 value\(s\) of ef for 3 still\(s\); expected one each"),
         ([50.0, 101.0, 3.0], 1.0, r"ef is 101\.0, expected a number in 0\.\.100 percent"),
         ([50.0, float("nan"), 3.0], 1.0, r"ef is nan, expected a number in 0\.\.100 percent"),
-        (EFS, 2.0, "never learned without its EF"),
+        (EFS, 2.0, "not trained without its EF"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_computed(efs: list[float], scale: float, message: str) -> None:

@@ -41,7 +41,7 @@ def test_without_a_model_the_one_that_ships_reads_phantoms_and_says_so(program, 
     plain = program("predict-ef", tmp_path / "data" / "Videos", "--json", "--quiet")
     assert plain.code == 0
     (warning,) = plain.stderr.splitlines()
-    assert warning.startswith("warning: no --model: the network that ships has learned from phantoms of both views")
+    assert warning.startswith("warning: no --model given: the bundled EF regressor was trained on phantoms only")
     known = {r.name: r.ef for r in filelist.read(tmp_path / "data")}
     for video in json.loads(plain.stdout)["videos"]:
         assert abs(video["ef"] - known[Path(video["file"]).stem]) < 15
@@ -64,7 +64,7 @@ def test_a_video_shorter_than_the_clips_of_the_network_is_named(program, tmp_pat
     [
         (["--model", "VAE"], "expected a ef model"),
         (["--model", "none"], "none: no such model folder"),
-        (["--model", "EF", "--clips", "few"], "--clips few: expected a number from 1 on, or all"),
+        (["--model", "EF", "--clips", "few"], "--clips few: expected a whole number of at least 1, or all"),
         (["--model", "EF", "--clips", "0"], "--clips 0: expected"),
     ],
 )

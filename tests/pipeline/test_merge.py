@@ -172,7 +172,7 @@ def test_too_few_videos_together_are_an_error(makers: dict[str, Make], tmp_path:
     said = json.loads((parts[1] / "provenance.json").read_text())
     said["part"]["end"] = 8
     (parts[1] / "provenance.json").write_text(json.dumps(said))
-    refused(parts, tmp_path, r"the parts have \d+ videos of the 12 that are wanted, up to heart 8.*larger --num")
+    refused(parts, tmp_path, r"the parts have \d+ of the 12 videos requested, up to sample 8.*larger --num")
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2", "1/2/3"])
@@ -190,7 +190,7 @@ def test_shards_share_things_out() -> None:
 
 def test_completing_needs_the_whole(folder: Path, tmp_path: Path) -> None:
     models = {stage: folder / stage for stage in ("vae", "lidm", "lvdm")}
-    with pytest.raises(ConfigError, match="a shard does not know which rejected hearts are the least similar"):
+    with pytest.raises(ConfigError, match="a single shard cannot rank the rejected samples"):
         generating.generate(
             tmp_path / "x",
             models,

@@ -67,7 +67,7 @@ def test_what_cannot_be_is_refused_before_ray_starts(
 ) -> None:
     assert "--workers, --cpus-per-worker" in refusal(arguments("run", "--workers", "2"), capsys)
     odd = arguments("run", "--ray", "local", "--workers", "2:4")
-    assert "loop.batch_size = 4 does not divide by 3 workers" in refusal(odd, capsys)
+    assert "loop.batch_size = 4 is not divisible by 3 workers" in refusal(odd, capsys)
     assert "--ray has no effect with --dry-run" in refusal(arguments("run", "--ray", "local", "--dry-run"), capsys)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'echosyn[ray]'" in refusal(arguments("run", "--ray", "local"), capsys)
@@ -100,7 +100,7 @@ def test_workers_of_ray_are_processes_of_accelerate_and_outlive_a_kill(
         assert process.returncode == 0, err
         assert not [p for p in (first, *everyone) if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert json.loads(out)["steps"] == STEPS
-    assert "warning: a worker ended early" in err
+    assert "warning: a worker died" in err
     assert "Traceback" not in err
     assert {p.name for p in tmp_path.iterdir()} == {"settings.json", "accelerate", "ray"}
     assert same(STEPS, tmp_path / "accelerate", run)
@@ -164,7 +164,7 @@ def test_a_machine_that_dies_leaves_fewer_workers_and_the_same_curve(
         assert not (tmp_path / "run" / "model").exists()
         _, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, err
-    assert "warning: a worker ended early" in err
+    assert "warning: a worker died" in err
     with pytest.raises(SystemExit, match="0"):
         main(arguments("straight", "--quiet", *longer))
     curves = [

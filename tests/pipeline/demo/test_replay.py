@@ -49,7 +49,7 @@ def test_the_command_says_every_setting():
         (json.dumps(GIVEN.model_dump(mode="json") | {"frames": 10**9}), "frames"),
         (json.dumps(GIVEN.model_dump(mode="json") | {"seed": -1}), "seed"),
         (json.dumps(GIVEN.model_dump(mode="json") | {"out": "/etc"}), "unknown setting 'out'"),
-        (json.dumps({"format": replay.FORMAT, "ef": 50, "frames": 64, "deidentified": False}), "somebody's frame"),
+        (json.dumps({"format": replay.FORMAT, "ef": 50, "frames": 64, "deidentified": False}), "an uploaded frame"),
     ],
 )
 def test_other_files_are_refused_in_a_line(tmp_path, content, says):

@@ -1,4 +1,4 @@
-"""Finding hearts that are nobody's, and what a heart, its EF and its motion depend on."""
+"""Finding samples that pass the filter, and what a heart, its EF and its motion depend on."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -263,7 +263,7 @@ def test_pseudonyms_need_the_key_and_the_key_needs_its_owner(tmp_path: Path) -> 
     assert mine.of("patient", "7") == pseudonyms.open_key(tmp_path / "a").of("patient", "7")
     assert len({mine.of("patient", "7"), other.of("patient", "7"), mine.of("video", "7"), mine.of("patient", "8")}) == 4
     (tmp_path / "a" / pseudonyms.KEY_FILE).chmod(0o644)
-    with pytest.raises(DataError, match="others may read this key"):
+    with pytest.raises(DataError, match="this key is readable by others"):
         pseudonyms.open_key(tmp_path / "a")
 
 

@@ -49,7 +49,7 @@ def test_what_has_arrived_is_not_sent_again(release: Path, hub: Any) -> None:
 
 def test_a_hub_that_never_answers_is_one_line(release: Path, hub: Any) -> None:
     hub.drop = ["/api/validate-yaml"] * 50
-    with pytest.raises(DataError, match=r"broke off .* the same command continues") as error:
+    with pytest.raises(DataError, match=r"upload failed .* run the same command again to continue") as error:
         hubs.push(release, REPO, pause_s=0)
     assert "\n" not in str(error.value)
 
@@ -93,6 +93,6 @@ def test_publishing_again_pushes_the_release_that_is_there(synthetic: Path, hub:
     path = tmp_path / "out" / "FileList.csv"
     path.write_bytes(path.read_bytes() + b"\n")
     hub.files.clear()
-    with pytest.raises(DataError, match="not as it was published"):
+    with pytest.raises(DataError, match="differs from the release as published"):
         publish(synthetic, tmp_path / "out", replace(words, push=REPO))
     assert hub.files == {}, "what is pushed is what was sealed"

@@ -92,12 +92,12 @@ def test_real_videos_are_refused(command: str | None, synthetic: Path, tmp_path:
         (PublishSettings(licence=None, without_audit=WITHOUT), "--licence is missing"),
         (PublishSettings(licence="cc-by-4", without_audit=WITHOUT), "did you mean 'cc-by-4.0'"),
         (PublishSettings(licence="other", without_audit=WITHOUT), "give --licence-file"),
-        (PublishSettings(licence="mit"), "no --audit of these videos"),
-        (PublishSettings(licence="mit", without_audit="yes"), "no --audit of these videos"),
+        (PublishSettings(licence="mit"), "--audit is missing"),
+        (PublishSettings(licence="mit", without_audit="yes"), "--audit is missing"),
         (PublishSettings(licence="mit", splits="8,1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
         (
             PublishSettings(licence="mit", splits="8,1,1", without_audit=WITHOUT),
-            "10 videos are asked for and there are 9",
+            "10 videos requested, 9 available",
         ),
         (PublishSettings(licence="mit", splits="9,1,-1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
     ],
@@ -188,14 +188,14 @@ def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(syn
 
 def test_without_an_audit_the_release_says_so(release: Path) -> None:
     assert "**These videos were not audited**" in (release / "README.md").read_text()
-    assert "Nobody audited" in (release / "croissant.json").read_text()
+    assert "not audited" in (release / "croissant.json").read_text()
     assert verify(release)["audit"] == "none"
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"videos": "0" * 64}, "is the audit of other videos"),
+        ({"videos": "0" * 64}, "audit of other videos"),
         ({"verdict": "fail"}, "failed their audit"),
         ({"verdict": "maybe"}, "verdict = 'maybe'"),
     ],
@@ -284,7 +284,7 @@ def test_papers_that_speak_of_other_files_are_found_even_if_sealed_again(release
     record = {k: v for k, v in checksums.record_of(release).items() if k != "seal"}
     (release / "mp4" / "train" / "metadata.csv").write_text("file_name\n")
     assert checksums.close(release, record) != before
-    with pytest.raises(DataError, match=r"croissant\.json: another hash of mp4/train/metadata\.csv"):
+    with pytest.raises(DataError, match=r"croissant\.json: lists a different hash for mp4/train/metadata\.csv"):
         verify(release)
 
 
