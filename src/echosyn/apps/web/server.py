@@ -17,6 +17,7 @@ from echosyn.pipeline.demo.limits import Limits
 
 if TYPE_CHECKING:
     from echosyn.apps.web.calls import Calls
+    from echosyn.pipeline.demo.session import Studio
 
 HOST = "127.0.0.1"
 MAX_THREADS = 8
@@ -76,11 +77,17 @@ class Running:
         self.stop()
 
     def start(self) -> "Running":
-        """Open the port, and load the models in the background."""
+        """Open the port, and load the models in the background.
+
+        Raises:
+            EchosynError: the folder of models is missing or lacks one, or the port is in use.
+        """
         os.environ.update(_QUIET | {"GRADIO_TEMP_DIR": str(self.shelf.root / "gradio")})
         from echosyn.apps.web.routes import build
 
         try:
+            if self.options.models is not None:
+                self._studio()  # a wrong folder is refused before anything is served
             port = _port(self.options.port)
             app, self._blocks = build(require("gradio", extra="demo"), self)
             auth = _asking(self.options.login) if self.options.login else None
@@ -120,14 +127,18 @@ class Running:
             self._loader.join(JOIN_S)  # torch may not be left computing when the interpreter ends
         self.shelf.remove()
 
+    def _studio(self) -> "Studio":
+        from echosyn import weights
+        from echosyn.pipeline.demo.session import Studio
+
+        models = self.options.models or weights.shipped()
+        return Studio(models, self.options.reference, self.options.device, self.limits)
+
     def _load(self) -> None:
         try:
-            from echosyn import weights
             from echosyn.apps.web.calls import Calls
-            from echosyn.pipeline.demo.session import Studio
 
-            models = self.options.models or weights.shipped()
-            studio = Studio(models, self.options.reference, self.options.device, self.limits)
+            studio = self._studio()
             studio.load()
             self.calls = Calls(studio, self.shelf, self.collection, self.options.models)
             self._ready.set()
