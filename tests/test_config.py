@@ -43,7 +43,9 @@ def test_settings_are_frozen_and_keyword_only():
 
 
 def test_an_unknown_name_finds_its_near_miss_where_it_stands():
-    with pytest.raises(ConfigError, match=r"^x: unknown setting 'loop.learning_rat'; did you mean 'learning_rate'\?$"):
+    with pytest.raises(
+        ConfigError, match=r"^x: unknown setting 'loop.learning_rat'; did you mean 'loop.learning_rate'\?$"
+    ):
         config.build(Outer, {"loop": {"learning_rat": 1}}, "x")
     with pytest.raises(ConfigError, match="unknown setting 'zzz'; expected one of fps, loop, network"):
         config.build(Outer, {"zzz": 1})

@@ -82,10 +82,10 @@ def build(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> 
         raise ConfigError(f"{where}: {count}" + "; ".join(lines)) from error
 
 
-def near_miss(name: str, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?`` or the list of what is known."""
+def near_miss(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """``; did you mean 'x'?``, with ``prefix`` before the ``x``, or the list of what is known."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+    return f"; did you mean {prefix + close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
 
 
 def _problem(kind: type[BaseModel], loc: tuple[int | str, ...], error: str, message: str, value: object) -> str:
@@ -95,7 +95,8 @@ def _problem(kind: type[BaseModel], loc: tuple[int | str, ...], error: str, mess
     owner = kind
     for part in loc[:-1]:
         owner = _nested(owner, str(part))
-    return f"unknown setting {name!r}{near_miss(str(loc[-1]), list(owner.model_fields))}"
+    within = "".join(f"{part}." for part in loc[:-1])
+    return f"unknown setting {name!r}{near_miss(str(loc[-1]), list(owner.model_fields), within)}"
 
 
 def _nested(owner: type[BaseModel], field: str) -> type[BaseModel]:

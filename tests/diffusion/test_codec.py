@@ -94,5 +94,7 @@ def test_a_scale_that_cannot_be_divided_by_is_refused(scale: float) -> None:
 
 def test_frames_that_do_not_divide_name_the_cure():
     check_frames((112, 112))
-    with pytest.raises(ModelError, match="frames of 112x113: sides are not divisible by 8; import the videos at 112x112"):
+    with pytest.raises(
+        ModelError, match="frames of 112x113: sides are not divisible by 8; import the videos at 112x112"
+    ):
         check_frames((112, 113))

@@ -83,7 +83,7 @@ def test_what_is_asked_for_is_known_and_complete():
     assert asked["heart_rate"].isnan().all()
     with pytest.raises(ConfigError, match="no condition 'veiw'; did you mean 'view'"):
         schema.requested({"ef": [1.0], "veiw": "A4C"}, 1)
-    with pytest.raises(ConfigError, match="never learned without view: give --condition view=VALUE"):
+    with pytest.raises(ConfigError, match="not trained without view: give --condition view=VALUE"):
         schema.requested({"ef": [1.0]}, 1)
     with pytest.raises(ConfigError, match=r"2 value\(s\) of ef for 3 still\(s\)"):
         schema.requested({"ef": [1.0, 2.0], "view": "A4C"}, 3)

@@ -244,7 +244,7 @@ def test_screens_are_only_for_what_they_were_calibrated_for(refused, program, wo
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("loop.stepz=3", "did you mean 'steps'?"),
+        ("loop.stepz=3", "did you mean 'loop.steps'?"),
         ("looop.steps=3", "did you mean 'loop'?"),
         ("network.layers_per_blok=1", "did you mean 'layers_per_block'?"),
         ("network._class_name=AutoencoderKLL", "expected AutoencoderKL"),
@@ -259,12 +259,40 @@ def test_a_wrong_setting(refused, dataset, setting, said):
 
 
 def test_a_wrong_setting_of_run(refused, dataset, tmp_path):
-    assert "did you mean 'steps'?" in refused("run", dataset, "OUT", "--set", "vae.loop.stepz=3")
+    assert "did you mean 'loop.steps'?" in refused("run", dataset, "OUT", "--set", "vae.loop.stepz=3")
     assert "did you mean 'vae'?" in refused("run", dataset, "OUT", "--set", "vea.loop.steps=3")
     (tmp_path / "mine.yaml").write_text("vae: {loop: {stepz: 3}}")
-    assert "did you mean 'steps'?" in refused("run", dataset, "OUT", "--config", tmp_path / "mine.yaml")
+    message = refused("run", dataset, "OUT", "--config", tmp_path / "mine.yaml")
+    assert message.startswith(f"error: {tmp_path / 'mine.yaml'}: settings of vae: unknown setting 'loop.stepz'")
     (tmp_path / "mine.yaml").write_text("vae: {loop: [")
     assert "mine.yaml" in refused("run", dataset, "OUT", "--config", tmp_path / "mine.yaml")
+
+
+def test_an_option_is_named_as_it_was_typed(refused):
+    assert refused("phantom", "OUT", "--frames", 10) == "error: --frames 10: expected 64..200 frames\n"
+    assert refused("phantom", "OUT", "--fps", 7.5).startswith("error: --fps 7.5: expected 20..120")
+
+
+def test_a_choice_that_does_not_exist(program, tmp_path):
+    result = program("phantom", tmp_path / "OUT", "--view", "A5C")
+    assert result.code == 2
+    assert "Invalid value for '--view': 'A5C' is not one of 'A4C', 'PSAX', 'both'." in result.stderr
+    result = program("weights", "import", "x", tmp_path / "OUT", "--from", "other")
+    assert "Invalid value for '--from': 'other' is not one of" in result.stderr
+
+
+def test_the_page_without_models_is_not_served(program, tmp_path):
+    result = program("demo", "--models", tmp_path / "nowhere", "--port", 0)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {tmp_path / 'nowhere'}: no such folder")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["audit", "withdraw"])
+def test_missing_sets_are_named_before_the_models(refused, dataset, tmp_path, verb):
+    nowhere = tmp_path / "nowhere"
+    for sets in ((nowhere, dataset), (dataset, nowhere)):
+        assert refused(verb, *sets, "OUT").startswith(f"error: {nowhere}: no such folder; expected a dataset folder")
 
 
 def test_an_unknown_preset(refused, dataset):

@@ -44,6 +44,20 @@ def test_twice_is_equal_even_after_a_kill(program, synthetic, real, tmp_path):
     assert "echosyn-quick-v2" in page
 
 
+def test_numbers_that_too_few_videos_cannot_give_are_named(program, synthetic, tmp_path):
+    program.good("phantom", tmp_path / "real", "--num", 2, "--seed", 6, "--frames", 64)
+    table = tmp_path / "real" / "FileList.csv"
+    table.write_text(table.read_text().replace("TRAIN", "TEST"))
+    result = program.good("evaluate", synthetic, tmp_path / "real", tmp_path / "out", *QUICK, "--quiet")
+    named = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    numbers = json.loads((tmp_path / "out" / "report.json").read_text())["fidelity"]["numbers"]
+    missing = [n for n in numbers.values() if n["value"] is None]
+    assert missing
+    for number in missing:
+        assert any(number["name"] in line and number["reason"] in line for line in named)
+    assert all(f" of {len(numbers)} numbers are missing: " in line for line in named)
+
+
 def test_mistakes_are_one_line(program, synthetic, real, tmp_path):
     for arguments, said in (
         (["--protocol", "echosyn-quick-v3", "--only", "fidelity"], "did you mean 'echosyn-quick-v2'"),

@@ -34,6 +34,14 @@ def test_bad_files_are_named_and_the_others_are_still_read(program, workshop, da
     assert second.startswith(f"error: {tmp_path / 'none.avi'}: missing file")
 
 
+def test_where_nothing_was_read_nothing_is_said_of_the_model(program, tmp_path):
+    result = program("predict-ef", tmp_path / "none.avi")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {tmp_path / 'none.avi'}: missing file")
+    assert "warning" not in result.stderr
+    assert "read EF: 0/1" in result.stderr or "read EF" not in result.stderr
+
+
 def test_without_a_model_the_one_that_ships_reads_phantoms_and_says_so(program, tmp_path):
     program.good(
         "phantom", tmp_path / "data", "--num", "4", "--view", "both", "--frames", "80", "--fps", "32", "--quiet"

@@ -73,7 +73,7 @@ def test_an_override_without_a_stage_is_refused(override: str, message: str) -> 
     ("stage", "overrides", "message"),
     [
         ("vea", [], "stage 'vea' is unknown; did you mean 'vae'"),
-        ("vae", ["loop.stps=3"], "settings of vae: unknown setting 'loop.stps'; did you mean 'steps'"),
+        ("vae", ["loop.stps=3"], "settings of vae: unknown setting 'loop.stps'; did you mean 'loop.steps'"),
         ("vae", ["loop.steps=0"], "loop.steps = 0: input should be greater than or equal to 1"),
         ("lidm", ["time_distribution=cosine"], "time_distribution = 'cosine'"),
         ("lidm", ["network._class_name=AutoencoderKL"], "network is a AutoencoderKL, expected UNet2DModel or Video"),
@@ -87,6 +87,15 @@ def test_mistakes_are_named(stage: str, overrides: list[str], message: str) -> N
 def test_an_unknown_section_names_its_near_miss(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown section 'lvmd'; did you mean 'lvdm'"):
         catalog.settings("vae", file=written(tmp_path / "x.yaml", {"vae": {}, "lvmd": {}}))
+
+
+def test_a_mistake_is_named_where_it_was_made(tmp_path: Path) -> None:
+    file = written(tmp_path / "x.yaml", {"vae": {"loopp": {}}})
+    with pytest.raises(ConfigError, match=rf"^{file}: settings of vae: unknown setting 'loopp'"):
+        catalog.settings("vae", file=file)
+    file = written(tmp_path / "x.yaml", {"vae": {"loop": {"steps": 5}}})
+    with pytest.raises(ConfigError, match=r"^settings of vae: unknown setting 'loopp'"):
+        catalog.settings("vae", file=file, overrides=["loopp.steps=3"])
 
 
 # The reference's

@@ -22,9 +22,15 @@ class PublishSettings:
     splits: str | None = None
     """TRAIN,VAL,TEST counts; the remaining videos are EXTRA."""
     audit: Path | None = None
-    """audit.json of an audit of exactly these videos."""
+    """audit.json of an audit of exactly these videos.
+
+    The folder that it lies in will do, too.
+    """
     without_audit: str | None = None
-    """Confirmation sentence for a release without an audit."""
+    """Confirmation sentence for a release without an audit.
+
+    It is `I know that nobody audited these videos`.
+    """
     evaluation: Path | None = None
     """report.json of its evaluation."""
     models: Path | None = None

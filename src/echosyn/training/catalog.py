@@ -43,7 +43,12 @@ def settings(
         else:
             layers.append(_section(stage, content, file))
     values = config.merged(*layers, overrides=overrides)
-    resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
+    try:
+        resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
+    except ConfigError:
+        if file is not None:  # a mistake that is there without the overrides is the file's
+            config.build(STAGES[stage][1], config.merged(*layers), f"{file}: settings of {stage}")
+        raise
     network = resolved.network.get("_class_name")
     if network not in weights.STAGE_NETWORKS[stage]:
         raise ConfigError(

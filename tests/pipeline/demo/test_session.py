@@ -110,7 +110,7 @@ def test_with_ones_own_reference_hearts_are_compared_with_that(tmp_path):
     found = Studio(weights.shipped(), tmp_path, device="cpu").invent("a4c", 7).verdict
     assert (found.num_train, found.num_held_out) == (30, 30)
     assert found.status in ("kept", "rejected")
-    assert "30 hearts the models learned from" in found.words
+    assert "any of the 30 training patients" in found.words
     latents.write_info(tmp_path, vae="0" * 64, pixels="symmetric", posterior="mean")
     with pytest.raises(DataError, match="another VAE"):
         Studio(weights.shipped(), tmp_path, device="cpu").invent("a4c", 7)

@@ -82,7 +82,9 @@ def test_what_comes_too_close_is_replaced_by_the_next(tmp_path: Path) -> None:
 
 def test_too_few_strangers_give_up_with_the_numbers_and_the_cure(tmp_path: Path) -> None:
     workshop = Workshop(stranger=lambda n: n < 2)
-    with pytest.raises(DataError, match=r"only 2 of \d+ samples passed the privacy filter, 3 are needed .*threshold 0\.500"):
+    with pytest.raises(
+        DataError, match=r"only 2 of \d+ samples passed the privacy filter, 3 are needed .*threshold 0\.500"
+    ):
         found(workshop, tmp_path, 3)
     assert 3 * MAX_CANDIDATES_PER_VIDEO <= len(workshop.invented) < 3 * MAX_CANDIDATES_PER_VIDEO + 2 * BLOCK
     assert not workshop.animated
@@ -112,7 +114,9 @@ def test_hearts_that_kill_workers_are_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_when_workers_die_at_everything_it_stops_and_can_go_on(tmp_path: Path) -> None:
-    with pytest.raises(StoppedError, match=r"workers died repeatedly on \d samples, such as 0.*run the same command again"):
+    with pytest.raises(
+        StoppedError, match=r"workers died repeatedly on \d samples, such as 0.*run the same command again"
+    ):
         found(Workshop(deadly=frozenset(range(1000))), tmp_path, 50)
 
 

@@ -227,12 +227,12 @@ def test_bad_videos_can_be_left_out_and_are_counted(src: Path, dynamic: Path, tm
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"crop": (0, 0, 0, 5)}, "crop is"),
-        ({"crop": (-1, 0, 5, 5)}, "crop is"),
-        ({"fps": 0.0}, "fps is"),
-        ({"fps": float("nan")}, "fps is"),
-        ({"size": 0}, "size is"),
-        ({"source": "dynamic", "labels": Path("labels.csv")}, "have no effect"),
+        ({"crop": (0, 0, 0, 5)}, "--crop 0,0,0,5: expected"),
+        ({"crop": (-1, 0, 5, 5)}, "--crop -1,0,5,5: expected"),
+        ({"fps": 0.0}, "--fps 0.0: expected"),
+        ({"fps": float("nan")}, "--fps nan: expected"),
+        ({"size": 0}, "--size 0: expected"),
+        ({"source": "dynamic", "labels": Path("labels.csv")}, "--labels labels.csv: no effect with --from dynamic"),
     ],
 )
 def test_settings_without_sense(src: Path, tmp_path: Path, change: dict[str, Any], says: str) -> None:

@@ -99,7 +99,7 @@ def test_real_videos_are_refused(command: str | None, synthetic: Path, tmp_path:
             PublishSettings(licence="mit", splits="8,1,1", without_audit=WITHOUT),
             "10 videos requested, 9 available",
         ),
-        (PublishSettings(licence="mit", splits="9,1,-1", without_audit=WITHOUT), "expected TRAIN,VAL,TEST"),
+        (PublishSettings(licence="mit", splits="9,1,-1", without_audit=WITHOUT), "expected counts of at least 0"),
     ],
 )
 def test_what_is_not_said_is_asked_for_before_anything_is_written(
@@ -184,6 +184,15 @@ def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(syn
     assert "were audited and **passed**" in (tmp_path / "out" / "README.md").read_text()
     assert b"Jane Doe" not in everything(tmp_path / "out")
     assert verify(tmp_path / "out")["audit"] == "passed"
+
+
+def test_the_folder_of_an_audit_is_as_good_as_its_file(synthetic: Path, tmp_path: Path) -> None:
+    (tmp_path / "audit").mkdir()
+    audited(synthetic, tmp_path / "audit" / "audit.json")
+    publish(synthetic, tmp_path / "out", PublishSettings(licence="mit", audit=tmp_path / "audit"))
+    assert verify(tmp_path / "out")["audit"] == "passed"
+    with pytest.raises(DataError, match=rf"^{synthetic / 'audit.json'}: no such file; expected the audit\.json"):
+        publish(synthetic, tmp_path / "again", PublishSettings(licence="mit", audit=synthetic))
 
 
 def test_without_an_audit_the_release_says_so(release: Path) -> None:
@@ -275,7 +284,7 @@ def test_a_lost_and_an_added_file_are_found_and_what_the_hub_adds_is_not(release
     with pytest.raises(DataError) as error:
         verify(release)
     assert "Videos/synthetic_000001.avi: gone" in str(error.value)
-    assert "notes.txt: was not there" in str(error.value)
+    assert "notes.txt: added after the release was sealed" in str(error.value)
 
 
 def test_papers_that_speak_of_other_files_are_found_even_if_sealed_again(release: Path) -> None:
@@ -289,8 +298,11 @@ def test_papers_that_speak_of_other_files_are_found_even_if_sealed_again(release
 
 
 def test_a_folder_that_is_no_release_says_so(synthetic: Path, tmp_path: Path) -> None:
-    for folder in (synthetic, tmp_path / "none"):
-        with pytest.raises(DataError, match="no release; expected a folder that `echosyn publish` made"):
+    for folder, said in (
+        (synthetic, "not a sealed release; make one"),
+        (tmp_path / "none", "no such folder; expected"),
+    ):
+        with pytest.raises(DataError, match=f"^{folder}: {said}"):
             verify(folder)
 
 

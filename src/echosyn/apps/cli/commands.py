@@ -1,5 +1,6 @@
 """The verbs. torch and the pipeline are imported inside the commands, so that ``--help`` answers at once."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -248,10 +249,14 @@ def evaluate(
     if asked.only is not None:
         if asked.only != "fidelity":
             raise ConfigError(f"--only {asked.only}: expected fidelity")
+        from echosyn.pipeline.evaluate.fidelity import tables
         from echosyn.pipeline.evaluate.fidelity.fidelity import evaluate_fidelity
 
         with computing(run) as compute:
-            show(evaluate_fidelity(synthetic, real, out, asked, compute, places=places), run.json)
+            result = evaluate_fidelity(synthetic, real, out, asked, compute, places=places)
+        for reason in tables.missing(json.loads(Path(result["report"]).read_text())["fidelity"]["numbers"]):
+            typer.echo(f"warning: {reason}", err=True)
+        show(result, run.json)
         return
     from echosyn.pipeline.evaluate.evaluate import evaluate as evaluate_sets
     from echosyn.training import catalog
@@ -292,19 +297,21 @@ def predict_ef(
     from echosyn import weights
     from echosyn.pipeline.evaluate.predict_ef import predict_files, video_files
 
-    if asked.model is None:
-        typer.echo(
-            "warning: no --model given: the bundled EF regressor was trained on phantoms only; for patient "
-            "recordings give a model folder from `echosyn train ef`",
-            err=True,
-        )
     files, readings, problems = video_files(videos), [], 0
+    warned = asked.model is not None
     how: dict[str, Any] = {"num_clips": _clips(asked.clips), "fps": asked.fps, "device": run.device}
     for reading in predict_files(files, asked.model or weights.shipped(), progress=Console(run.quiet), **how):
         if reading.problem is not None:
             problems += 1
             typer.echo(f"error: {reading.problem}", err=True)
             continue
+        if not warned:
+            warned = True
+            typer.echo(
+                "warning: no --model given: the bundled EF regressor was trained on phantoms only; for patient "
+                "recordings give a model folder from `echosyn train ef`",
+                err=True,
+            )
         if reading.resized_from is not None and not run.quiet:
             height, width = reading.resized_from
             typer.echo(f"warning: {reading.path}: {width}x{height} as a whole became 112x112", err=True)

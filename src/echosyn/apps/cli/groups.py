@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 GROUPS: Mapping[str, Sequence[str]] = {
@@ -22,6 +23,14 @@ class Grouped(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of the groups."""
         return [name for names in GROUPS.values() for name in names]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; what is wrong with an option is said without the prefix of the library that found it."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """A section for each group."""

@@ -11,7 +11,7 @@ from echosyn.apps.cli.arguments import Out, Real, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import show
 from echosyn.apps.cli.executors import computing
-from echosyn.errors import ConfigError, ModelError
+from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.settings import settings
 from echosyn.settings.judging import AttackedSettings, AuditSettings, ModelsOfSet, WithdrawSettings
 from echosyn.settings.running import DeviceSettings, RunSettings
@@ -28,6 +28,12 @@ class StartModel:
     """Image model to start from; not trained on these patients."""
 
 
+def _refuse_missing(*datasets: Path) -> None:
+    for folder in datasets:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; expected a dataset folder: check the name")
+
+
 @app.command()
 def audit(
     synthetic: Synthetic, real: Real, out: Out, attacked: AttackedSettings, asked: AuditSettings, run: RunSettings
@@ -39,6 +45,7 @@ def audit(
     from echosyn.pipeline.audit.audit import CROSSED
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
+    _refuse_missing(synthetic, real)
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
     models = _models(attacked.models, () if attacked.videos_only else ("lidm", "lvdm"))
@@ -57,6 +64,7 @@ def withdraw(
 
     Also lists the models that were trained on them.
     """
+    _refuse_missing(synthetic, real)
     from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
     models = _models(made_by.models, ("lidm", "lvdm"))
@@ -87,13 +95,11 @@ def _models(models: Path | None, wanted: Sequence[str]) -> dict[str, Path]:
     from echosyn import weights
 
     if models is None:
-        raise ConfigError(
-            "--models is missing: give the folder of the models that generated SYNTHETIC, with at least vae and reid"
-        )
+        raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
     found = weights.find_all(models, ["vae", "reid"])
     for stage in wanted:
         try:
             found[stage] = weights.find(models, stage)
         except ModelError as error:
-            typer.echo(f"warning: {error}; skipped", err=True)
+            typer.echo(f"warning: {error}; it is left out", err=True)
     return found

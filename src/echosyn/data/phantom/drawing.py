@@ -22,7 +22,7 @@ def _draw(kind: type[_Drawn], generator: np.random.Generator) -> _Drawn:
 
 def _check(name: str, value: float | None, low: float, high: float, unit: str) -> None:
     if value is not None and not low <= value <= high:
-        raise DataError(f"phantom: {name} {value}: expected {low:g}..{high:g} {unit}".rstrip())
+        raise DataError(f"{name} {value:g}: expected {low:g}..{high:g} {unit}")
 
 
 def patient(
@@ -54,10 +54,10 @@ def patient(
     """
     if view not in get_args(View):
         raise DataError(f"phantom: view is {view!r}, expected one of {', '.join(get_args(View))}")
-    _check("num_frames", num_frames, 64, 200, "")
-    _check("EF", ef, 5, 90, "percent")
-    _check("fps", fps, 20, 120, "frames per second")
-    _check("heart_rate", heart_rate, 40, 120, "beats per minute")
+    _check("--frames", num_frames, 64, 200, "frames")
+    _check("phantom: EF", ef, 5, 90, "percent")
+    _check("--fps", fps, 20, 120, "frames per second")
+    _check("phantom: heart_rate", heart_rate, 40, 120, "beats per minute")
 
     generator = rng.numpy_generator(seed, "phantom patient", index)
     drawn_ef, drawn_rate, drawn_fps = generator.uniform([10.0, 45.0, 30.0], [85.0, 110.0, 60.0])

@@ -101,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(file.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{file}: no such file; expected the {REPORT} of `echosyn evaluate`") from error
+        raise DataError(f"{file}: missing or not JSON; expected the {REPORT} of `echosyn evaluate`") from error
     if not isinstance(report, dict) or not any(True for _ in _numbers(report)):
         raise DataError(f"{file}: holds no numbers; expected the {REPORT} of `echosyn evaluate`")
     return report

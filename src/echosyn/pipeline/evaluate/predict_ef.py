@@ -98,15 +98,15 @@ def predict_files(
         num_clips: clips to average over.
         fps: frame rate, whatever the files say.
         device: where to compute.
-        progress: told how many files are done.
+        progress: told how many files were read.
     """
-    read = ef_reader(model, device)
-    for i, path in enumerate(files):
+    read, done = ef_reader(model, device), 0
+    for path in files:
         try:
             recording = video.read(path, fps=fps)
             frames = recording.frames
             reading = read(resized(frames, SIZE), recording.fps, num_clips)
-            size = (frames.shape[1], frames.shape[2])
+            size, done = (frames.shape[1], frames.shape[2]), done + 1
             yield FileEF(
                 path,
                 reading.ef,
@@ -116,7 +116,7 @@ def predict_files(
             )
         except VideoError as error:
             yield FileEF(path, problem=str(error))
-        progress("read EF", i + 1, len(files))
+        progress("read EF", done, len(files))
 
 
 def _too_short(num_frames: int, fps: float, read: EFReader) -> str | None:

@@ -135,7 +135,7 @@ def _check(src: Path, out: Path, private: Path, fps: float | None, size: int) ->
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"--fps {fps}: expected a positive number of frames per second")
     if size < 1:
-        raise ConfigError(f"size is {size}, expected at least 1 pixel")
+        raise ConfigError(f"--size {size}: expected at least 1 pixel")
 
 
 def _plan(

@@ -108,10 +108,11 @@ def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, 
         ConfigError: more videos are asked for than there are.
     """
     from echosyn.data import table
-    from echosyn.pipeline.publish.layout import splits_asked
+    from echosyn.pipeline.publish.layout import in_order
 
     contents = table.read(csv, required=("FileName",))
-    splits = splits_asked(",".join(str(count) for count in counts.values()), len(contents.rows))
+    asked = " ".join(f"--{split.lower()} {count}" for split, count in counts.items())
+    splits = in_order(list(counts.values()), len(contents.rows), asked)
     if out.exists():
         raise DataError(f"{out}: exists already; expected a new file: choose another name or remove it")
     columns = [*contents.columns, *([] if contents.has("Split") else ["Split"])]

@@ -261,13 +261,13 @@ def _check_settings(
     src: Path, out: Path, source: Source, crop: Box | None, labels: Path | None, fps: float | None, size: int
 ) -> None:
     if labels and source != "folder":
-        raise ConfigError(f"labels {labels} have no effect on the layout {source!r}: leave them out, or use 'folder'")
+        raise ConfigError(f"--labels {labels}: no effect with --from {source}; leave it out, or give --from folder")
     if crop and (min(crop) < 0 or min(crop[2:]) < 1):
-        raise ConfigError(f"--crop {crop}: expected X,Y of at least 0 and W,H of at least 1 pixel")
+        raise ConfigError(f"--crop {','.join(map(str, crop))}: expected X,Y of at least 0 and W,H of at least 1 pixel")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"--fps {fps}: expected a positive number of frames per second")
     if size < 1:
-        raise ConfigError(f"size is {size}, expected at least 1 pixel")
+        raise ConfigError(f"--size {size}: expected at least 1 pixel")
     if out.resolve().is_relative_to(src.resolve()):
         raise DataError(f"{out}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
 

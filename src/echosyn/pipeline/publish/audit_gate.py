@@ -8,6 +8,7 @@ from pydantic import Field
 
 from echosyn.config import Settings, build
 from echosyn.errors import DataError
+from echosyn.pipeline.publish.checksums import AUDIT
 
 WITHOUT = "I know that nobody audited these videos"
 """What must be said, in so many words, to publish without an audit."""
@@ -58,6 +59,7 @@ def required(path: Path | None, without: str | None, videos: str) -> Audit | Non
 
 
 def _read(path: Path) -> Audit:
+    path = path / AUDIT if path.is_dir() else path
     try:
         content = json.loads(path.read_text())
     except OSError as error:

@@ -43,13 +43,15 @@ def record_of(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: there is none.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected a release made by `echosyn publish`")
     try:
         record = json.loads((folder / PROVENANCE).read_text())
         assert isinstance(record["seal"], str)
         assert (folder / SUMS).is_file()
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise DataError(
-            f"{folder}: not a release folder (missing or not sealed); make one with: echosyn publish DATASET {folder}"
+            f"{folder}: not a sealed release; make one of a dataset with `echosyn publish DATASET OUT`, or download it again"
         ) from error
     return dict(record)
 

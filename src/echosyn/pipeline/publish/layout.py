@@ -37,23 +37,33 @@ class Item:
 
 
 def splits_asked(text: str, num: int) -> list[Split]:
-    """``7465,1288,1277`` -> the split of each of ``num`` videos in order, what is left over is EXTRA.
-
-    Raises:
-        ConfigError: not three counts, or more than there are videos.
-    """
+    """``7465,1288,1277`` -> the split of each of ``num`` videos, as `in_order`; anything else is a `ConfigError`."""
     try:
         counts = [int(part) for part in text.split(",")]
     except ValueError:
         counts = []
-    if len(counts) != len(SPLITS) or min(counts) < 0:
+    if len(counts) != len(SPLITS):
         raise ConfigError(f"--splits {text}: expected TRAIN,VAL,TEST, three counts such as 7465,1288,1277")
+    return in_order(counts, num, f"--splits {text}")
+
+
+def in_order(counts: Sequence[int], num: int, asked: str) -> list[Split]:
+    """The split of each of ``num`` videos in order, what is left over is EXTRA.
+
+    Args:
+        counts: of TRAIN, VAL and TEST videos.
+        num: how many videos there are.
+        asked: the options that were given, for the error.
+
+    Raises:
+        ConfigError: a negative count, or more videos than there are.
+    """
+    if min(counts) < 0:
+        raise ConfigError(f"{asked}: expected counts of at least 0")
     if sum(counts) > num:
-        raise ConfigError(
-            f"--splits {text}: {sum(counts)} videos requested, {num} available; ask for fewer or generate more"
-        )
-    asked = chain.from_iterable(repeat(split, count) for split, count in zip(SPLITS, counts, strict=True))
-    return [*asked, *repeat(EXTRA, num - sum(counts))]
+        raise ConfigError(f"{asked}: {sum(counts)} videos requested, {num} available; ask for fewer or generate more")
+    chosen = chain.from_iterable(repeat(split, count) for split, count in zip(SPLITS, counts, strict=True))
+    return [*chosen, *repeat(EXTRA, num - sum(counts))]
 
 
 def plan(dataset: Path, splits: str | None = None, max_files: int = MAX_FILES) -> list[Item]:

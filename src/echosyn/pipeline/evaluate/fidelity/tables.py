@@ -34,6 +34,18 @@ def rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def missing(numbers: Mapping[str, Any]) -> list[str]:
+    """A line for each reason why numbers are missing, with their names."""
+    by_reason: dict[str, list[str]] = {}
+    for shown in numbers.values():
+        if shown["value"] is None:
+            by_reason.setdefault(shown["reason"], []).append(f"{shown['name']} ({shown['space']})")
+    return [
+        f"{len(names)} of {len(numbers)} numbers are missing: {reason}: {', '.join(names)}"
+        for reason, names in by_reason.items()
+    ]
+
+
 def _note(shown: Mapping[str, Any]) -> str:
     if shown.get("reason"):
         return str(shown["reason"])
