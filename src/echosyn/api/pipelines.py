@@ -1,4 +1,4 @@
-"""Models, loaded once: sample a still, see whether it passes the privacy filter, make it beat with an EF."""
+"""Models, loaded once: sample a still, see whether it passes the privacy filter, animate it with an EF."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -23,7 +23,7 @@ class Condition(Settings):
     column: str | None = None
     """Column of ``FileList.csv`` that holds it, in any case; default the name."""
     unit: str = ""
-    """Unit, shown in help and errors."""
+    """Unit, shown in errors."""
     range: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest value that makes sense; the network sees them as 0 and 1."""
     choices: tuple[str, ...] = ()

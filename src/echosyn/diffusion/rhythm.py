@@ -1,7 +1,7 @@
 """When a heart empties and fills: a small Gaussian of beats, learned from volume curves, that new videos draw from.
 
 A *course* is one number a frame: the part of the stroke volume that has left the ventricle, 0 at end-diastole, 1 at
-end-systole. It says nothing of shape or size, and a drawn one is nobody's.
+end-systole. It says nothing of shape or size, and a drawn one belongs to no patient.
 """
 
 from collections.abc import Sequence

@@ -123,7 +123,7 @@ class PredictSettings:
     All is how EchoNet-Dynamic tests.
     """
     fps: float | None = None
-    """Frame rate in Hz that replaces what the files say."""
+    """Frame rate in Hz, in place of what the files say."""
 
 
 @settings

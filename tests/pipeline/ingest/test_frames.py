@@ -77,7 +77,7 @@ def test_new_splits_are_exact_and_keep_every_other_column(tmp_path: Path) -> Non
     assert (tmp_path / "a.csv").read_bytes() == before
     with pytest.raises(DataError, match="exists already"):
         update_splits(tmp_path / "a.csv", tmp_path / "b.csv", {"TRAIN": 1, "VAL": 1, "TEST": 1})
-    with pytest.raises(ConfigError, match="^--train 8 --val 1 --test 1: 10 videos requested, 9 available"):
+    with pytest.raises(ConfigError, match=r"^--train 8 --val 1 --test 1: 10 videos requested, 9 available"):
         update_splits(tmp_path / "a.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": 1, "TEST": 1})
-    with pytest.raises(ConfigError, match="^--train 8 --val -1 --test 1: expected counts of at least 0"):
+    with pytest.raises(ConfigError, match=r"^--train 8 --val -1 --test 1: expected counts of at least 0"):
         update_splits(tmp_path / "a.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": -1, "TEST": 1})

@@ -315,7 +315,7 @@ def test_merged_parts_of_a_dataset_are_the_whole(dynamic: Path, tmp_path: Path, 
 
 def test_a_part_names_its_bad_videos_and_parts_without_any_video_do_not_merge(src: Path, tmp_path: Path) -> None:
     damage(src)
-    with pytest.raises(DataError, match=r"1 bad video\(s\): 1 truncated; mend them"):
+    with pytest.raises(DataError, match=r"1 bad video\(s\): 1 truncated; fix them"):
         ingest(src, tmp_path / "out", source="folder", size=32, shard=Shard(4, 4))
     assert not list(tmp_path.glob("out*"))
     how: dict[str, Any] = {"source": "folder", "crop": (0, 0, 90, 90), "skip_bad": True}

@@ -23,7 +23,7 @@ __all__ = ["app"]
 def demo(asked: PageSettings, run: PageDevice) -> None:
     """Open the demo page in a browser.
 
-    Sample a still, see its screening result, make it beat. Needs the extra `demo`.
+    Sample a still, see its screening result, animate it. Needs the extra `demo`.
     """
     from echosyn.apps.web.server import Options, Running, read_login
 

@@ -1,1 +1,1 @@
-"""The page: make a heart, check that it is nobody's, make it beat. The only importer of gradio, whose queue and API it uses."""
+"""The page: sample a still, compare it with patients, animate it. The only importer of gradio, whose queue and API it uses."""

@@ -1,1 +1,1 @@
-"""What the page shows and `generate --replay` repeats: invent one heart, judge it, make it beat. No web in it."""
+"""What the page shows and `generate --replay` repeats: sample one still, judge it, animate it. No web in it."""

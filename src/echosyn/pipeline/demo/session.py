@@ -1,4 +1,4 @@
-"""The models of a folder, loaded once: they invent a heart, say whether it is somebody's, and make it beat."""
+"""The models of a folder, loaded once: they sample a still, compare it with patients, and animate it."""
 
 import threading
 from collections import OrderedDict

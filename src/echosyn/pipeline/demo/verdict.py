@@ -17,7 +17,7 @@ class Verdict:
 
     status: Literal["kept", "rejected", "unchecked"]
     score: float | None = None
-    """Closeness to the nearest training heart: 0 is a typical stranger's, higher is closer."""
+    """Closeness to the nearest training heart: 0 is typical of an unseen patient, higher is closer."""
     threshold: float | None = None
     """From there on a heart is rejected."""
     closer: float | None = None

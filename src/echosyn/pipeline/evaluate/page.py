@@ -59,7 +59,7 @@ class Readings:
 def write_page(
     path: Path, numbers: Mapping[str, Any], readings: Readings, *, public: bool = False, progress: Progress = silent
 ) -> None:
-    """Write the self-contained page. Unless ``public``, it shows real videos and must stay in the house."""
+    """Write the self-contained page. Unless ``public``, it shows real videos and must not leave the institution."""
     sets = readings.sets
     made, known = (sets.synthetic, sets.synthetic_records), (sets.real, sets.held_out)
     shown = [] if public else media.videos(*known, "real", None, progress)

@@ -21,7 +21,7 @@ class Audit(Settings):
     """`echosyn.data.checksum.videos_hash` of the audited dataset."""
     verdict: Literal["pass", "fail"]
     public: dict[str, Any] = Field(default_factory=dict)
-    """The summary that may leave the house."""
+    """The summary that may be shared."""
 
     def released(self) -> dict[str, Any]:
         """What the release says of it."""

@@ -1,4 +1,4 @@
-"""``echosyn publish``: a synthetic dataset becomes a release folder that may leave the house."""
+"""``echosyn publish``: a synthetic dataset becomes a release folder that may be shared."""
 
 import json
 import shutil

@@ -40,7 +40,7 @@ const buttons = () => [$("invent"), $("beat"), $("three")];
 
 async function invent(note) {
   const seed = Number($("seed").value), view = chosen("view");
-  const found = await busy($("generate-busy"), "Sampling a heart", buttons(), (job, tell) => call("invent", [view, seed, job], tell));
+  const found = await busy($("generate-busy"), "Sampling a still", buttons(), (job, tell) => call("invent", [view, seed, job], tell));
   if (!found) return;
   heart = found;
   $("generate-empty").hidden = true;
