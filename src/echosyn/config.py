@@ -22,6 +22,9 @@ class Settings(BaseModel):
 
 S = TypeVar("S", bound=Settings)
 
+_UNKNOWN = "extra_forbidden"
+"""What pydantic calls an unknown name."""
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML or JSON file with its ``${...}`` interpolations resolved."""
@@ -82,21 +85,22 @@ def build(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> 
         raise ConfigError(f"{where}: {count}" + "; ".join(lines)) from error
 
 
-def near_miss(name: str, known: Sequence[str], prefix: str = "") -> str:
-    """``; did you mean 'x'?``, with ``prefix`` before the ``x``, or the list of what is known."""
+def near_miss(name: str, known: Sequence[str]) -> str:
+    """``; did you mean 'x'?`` or the list of what is known."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {prefix + close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
 
 
 def _problem(kind: type[BaseModel], loc: tuple[int | str, ...], error: str, message: str, value: object) -> str:
     name = ".".join(str(part) for part in loc)
-    if error != "extra_forbidden":
+    if error != _UNKNOWN:
         return f"{name} = {value!r}: {message[0].lower()}{message[1:]}"
     owner = kind
     for part in loc[:-1]:
         owner = _nested(owner, str(part))
     within = "".join(f"{part}." for part in loc[:-1])
-    return f"unknown setting {name!r}{near_miss(str(loc[-1]), list(owner.model_fields), within)}"
+    missed = near_miss(str(loc[-1]), list(owner.model_fields)).replace("mean '", f"mean '{within}")
+    return f"unknown setting {name!r}{missed}"
 
 
 def _nested(owner: type[BaseModel], field: str) -> type[BaseModel]:
@@ -105,6 +109,16 @@ def _nested(owner: type[BaseModel], field: str) -> type[BaseModel]:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return owner
+
+
+def refuse_unknown(kind: type[S], values: Mapping[str, Any], where: str) -> None:
+    """Raise `ConfigError` for names that ``kind`` does not know; whether the values are right is for `build` to say."""
+    try:
+        kind.model_validate(dict(values))
+    except ValidationError as error:
+        unknown = [_problem(kind, p["loc"], p["type"], "", None) for p in error.errors() if p["type"] == _UNKNOWN]
+        if unknown:
+            raise ConfigError(f"{where}: " + "; ".join(unknown)) from error
 
 
 def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _given(models: Path | None, stage: str, variant: str | None) -> Path | None:
     if models is None:
         return None
     if not models.is_dir():
-        raise ModelError(f"{models}: no such folder; expected a folder of trained models: check --models")
+        raise ModelError(f"{models}: no such folder of models")
     try:
         return weights.find(models, stage, variant)
     except ModelError:

@@ -21,7 +21,7 @@ class ProtocolSettings(StatisticsSettings):
     """How the fidelity of a set is measured."""
 
     protocol: str = "echosyn-v2"
-    """Protocol of the fidelity metrics: name or YAML file."""
+    """Of the fidelity figures: name or YAML file."""
 
 
 @settings
@@ -79,7 +79,7 @@ class EvaluateSettings(ProtocolSettings, DecoderSettings):
     0.3 s a video.
     """
     public: bool = False
-    """Leave real videos out of the page."""
+    """The page shows no real video."""
 
 
 @settings

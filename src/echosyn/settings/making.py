@@ -102,7 +102,7 @@ class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
     ef_from: Path | None = None
     """Draw EFs like a dataset's TRAIN labels."""
     guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default the model's."""
+    """Guidance scale; default what suits the model."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
     """NAME=VALUE of a further condition, e.g. heart_rate=70."""
 
@@ -112,7 +112,7 @@ class AnimateSettings(SeedSettings, AnimationSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Number of stills to animate, from the first; default all."""
+    """Only the first so many stills."""
 
 
 @settings
@@ -147,7 +147,7 @@ class FilterSettings(ScreenSettings):
     """How stills are filtered."""
 
     rule: Rule = "calibrated"
-    """`published`: EchoNet-Synthetic's, with its measured rate."""
+    """published: EchoNet-Synthetic's, with what it really rejects."""
 
 
 @settings

@@ -66,4 +66,4 @@ class CheckpointSettings:
     mean: float | None = None
     """Mean grey level (0..255) of its training set (echonet-ef)."""
     std: float | None = None
-    """Standard deviation of those grey levels (echonet-ef)."""
+    """Their standard deviation."""

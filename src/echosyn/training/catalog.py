@@ -43,12 +43,7 @@ def settings(
         else:
             layers.append(_section(stage, content, file))
     values = config.merged(*layers, overrides=overrides)
-    try:
-        resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
-    except ConfigError:
-        if file is not None:  # a mistake that is there without the overrides is the file's
-            config.build(STAGES[stage][1], config.merged(*layers), f"{file}: settings of {stage}")
-        raise
+    resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
     network = resolved.network.get("_class_name")
     if network not in weights.STAGE_NETWORKS[stage]:
         raise ConfigError(
@@ -77,9 +72,11 @@ def create(stage: str, values: StageSettings) -> Stage:
 def _section(stage: str, content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     unknown = [name for name in content if name not in STAGES]
     if unknown and not any(name in STAGES for name in content):
+        config.refuse_unknown(STAGES[stage][1], content, f"{file}: settings of {stage}")
         return content
     if unknown:
         raise ConfigError(f"{file}: unknown section {unknown[0]!r}{config.near_miss(unknown[0], list(STAGES))}")
     section = content.get(stage, {})
     assert isinstance(section, Mapping)
+    config.refuse_unknown(STAGES[stage][1], section, f"{file}: settings of {stage}")
     return section

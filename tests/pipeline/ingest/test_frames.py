@@ -59,6 +59,8 @@ def test_the_draw_of_reference_videos_depends_on_the_seed_alone(video_dataset: P
 def test_what_cannot_be_done_is_one_line(video_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has 500 frames at 32 fps"):
         reference_images(video_dataset, tmp_path / "out", frames=500)
+    with pytest.raises(ConfigError, match=r"^--train 8 --val -1 --test 1: expected counts of at least 0"):
+        update_splits(video_dataset / "FileList.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": -1, "TEST": 1})
     with pytest.raises(ConfigError, match="--every 0"):
         extract_frames(video_dataset, tmp_path / "out", every=0)
     with pytest.raises(ConfigError, match="expected at least 1 frame"):
@@ -79,5 +81,3 @@ def test_new_splits_are_exact_and_keep_every_other_column(tmp_path: Path) -> Non
         update_splits(tmp_path / "a.csv", tmp_path / "b.csv", {"TRAIN": 1, "VAL": 1, "TEST": 1})
     with pytest.raises(ConfigError, match=r"^--train 8 --val 1 --test 1: 10 videos requested, 9 available"):
         update_splits(tmp_path / "a.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": 1, "TEST": 1})
-    with pytest.raises(ConfigError, match=r"^--train 8 --val -1 --test 1: expected counts of at least 0"):
-        update_splits(tmp_path / "a.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": -1, "TEST": 1})

@@ -31,4 +31,4 @@ def refuse_others(context: typer.Context, option: str, used: Collection[str]) ->
     """
     idle = [flag for name, flag in given(context).items() if name not in used]
     if idle:
-        raise ConfigError(f"{', '.join(idle)}: no effect with {option}, whose file holds all settings: leave them out")
+        raise ConfigError(f"{', '.join(idle)}: no effect with {option}, whose file says it all: leave out")

@@ -11,7 +11,7 @@ from echosyn.apps.cli.arguments import Out, Real, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import show
 from echosyn.apps.cli.executors import computing
-from echosyn.errors import ConfigError, DataError, ModelError
+from echosyn.errors import ConfigError, ModelError
 from echosyn.settings import settings
 from echosyn.settings.judging import AttackedSettings, AuditSettings, ModelsOfSet, WithdrawSettings
 from echosyn.settings.running import DeviceSettings, RunSettings
@@ -28,10 +28,12 @@ class StartModel:
     """Image model to start from; not trained on these patients."""
 
 
-def _refuse_missing(*datasets: Path) -> None:
-    for folder in datasets:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; expected a dataset folder: check the name")
+def _check_both(synthetic: Path, real: Path) -> None:
+    """Say what is wrong with the datasets before anything is said of the models."""
+    from echosyn.data import filelist
+
+    filelist.read(synthetic)
+    filelist.read(real)
 
 
 @app.command()
@@ -45,7 +47,7 @@ def audit(
     from echosyn.pipeline.audit.audit import CROSSED
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
-    _refuse_missing(synthetic, real)
+    _check_both(synthetic, real)
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
     models = _models(attacked.models, () if attacked.videos_only else ("lidm", "lvdm"))
@@ -64,7 +66,7 @@ def withdraw(
 
     Also lists the models that were trained on them.
     """
-    _refuse_missing(synthetic, real)
+    _check_both(synthetic, real)
     from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
     models = _models(made_by.models, ("lidm", "lvdm"))

@@ -98,7 +98,7 @@ def predict_files(
         num_clips: clips to average over.
         fps: frame rate, whatever the files say.
         device: where to compute.
-        progress: told how many files were read.
+        progress: told how many files are done.
     """
     read, done = ef_reader(model, device), 0
     for path in files:

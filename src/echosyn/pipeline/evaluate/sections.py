@@ -40,8 +40,8 @@ def utility(numbers: Mapping[str, Any], known: Array, predicted: Mapping[str, Ar
     return {
         "title": "Utility: EF regression on held-out real videos",
         "explanation": "The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST "
-        f"videos ({counts['real_train']} real and {counts['synthetic_train']} synthetic training videos; final "
-        "weights, without model selection). Brackets: 95 % bootstrap interval over patients.",
+        f"videos ({counts['real_train']} real and {counts['synthetic_train']} synthetic training videos; the last weights "
+        "are taken, none are chosen). Brackets: 95 % bootstrap interval over patients.",
         "columns": COLUMNS,
         "rows": [_row(name, figures) for name, figures in numbers["utility"].items()],
         "plots": plots,

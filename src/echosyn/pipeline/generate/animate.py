@@ -98,10 +98,7 @@ def animate(
             compute.progress("animate", min(len(hearts), done * size), len(hearts))
         made = [number for number in numbers if number not in lost]
         if not made:
-            raise DataError(
-                f"{kept}: the workers died on each of {len(numbers)} stills; check their logs, then run the same "
-                "command again"
-            )
+            raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
         shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
         records = [record_of(number, ef.draw(asked.seed, number), shape, pipeline, motion) for number in made]
         splits = split_by_order(len(made))

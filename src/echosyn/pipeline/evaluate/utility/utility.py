@@ -179,12 +179,7 @@ def _resampled(by_seed: Mapping[int, Array], target: Array, patients: Sequence[s
 def _ratio(value: float, real: float, draws: Array, of_real: Array) -> dict[str, float | str | None]:
     """R2 over that of the real arm, where that explains anything."""
     if real <= 0 or np.mean(of_real <= 0) > (1 - CONFIDENCE) / 2:
-        return {
-            "value": None,
-            "low": None,
-            "high": None,
-            "reason": "R2 of the regressor trained on real videos is not reliably above 0",
-        }
+        return {"value": None, "low": None, "high": None, "reason": "real videos taught nothing"}
     return {"value": value / real, **_interval(draws / of_real)}
 
 
