@@ -27,7 +27,7 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.audit.blocks import compared
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.pipeline.looks import Filed
+from echosyn.privacy.looks import Filed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, frames_of, look_at, video_screen
 from echosyn.pipeline.privacy_filter.still_filter import embed

@@ -12,7 +12,7 @@ from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
-from echosyn.pipeline.looks import Filed
+from echosyn.privacy.looks import Filed
 from echosyn.pipeline.models import codec as codec_of
 from echosyn.pipeline.privacy_filter import real_videos
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher

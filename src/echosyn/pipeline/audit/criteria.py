@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from echosyn.pipeline.audit.membership import Attack
-from echosyn.pipeline.audit.positive_controls import Caught, PublishedRule
+from echosyn.pipeline.audit.positive_controls import Caught
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
+from echosyn.privacy.published_rule import PublishedRule
 
 LARGEST_RISK = 0.09
 """Re-identification risk that EMA Policy 0070 and Health Canada (PRCI) accept for published clinical data."""
@@ -125,7 +126,7 @@ def public(found: Findings, checked: Sequence[Line], videos: str) -> dict[str, A
             "threshold": found.threshold.to_json(),
             "innocents_rejected": asdict(found.false_rejection),
             "videos_rejected": found.flagged,
-            "published_rule": found.published and asdict(found.published),
+            "published_rule": found.published and found.published.to_json(),
         },
         "canaries": [
             {"kind": c.canary.kind, "strength": c.canary.strength, "unit": c.canary.unit, "must": c.canary.must}

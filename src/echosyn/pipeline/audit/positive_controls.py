@@ -14,14 +14,14 @@ from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.objective import is_flow, noised
 from echosyn.pipeline.models import image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, look_at
+from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
 from echosyn.privacy import positive_controls
-from echosyn.privacy.calibration import expected_false_rejection, published_threshold, threshold_from_scores
-from echosyn.privacy.filtering import judge
-from echosyn.privacy.fingerprints import REFERENCE_EVERY, Embed, Look, evenly, thumbnails
+from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.fingerprints import evenly, thumbnails
 from echosyn.privacy.intervals import Rate, wilson
+from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.positive_controls import Canary, Redraw
-from echosyn.privacy.screening import Screen
+from echosyn.privacy.screen import Screen
 from echosyn.progress import Progress, silent
 
 FOLDS = 5
@@ -47,7 +47,7 @@ class Caught:
 
 
 def plant(
-    screen: VideoScreen,
+    screen: Screen[Sequence[Look]],
     records: Sequence[Record],
     recordings: Sequence[Tensor],
     codec: LatentCodec,
@@ -107,7 +107,7 @@ def redrawing(lidm: Any, device: torch.device, seed: int = 0) -> Redraw:
     return redraw
 
 
-def false_rejection(screen: Screen, rate: float) -> Rate:
+def false_rejection(screen: Screen[Any], rate: float) -> Rate:
     """Held-out videos rejected by thresholds that other held-out patients set; each patient is tried once."""
     patients = np.asarray(screen.held_out_patients, dtype=str)
     names = np.unique(patients)
@@ -122,31 +122,6 @@ def false_rejection(screen: Screen, rate: float) -> Rate:
         )
         rejected += int((scores[~rest] >= threshold.value).sum())
     return wilson(rejected, len(scores))
-
-
-@dataclass(frozen=True)
-class PublishedRule:
-    """EchoNet-Synthetic's threshold on the same data, and how many innocents it really rejects."""
-
-    threshold: float
-    false_rejection: Rate
-    """Of VAL patients, whom it has not seen."""
-    predicted: float
-    """What theory expects, `expected_false_rejection`."""
-
-
-def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
-    """First frames only, threshold from TRAIN against TEST, strangers from VAL; None if a split is missing."""
-    first = {
-        split: [archive.looks[i].latents[0].clone() for i, r in enumerate(archive.records) if r.split == split]
-        for split in ("TRAIN", "VAL", "TEST")
-    }
-    if not all(first.values()):
-        return None
-    train, val, test = (embed(torch.stack(first[split])) for split in ("TRAIN", "VAL", "TEST"))
-    threshold = published_threshold(train, test)
-    rejected = int((~judge(val, train, threshold).kept).sum())
-    return PublishedRule(threshold, wilson(rejected, len(val)), expected_false_rejection(len(train), len(test)))
 
 
 def chosen(archive: Archive, num: int) -> list[int]:
