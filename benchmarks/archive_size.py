@@ -21,23 +21,23 @@ from typing import Any, cast
 import numpy as np
 import psutil
 import torch
+from echosyn.pipeline.privacy_filter.still_filter import embed
+from echosyn.privacy.screening import Fusion, Screen
 
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.audit.blocks import compared
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.privacy.looks import Filed
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, frames_of, look_at, video_screen
-from echosyn.pipeline.privacy_filter.still_filter import embed
 from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.fingerprints import Look, VideoPrints, Views
 from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.looks import Filed
 from echosyn.privacy.patient_matches import Sides
-from echosyn.privacy.screening import Fusion, Screen
 
 CPU = torch.device("cpu")
 OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from echosyn.pipeline.audit.setup import prepare
+from echosyn.privacy.filtering import judge
 
 from echosyn import device as devices
 from echosyn import rng, weights
@@ -24,7 +26,6 @@ from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline.audit import positive_controls
 from echosyn.pipeline.audit.audit import audit
-from echosyn.pipeline.audit.setup import prepare
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, motion_for
@@ -37,7 +38,6 @@ from echosyn.pipeline.privacy_filter.reference_frames import CALIBRATION_FRAMES
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.train import train
 from echosyn.privacy.calibration import published_threshold, threshold_from_scores
-from echosyn.privacy.filtering import judge
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import wilson
 from echosyn.settings.judging import AuditSettings

@@ -19,7 +19,7 @@ from echosyn.pipeline.audit.membership import Attack, judged
 from echosyn.pipeline.audit.positive_controls import Caught, false_rejection
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import from_videos, load
+from echosyn.pipeline.privacy_filter.real_videos import Archive, from_videos
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import risk, wilson
@@ -124,7 +124,8 @@ def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     make_phantom(tmp_path / "real", num=3, seed=5, num_frames=64, fps=32.0)
     models, cpu = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c"), torch.device("cpu")
     encoder, index = codec(models["vae"], cpu), filelist.VideoIndex(tmp_path / "real")
-    archive = load(filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder))
+    records, read = filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder)
+    archive = Archive(records, [read(record) for record in records])
     areas = lv_area(video.read(index.path(archive.records[0])).grey())
     clip = attack_inputs.clip(archive.records[0], index, 32.0, 32, encoder, True)
     assert clip is not None

@@ -207,7 +207,7 @@ class Studio:
             return None
         reid = weights.find(self.models, "reid", variant)
         check_latents(reid, given.vae, self.reference or self.models)
-        return Screens.of({"reid": reid}).of_stills(given, Compute(self.device))
+        return Screens.of({"vae": self.folders["vae"], "reid": reid}).of_stills(given, Compute(self.device))
 
     def _lidm_folder(self, variant: str | None) -> Path:
         if variant not in self.lidms:
