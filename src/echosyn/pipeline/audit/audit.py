@@ -22,11 +22,9 @@ from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.attacks import linkability, singling_out
-from echosyn.privacy.fingerprints import Embed
 from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
-from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Judgement, Screen
 from echosyn.settings.judging import AuditSettings
 
@@ -149,7 +147,7 @@ def _findings(
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
         false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
-        published=_published(archive, of.screens.embed(compute.device)),
+        published=positive_controls.published_rule(archive, of.screens.embed(compute.device)),
         canaries=caught,
         risks={
             "linkability": linkability(exposure, is_train),
@@ -160,12 +158,6 @@ def _findings(
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
     )
-
-
-def _published(archive: Archive, embed: Embed) -> PublishedRule | None:
-    """The published rule on the same patients; None if a split is missing."""
-    splits, patients = [r.split for r in archive.records], [r.patient for r in archive.records]
-    return PublishedRule.of(splits, patients, lambda i: archive.looks[i].latents[0].clone(), embed)
 
 
 def _write(

@@ -17,10 +17,11 @@ from echosyn.pipeline.models import image_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
 from echosyn.privacy import positive_controls
 from echosyn.privacy.calibration import threshold_from_scores
-from echosyn.privacy.fingerprints import evenly, thumbnails
+from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, wilson
 from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.positive_controls import Canary, Redraw
+from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Screen
 from echosyn.progress import Progress, silent
 
@@ -122,6 +123,12 @@ def false_rejection(screen: Screen[Any], rate: float) -> Rate:
         )
         rejected += int((scores[~rest] >= threshold.value).sum())
     return wilson(rejected, len(scores))
+
+
+def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
+    """EchoNet-Synthetic's rule on the same patients; None if a split is missing."""
+    splits, patients = [r.split for r in archive.records], [r.patient for r in archive.records]
+    return PublishedRule.of(splits, patients, lambda i: archive.looks[i].latents[0].clone(), embed)
 
 
 def chosen(archive: Archive, num: int) -> list[int]:
