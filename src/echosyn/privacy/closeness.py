@@ -100,7 +100,7 @@ def _closest(
 
 @dataclass(frozen=True)
 class Fusion:
-    """One score from several similarities: the largest, after each was put on the scale of strangers.
+    """One score from several similarities: the largest, after each was put on the scale of unrelated patients.
 
     ``score = max over spaces of (atanh(similarity) - centre) / spread`` (Fisher's transformation), where centre and spread
     are those of *training* patients matched with other patients. The held-out patients have no part in it, so that a
@@ -111,17 +111,17 @@ class Fusion:
     spread: Sequence[float]
 
     @classmethod
-    def of(cls, strangers: Tensor) -> "Fusion":
+    def of(cls, unrelated: Tensor) -> "Fusion":
         """From similarities ``(n, spaces)`` of training patients to others; below two, nothing is rescaled."""
-        if len(strangers) < 2:
-            return cls([0.0] * strangers.shape[1], [1.0] * strangers.shape[1])
-        z = _fisher(strangers)
+        if len(unrelated) < 2:
+            return cls([0.0] * unrelated.shape[1], [1.0] * unrelated.shape[1])
+        z = _fisher(unrelated)
         middle = z.median(dim=0).values
         spread = (z - middle).abs().median(dim=0).values * 1.4826
         return cls(middle.tolist(), spread.clamp(min=_LEAST_SPREAD).tolist())
 
     def score(self, similarity: Tensor) -> Tensor:
-        """Scores ``(n,)``, float64, of similarities ``(n, spaces)``: 0 is the typical stranger, higher is closer."""
+        """Scores ``(n,)``, float64, of similarities ``(n, spaces)``: 0 is the typical unrelated patient, higher is closer."""
         return self.by_space(similarity).max(dim=1).values if len(similarity) else torch.zeros(0, dtype=torch.float64)
 
     def by_space(self, similarity: Tensor) -> Tensor:

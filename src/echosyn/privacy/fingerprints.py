@@ -1,4 +1,4 @@
-"""What a heart is recognised by: vectors in several spaces, made alike for real and synthetic frames.
+"""What a patient is recognised by: vectors in several spaces, made alike for real and synthetic frames.
 
 A query's vectors are *views*: several frames, each as it is and moved a little, of which the best match counts.
 """
@@ -64,7 +64,7 @@ class StillPrints:
 
     Args:
         embed: The re-identification network.
-        centre: Mean of the real latents ``(C, h, w)``, taken off before stills are correlated: what all hearts have in
+        centre: Mean of the real latents ``(C, h, w)``, taken off before stills are correlated: what all patients have in
             common identifies nobody.
     """
 

@@ -147,10 +147,10 @@ def test_copies_of_three_real_patients_are_caught() -> None:
     assert not screen.threshold.enough, "two strangers prove nothing about calibration"
     dense = [frames_of(path, DENSE) for path in paths[:3]]
     missed = []
-    for canary in (c for c in in_pixels() if c.must is not None):
+    for control in (c for c in in_pixels() if c.must is not None):
         for i, frames in enumerate(dense):
-            made = canary.change(frames, dense[i - 1], rng.generator(0, canary.kind, i))
+            made = control.change(frames, dense[i - 1], rng.generator(0, control.kind, i))
             judged = screen.judge([look_at(made[::2], codec)])
             if judged.kept[0] or judged.nearest[0] != paths[i].stem:
-                missed.append((canary.kind, canary.strength, i))
+                missed.append((control.kind, control.strength, i))
     assert not missed

@@ -28,8 +28,8 @@ from echosyn.privacy.positive_controls import DENSE
 from echosyn.privacy.screen import Judgement, Screen
 from echosyn.settings.judging import AuditSettings
 
-CROSSED = 3
-"""Exit code when a line is crossed."""
+FAILED = 3
+"""Exit code when a criterion fails."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def audit(
         compute: where, and who reads the videos and compares them. Nothing that is found depends on it.
 
     Returns:
-        ``verdict`` (``pass`` or ``fail``), the lines that were crossed, and headline figures.
+        ``verdict`` (``pass`` or ``fail``), the criteria that failed, and headline figures.
 
     Raises:
         DataError: there is nothing to audit, or a model was trained on held-out patients.
@@ -90,11 +90,11 @@ def audit(
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
         judged, exposure = compared(screen, of.looks, sides, compute.workers(), working, compute.progress)
         found = _findings(of, (judged, exposure), sides, folders, asked, len(quiet), compute)
-        checked = criteria.lines(found)
+        checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
         _write(folder, summary, of, judged, exposure)
         shutil.rmtree(working)
-    crossed = [line.name for line in checked if not line.holds]
+    crossed = [criterion.name for criterion in checked if not criterion.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
     return {
         "audit": str(out / "audit.json"),
@@ -148,7 +148,7 @@ def _findings(
         threshold=screen.threshold,
         false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
         published=positive_controls.published_rule(archive, of.screens.embed(compute.device)),
-        canaries=caught,
+        controls=caught,
         risks={
             "linkability": linkability(exposure, is_train),
             "singling-out": singling_out(exposure, sides),

@@ -1,4 +1,4 @@
-"""How much of what it should catch the check catches, and how many innocents it rejects."""
+"""How much of what it should catch the screen catches, and how many unseen patients it rejects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, wilson
 from echosyn.privacy.looks import REFERENCE_EVERY, Look
-from echosyn.privacy.positive_controls import Canary, Redraw
+from echosyn.privacy.positive_controls import PositiveControl, Redraw
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Screen
 from echosyn.progress import Progress, silent
@@ -29,14 +29,14 @@ FOLDS = 5
 """Parts of the held-out patients: the threshold of four is tried on the fifth."""
 REDRAW_STEPS = 8
 LATENT_FRAMES = 16
-"""Frames of the canaries made of latents: two seconds."""
+"""Frames of the controls made of latents: two seconds."""
 
 
 @dataclass(frozen=True)
 class Caught:
-    """Rejected canaries of one disguise and strength."""
+    """Rejected controls of one disguise and strength."""
 
-    canary: Canary
+    control: PositiveControl
     rate: Rate
     right_patient: int
     """Of how many the original was named."""
@@ -44,7 +44,7 @@ class Caught:
     @property
     def enough(self) -> bool | None:
         """Whether as many were caught as must be; None where nothing is asked."""
-        return None if self.canary.must is None else self.rate.value >= self.canary.must
+        return None if self.control.must is None else self.rate.value >= self.control.must
 
 
 def plant(
@@ -64,23 +64,23 @@ def plant(
         records: Training videos.
         recordings: Their frames, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
         codec: The VAE.
-        redraw: The image model's img2img, for canaries of its own making.
+        redraw: The image model's img2img, for controls of its own making.
         seed: Of noise.
         progress: Told how many disguises are done.
     """
     dense = [codec.encode(r[::2][:LATENT_FRAMES]) for r in recordings]
     disguises = [*positive_controls.in_pixels(), *positive_controls.in_latents(redraw)]
     found = []
-    for done, canary in enumerate(disguises, start=1):
+    for done, control in enumerate(disguises, start=1):
         looks = []
         for i in range(len(records)):
-            generator = rng.generator(seed, f"canary {canary.kind} {canary.strength:g}", i)
-            source, other = (dense if canary.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
-            made = canary.change(source, other, generator)
-            looks.append(_decoded(made, codec) if canary.latent else look_at(made[::2], codec))
+            generator = rng.generator(seed, f"canary {control.kind} {control.strength:g}", i)
+            source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
+            made = control.change(source, other, generator)
+            looks.append(_decoded(made, codec) if control.latent else look_at(made[::2], codec))
         judged = screen.judge(looks)
         right = sum(name == record.patient for name, record in zip(judged.nearest, records, strict=True))
-        found.append(Caught(canary, wilson(int((~judged.kept).sum()), len(records)), right))
+        found.append(Caught(control, wilson(int((~judged.kept).sum()), len(records)), right))
         progress("canaries", done, len(disguises))
     return found
 

@@ -40,10 +40,10 @@ def withdraw(
     asked: WithdrawSettings,
     compute: Compute = HERE,
 ) -> dict[str, Any]:
-    """Copy the videos that are no nearer to the patients than held-out strangers are.
+    """Copy the videos that are no nearer to the patients than held-out patients are.
 
     Far more is dropped than the screen would reject: what is asked is not whether a video is a copy but whether it looks
-    like this person more than ``1 - rate`` of strangers do. The result says nothing of who withdrew.
+    like this person more than ``1 - rate`` of held-out patients do. The result says nothing of who withdrew.
 
     Args:
         synthetic: dataset folder.

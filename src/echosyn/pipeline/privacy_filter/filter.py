@@ -1,4 +1,4 @@
-"""``echosyn filter``: throw away the hearts that are a real patient's."""
+"""``echosyn filter``: drop the samples that match a real patient."""
 
 import csv
 import shutil
@@ -27,7 +27,7 @@ from echosyn.settings.making import FilterSettings
 def filter_stills(
     candidates: Path, out: Path, reid: Path, asked: FilterSettings, compute: Compute = HERE
 ) -> dict[str, Any]:
-    """Write the stills that are nobody's into a new folder.
+    """Write the stills that match no real patient into a new folder.
 
     The similarity of every candidate and its nearest patient go to ``private/similarity.csv`` below ``out``: it names
     real patients and must stay in the house. ``rule="published"`` is there for comparison; see
@@ -96,7 +96,7 @@ def filter_stills(
 
 @dataclass(frozen=True)
 class Judge:
-    """Work: judges the stills of a file and writes those that are nobody's."""
+    """Work: judges the stills of a file and writes those that match no real patient."""
 
     screens: Screens
     folder: Path

@@ -1,4 +1,4 @@
-"""What invented hearts are compared with: frames of the patients that the models learned from, and of others they never saw."""
+"""What samples are compared with: frames of the patients that the models learned from, and of others they never saw."""
 
 from pathlib import Path
 
