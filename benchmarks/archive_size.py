@@ -27,17 +27,17 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.audit.blocks import compared
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.pipeline.looks import Filed
-from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, frames_of, look_at, video_screen
-from echosyn.pipeline.privacy_filter.still_filter import embed
+from echosyn.pipeline.models import codec, embed
+from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at
 from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
-from echosyn.privacy.fingerprints import Look, VideoPrints, Views
+from echosyn.privacy.closeness import Fusion
+from echosyn.privacy.fingerprints import VECTORS, Vectors, VideoPrints, Views
 from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.looks import Filed, Look
 from echosyn.privacy.patient_matches import Sides
-from echosyn.privacy.screening import Fusion, Screen
+from echosyn.privacy.screen import Calibration, Screen, video_screen
 
 CPU = torch.device("cpu")
 OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
@@ -143,11 +143,11 @@ def item(seed: int, of_each: Mapping[str, tuple[int, int]]) -> Views:
     return vectors(1, of_each, seed)
 
 
-def screen_of(references: Gallery) -> Screen:
+def screen_of(references: Gallery) -> Screen[Sequence[Views]]:
     """A screen that keeps everything."""
     fusion = Fusion([0.0] * len(references.references), [1.0] * len(references.references))
     return Screen(
-        references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"]
+        references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"], VECTORS
     )
 
 
@@ -173,13 +173,12 @@ def audited(videos: int, patients: int) -> dict[str, float]:
     """What the comparison of the audit needs beyond the vectors; one of a patient and space, which changes nothing."""
     screen = screen_of(gallery(patients, {name: (1, d) for name, (_, d) in OF_A_REFERENCE.items()}))
     is_train = np.arange(patients) < patients // 2
-    prints = SimpleNamespace(of_query=lambda seed: item(seed, OF_A_QUERY), centre=torch.zeros(1))
+    prints = SimpleNamespace(of_queries=lambda seeds: [item(s, OF_A_QUERY) for s in seeds], centre=torch.zeros(1))
     screen.by_patient([item(0, OF_A_QUERY)])
     before = most_bytes()
     with tempfile.TemporaryDirectory() as name:
-        check = cast("VideoScreen", SimpleNamespace(screen=screen, prints=prints))
         looks = cast("Sequence[Look]", range(videos))
-        compared(check, looks, Sides.drawn(is_train), InProcess(1), Path(name))
+        compared(screen.through(cast("Any", prints)), looks, Sides.drawn(is_train), InProcess(1), Path(name))
     grown = most_bytes() - before
     return {"videos": videos, "patients": patients, "bytes": grown, "bytes_per_pair": grown / videos / patients}
 
@@ -191,10 +190,11 @@ def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
     draw = torch.Generator().manual_seed(0)
     for i in range(videos):
         file.put(i, Look(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw)))
-    records = [Record(f"{i:07d}", split="TRAIN" if i >= held_out else "VAL") for i in range(videos)]
+    patients, is_train = [f"{i:07d}" for i in range(videos)], [i >= held_out for i in range(videos)]
     mixing = torch.randn(784, 128, generator=draw)
-    seconds, found = timed(lambda: video_screen(Archive(records, file.looks), lambda x: x.flatten(1) @ mixing, folder))
-    stored.write(folder / "screen", found.screen, found.prints.centre)
+    how = Calibration(folder=folder)
+    seconds, found = timed(lambda: video_screen(file.looks, patients, is_train, lambda x: x.flatten(1) @ mixing, how))
+    stored.write(folder / "screen", found)
     ours = most_own_bytes() - began
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     looks = sizes.pop("looks")
@@ -205,7 +205,7 @@ def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
 def decided(folder: Path) -> dict[str, float]:
     """A worker's own memory when it has compared a few finished videos with that archive."""
     began = own_bytes()
-    screen, _ = stored.read(folder / "screen")
+    screen = stored.read(folder / "screen", Vectors)
     for one in items(3, OF_A_QUERY):
         screen.judge([one])
     mapped = int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) * 1024

@@ -24,20 +24,19 @@ from echosyn.data import filelist, phantom, video
 from echosyn.data import latents as latent_files
 from echosyn.pipeline.audit import positive_controls
 from echosyn.pipeline.audit.audit import audit
-from echosyn.pipeline.audit.setup import prepare
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, motion_for
 from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.generate.sample import invent
-from echosyn.pipeline.models import image_pipeline, video_pipeline
-from echosyn.pipeline.privacy_filter import still_filter
+from echosyn.pipeline.models import codec, image_pipeline, video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import from_videos
-from echosyn.pipeline.privacy_filter.reference_frames import CALIBRATION_FRAMES
+from echosyn.pipeline.privacy_filter.reference_frames import CALIBRATION_FRAMES, of_latents
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.train import train
-from echosyn.privacy.calibration import published_threshold, threshold_from_scores
-from echosyn.privacy.filtering import judge
+from echosyn.pipeline.workers.compute import HERE
+from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import wilson
 from echosyn.settings.judging import AuditSettings
@@ -93,29 +92,26 @@ def linked_latents(source: Path, out: Path, records) -> Path:
 
 def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, object]:
     """Rejected shares of strangers: our rule on whole videos and on stills, and the published rule on stills."""
-    desk = prepare(real, models, args.work / "desk", false_rejection_rate=args.rate)
-    read = from_videos(fresh, desk.codec)
+    screens = Screens.of(models, args.work / "latents", args.rate)
+    archive, of_videos = screens.of_videos(real, None, args.work / "desk", HERE)
+    read = from_videos(fresh, codec(models["vae"], devices.resolve("auto")))
     looks = [read(record) for record in filelist.read(fresh)]
-    judged = desk.screen.judge(looks)
+    judged = of_videos.judge(looks)
     stills = torch.stack([look.latents[0] for look in looks])
-    screen = still_filter.calibrated(models["reid"], args.work / "latents", false_rejection_rate=args.rate)
+    screen = screens.of_stills(of_latents(args.work / "latents"), HERE)
     kept = screen.judge(stills).kept
     shown = torch.cat([evenly(look.latents, CALIBRATION_FRAMES) for look in looks])
-    of_frames = screen.judge(shown).similarity.numpy().reshape(len(looks), -1)
-    split = {s: [i for i, r in enumerate(desk.archive.records) if r.split == s] for s in ("TRAIN", "VAL", "TEST")}
-    first = {s: desk.embed(torch.stack([desk.archive.looks[i].latents[0] for i in rows])) for s, rows in split.items()}
-    threshold = published_threshold(first["TRAIN"], first["TEST"])
-    published = judge(desk.embed(stills), first["TRAIN"], threshold).kept
-    rule = positive_controls.published_rule(desk.archive, desk.embed)
+    of_frames = screen.judge(shown).score.numpy().reshape(len(looks), -1)
+    rule = positive_controls.published_rule(archive, screens.embed())
     assert rule is not None
     return {
         "videos": asdict(wilson(int((~judged.kept).sum()), len(looks))),
-        "videos, divided anew": divided(desk.screen.screen, judged.score.numpy()[:, None], args.rate),
-        "stills, divided anew": divided(screen.screen, of_frames, args.rate),
+        "videos, divided anew": divided(of_videos, judged.score.numpy()[:, None], args.rate),
+        "stills, divided anew": divided(screen, of_frames, args.rate),
         "stills": asdict(wilson(int((~kept).sum()), len(looks))),
-        "published": asdict(wilson(int((~published).sum()), len(looks))),
+        "published": asdict(wilson(int((~rule.judge(stills).kept).sum()), len(looks))),
         "published_predicted": rule.predicted,
-        "threshold": desk.screen.screen.threshold.to_json(),
+        "threshold": of_videos.threshold.to_json(),
     }
 
 

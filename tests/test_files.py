@@ -68,9 +68,9 @@ def _two_rows_and_death() -> Iterator[list[str]]:
 
 def _similarity(folder: Path) -> None:
     verdict: Any = SimpleNamespace(
-        similarity=torch.zeros(2), kept=torch.ones(2, dtype=torch.bool), nearest=torch.tensor([0, 9])
+        score=torch.zeros(2), kept=torch.ones(2, dtype=torch.bool), nearest=_two_rows_and_death()
     )
-    write_similarity(folder, [0, 1], verdict, ["p0"])  # the second row names a patient that is not there
+    write_similarity(folder, [0, 1], verdict)
 
 
 def _physiology(folder: Path) -> None:

@@ -12,7 +12,7 @@ from torchvision.models import resnet50
 
 from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
-from echosyn.pipeline.privacy_filter.still_filter import embed
+from echosyn.pipeline.models import embed
 
 DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
 VIDEO_DOWN = ["CrossAttnDownBlockSpatioTemporal"] * 3 + ["DownBlockSpatioTemporal"]

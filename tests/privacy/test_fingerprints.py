@@ -3,7 +3,6 @@ import torch
 
 from echosyn.privacy.fingerprints import (
     CELLS,
-    Look,
     StillPrints,
     VideoPrints,
     evenly,
@@ -11,6 +10,7 @@ from echosyn.privacy.fingerprints import (
     shifted,
     thumbnails,
 )
+from echosyn.privacy.looks import Look
 from echosyn.privacy.matching import nearest
 
 
@@ -44,10 +44,10 @@ def test_the_unmoved_view_is_among_the_shifted_ones_and_stays_with_its_frame():
 def test_a_still_moved_by_half_a_cell_is_found_by_a_shift():
     smooth = torch.nn.functional.avg_pool2d(noise(40, 4, 30, 30, seed=1), 17, 1)
     prints = StillPrints(embed, torch.zeros(4, 14, 14))
-    references = prints.of_references(smooth)["latents"]
+    references = prints.of_reference(smooth)["latents"]
     copy = shifted(smooth[7:8], CELLS)[0:1]
-    plain = nearest(prints.of_references(copy)["latents"], references).similarity.max()
-    with_shifts = nearest(prints.of_stills(copy)[0]["latents"], references)
+    plain = nearest(prints.of_reference(copy)["latents"], references).similarity.max()
+    with_shifts = nearest(prints.of_queries(copy)[0]["latents"], references)
     assert with_shifts.similarity.max() > plain
     assert with_shifts.index[with_shifts.similarity.argmax()] == 7
 
@@ -81,10 +81,10 @@ def test_a_video_without_motion_is_matched_by_its_frames():
 
 def test_stills_together_are_stills_one_by_one():
     prints, stills = StillPrints(embed, noise(4, 14, 14, seed=9)), noise(5, 4, 14, 14, seed=5)
-    for one, view in zip(stills, prints.of_stills(stills), strict=True):
-        alone = prints.of_stills(one[None])[0]
+    for one, view in zip(stills, prints.of_queries(stills), strict=True):
+        alone = prints.of_queries(one[None])[0]
         assert all(torch.equal(alone[name], view[name]) for name in ("reid", "latents"))
-    assert prints.of_stills(stills[:0]) == []
+    assert prints.of_queries(stills[:0]) == []
 
 
 @pytest.mark.parametrize(("total", "num", "rows"), [(3, 8, [0, 1, 2]), (9, 3, [0, 4, 8]), (1, 1, [0])])

@@ -17,23 +17,23 @@ def generator() -> torch.Generator:
 def test_every_disguise_gives_a_recording_and_leaves_the_original_alone(generator):
     original, other = recording(), recording(1, num=10)
     before = original.clone()
-    for canary in in_pixels():
-        made = canary.change(original, other, generator)
+    for control in in_pixels():
+        made = control.change(original, other, generator)
         assert made.dtype == torch.uint8
         assert made.shape[1:] == original.shape[1:]
         assert 5 <= len(made) <= len(original)
-        assert torch.equal(original, before), canary.kind
+        assert torch.equal(original, before), control.kind
 
 
 def test_a_stronger_disguise_is_farther_from_the_original(generator):
     original, other = recording(), recording(1)
     by_kind: dict[str, list[tuple[float, float]]] = {}
-    for canary in in_pixels():
-        if canary.kind in ("noise", "re-encoded", "gain", "rotation", "crop", "mixture", "shift"):
-            made = canary.change(original, other, generator)
+    for control in in_pixels():
+        if control.kind in ("noise", "re-encoded", "gain", "rotation", "crop", "mixture", "shift"):
+            made = control.change(original, other, generator)
             error = (made.float() - original.float()).abs().mean().item()
-            strength = abs(canary.strength) * (-1 if canary.kind in ("noise", "re-encoded") else 1)
-            by_kind.setdefault(canary.kind, []).append((strength, error))
+            strength = abs(control.strength) * (-1 if control.kind in ("noise", "re-encoded") else 1)
+            by_kind.setdefault(control.kind, []).append((strength, error))
     for kind, pairs in by_kind.items():
         errors = [error for _, error in sorted(pairs)]
         weakest, strongest = errors[0], errors[-1]
@@ -68,8 +68,8 @@ def test_latent_disguises_call_the_image_model_at_their_noise(generator):
     asked = []
     latents = torch.zeros(3, 4, 14, 14)
     found = in_latents(lambda x, t: asked.append(t) or x)
-    for canary in found:
-        assert canary.latent
-        assert canary.change(latents, latents, generator).shape == latents.shape
+    for control in found:
+        assert control.latent
+        assert control.change(latents, latents, generator).shape == latents.shape
     assert asked == [0.1, 0.25, 0.5, 0.75]
     assert len(in_latents()) == len(found) - 4

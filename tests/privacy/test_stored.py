@@ -8,8 +8,9 @@ import torch
 
 from echosyn.errors import DataError
 from echosyn.privacy import stored
+from echosyn.privacy.fingerprints import Vectors
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.screening import screen
+from echosyn.privacy.screen import vector_screen
 
 
 def views(seed: int, count: int) -> list[dict[str, torch.Tensor]]:
@@ -20,11 +21,11 @@ def views(seed: int, count: int) -> list[dict[str, torch.Tensor]]:
 def test_verdicts_are_equal_after_a_round_trip(tmp_path: Path) -> None:
     people = [f"p{i}" for i in range(12)]
     real = views(0, 12)
-    before = screen(Gallery.of(real, people), (views(1, 6), people[:6]), (views(2, 6), people[6:]))
+    before = vector_screen(Gallery.of(real, people), (views(1, 6), people[:6]), (views(2, 6), people[6:]))
     centre = torch.randn(4, 4)
-    stored.write(tmp_path / "screen", before, centre)
-    after, mean = stored.read(tmp_path / "screen")
-    assert torch.equal(mean, centre)
+    stored.write(tmp_path / "screen", before.through(Vectors(centre)))
+    after = stored.read(tmp_path / "screen", Vectors)
+    assert torch.equal(after.prints.centre, centre)
     assert after.threshold == before.threshold
     assert after.fusion == before.fusion
     a, b = before.judge([*views(3, 20), *real]), after.judge([*views(3, 20), *real])
@@ -38,12 +39,12 @@ def test_vectors_in_files_are_linked_and_decide_alike(tmp_path: Path) -> None:
     people = [f"p{i}" for i in range(12)]
     real = views(0, 12)
     sides = (views(1, 6), people[:6]), (views(2, 6), people[6:])
-    one = screen(Gallery.of(real, people), *sides)
-    other = screen(Gallery.filed(iter(real), people, tmp_path / "files"), *sides)
+    one = vector_screen(Gallery.of(real, people), *sides)
+    other = vector_screen(Gallery.filed(iter(real), people, tmp_path / "files"), *sides)
     assert other.threshold == one.threshold
-    stored.write(tmp_path / "screen", other, torch.zeros(1))
+    stored.write(tmp_path / "screen", other)
     shutil.rmtree(tmp_path / "files")
-    read, _ = stored.read(tmp_path / "screen")
+    read = stored.read(tmp_path / "screen", Vectors)
     a, b = one.judge(views(3, 20)), read.judge(views(3, 20))
     assert torch.equal(a.score, b.score)
     assert (a.nearest, a.space) == (b.nearest, b.space)
@@ -51,11 +52,11 @@ def test_vectors_in_files_are_linked_and_decide_alike(tmp_path: Path) -> None:
 
 
 def test_a_screen_replaces_an_unfinished_one(tmp_path: Path) -> None:
-    small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
+    small = vector_screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
     (tmp_path / "s.tmp").mkdir()
     (tmp_path / "s.tmp" / "half").touch()
     for _ in range(2):
-        stored.write(tmp_path / "s", small, torch.zeros(1))
+        stored.write(tmp_path / "s", small)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["s"]
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == [
         "a.safetensors",
@@ -65,15 +66,15 @@ def test_a_screen_replaces_an_unfinished_one(tmp_path: Path) -> None:
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
-    small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
-    stored.write(tmp_path / "s", small, torch.zeros(1))
+    small = vector_screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
+    stored.write(tmp_path / "s", small)
     assert all(path.stat().st_mode & 0o077 == 0 for path in [tmp_path / "s", *(tmp_path / "s").iterdir()])
 
 
 def test_a_damaged_one_is_named(tmp_path: Path) -> None:
-    small = screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
+    small = vector_screen(Gallery.of(views(0, 2), ["a", "b"]), ([], []), (views(1, 1), ["c"]))
     for name in ("screen", "a"):
-        stored.write(tmp_path / "s", small, torch.zeros(1))
+        stored.write(tmp_path / "s", small)
         (tmp_path / "s" / f"{name}.safetensors").write_bytes(b"half")
         with pytest.raises(DataError, match=r"s.*: not readable as"):
-            stored.read(tmp_path / "s")
+            stored.read(tmp_path / "s", Vectors)

@@ -1,9 +1,11 @@
 """Model folders to pipelines, and the check that they belong together."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from echosyn import weights
 from echosyn.diffusion.codec import LatentCodec
@@ -60,6 +62,18 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
     )
     pipeline.to(device)
     return pipeline
+
+
+@torch.no_grad()
+def embed(reid: Any, frames: Tensor, batch_size: int = 256) -> Tensor:
+    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)`` by a re-identification network, on the CPU."""
+    device = next(reid.parameters()).device
+
+    def parts() -> Iterator[Tensor]:
+        for part in frames.split(batch_size):
+            yield reid.embed(part.to(device)).cpu()
+
+    return torch.cat(list(parts())) if len(frames) else torch.zeros(0, reid.config.embedding_size)
 
 
 def check_same_vae(folder: Path, expected: Any, vae: Path) -> None:

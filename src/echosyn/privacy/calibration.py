@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from echosyn.errors import DataError
-from echosyn.privacy.matching import nearest
 from echosyn.rng import numpy_generator
 
 Array = NDArray[np.float64]
@@ -64,46 +62,6 @@ class Threshold:
         return asdict(self) | {"achievable_rate": self.achievable_rate, "message": self.message}
 
 
-def calibrate(
-    held_out: Tensor,
-    held_out_patients: Sequence[str],
-    references: Tensor,
-    *,
-    false_rejection_rate: float = 0.05,
-    num_bootstrap: int = 1000,
-    seed: int = 0,
-    block: int = 8192,
-) -> Threshold:
-    """Threshold at which a stranger's still is rejected at most as often as ``false_rejection_rate``.
-
-    Held-out patients are scored against the *same* references that candidates will be scored against: a best match
-    over more references is higher (the published rule overlooks that, see `published_threshold`).
-
-    A candidate is one still; a held-out patient may have many. All frames are used, each with the weight
-    ``1 / ((n + 1) * frames of its patient)``, and the weight ``1 / (n + 1)`` stands for the stranger to come: the
-    threshold is the smallest score below or at which the weight reaches ``1 - rate``. That is the conformal quantile
-    for hierarchical data (Lee, Barber & Willett 2023): for a random frame of a random unseen patient the bound holds
-    whatever the distribution of scores (without ties), patients with long videos count no more than others, and no
-    frame has to be picked at random. With one frame a patient it is the ``ceil((n + 1)(1 - rate))``-th smallest score.
-
-    Args:
-        held_out: Embeddings of frames of patients in no training set, float ``(n_frames, d)``.
-        held_out_patients: The patient of each frame.
-        references: Embeddings of the training frames, float ``(m, d)``.
-        false_rejection_rate: In 0..1, both excluded.
-        num_bootstrap: Resamples of patients for the interval; 0: the interval is the value.
-        seed: Of the bootstrap.
-        block: See `echosyn.privacy.matching.nearest`.
-
-    Raises:
-        DataError: No held-out frame, a rate out of range, or what `nearest` refuses.
-    """
-    similarity = nearest(held_out, references, block=block).similarity.double().numpy()
-    return threshold_from_scores(
-        similarity, held_out_patients, false_rejection_rate=false_rejection_rate, num_bootstrap=num_bootstrap, seed=seed
-    )
-
-
 def threshold_from_scores(
     similarity: Array,
     patients: Sequence[str],
@@ -112,7 +70,28 @@ def threshold_from_scores(
     num_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Threshold:
-    """`calibrate` for similarities that are known already, shape ``(n_frames,)``."""
+    """Threshold at which a still of an unseen patient is rejected at most as often as ``false_rejection_rate``.
+
+    Held-out patients are scored against the *same* references that candidates will be scored against: a best match over
+    more references is higher (the published rule overlooks that, see `echosyn.privacy.published_rule`).
+
+    A candidate is one still; a held-out patient may have many. All frames are used, each with the weight
+    ``1 / ((n + 1) * frames of its patient)``, and the weight ``1 / (n + 1)`` stands for the patient to come: the
+    threshold is the smallest score below or at which the weight reaches ``1 - rate``. That is the conformal quantile
+    for hierarchical data (Lee, Barber & Willett 2023): for a random frame of a random unseen patient the bound holds
+    whatever the distribution of scores (without ties), patients with long videos count no more than others, and no
+    frame has to be picked at random. With one frame a patient it is the ``ceil((n + 1)(1 - rate))``-th smallest score.
+
+    Args:
+        similarity: Of frames of patients in no training set to their nearest reference, float64 ``(n_frames,)``.
+        patients: The patient of each frame.
+        false_rejection_rate: In 0..1, both excluded.
+        num_bootstrap: Resamples of patients for the interval; 0: the interval is the value.
+        seed: Of the bootstrap.
+
+    Raises:
+        DataError: No held-out frame, or a rate out of range.
+    """
     if not 0.0 < false_rejection_rate < 1.0:
         raise DataError(f"the false rejection rate is {false_rejection_rate}, expected between 0 and 1")
     if len(similarity) != len(patients) or len(similarity) == 0:
@@ -142,29 +121,6 @@ def threshold_from_scores(
         num_frames=len(scores),
         enough=above <= false_rejection_rate + _ROUNDING,
     )
-
-
-def published_threshold(train: Tensor, test: Tensor, percentile: float = 95.0) -> float:
-    """The rule of EchoNet-Synthetic: the percentile, over ``train``, of the best match in ``test``.
-
-    Kept for comparison. It does not reject 5 % of the innocent: see `expected_false_rejection`.
-
-    Args:
-        train: Embeddings, float ``(n, d)``.
-        test: Embeddings, float ``(m, d)``.
-        percentile: In 0..100.
-    """
-    return float(np.percentile(nearest(train, test).similarity.double().numpy(), percentile))
-
-
-def expected_false_rejection(num_train: int, num_test: int, percentile: float = 95.0) -> float:
-    """Share of innocents that `published_threshold` rejects, ``1 - (percentile / 100)^(num_train / num_test)``.
-
-    Its threshold comes from maxima over ``num_test`` references, but candidates are scored by a maximum over
-    ``num_train``. If similarities to different references are independent, ``F(tau)^num_test = percentile / 100``, and
-    an innocent candidate is kept with probability ``F(tau)^num_train``: 26 % rejected for EchoNet-Dynamic.
-    """
-    return float(1.0 - (percentile / 100.0) ** (num_train / num_test))
 
 
 def _quantile(scores: Array, share: Array, num: int, rate: float) -> tuple[float, float]:

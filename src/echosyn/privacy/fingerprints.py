@@ -1,30 +1,26 @@
-"""What a heart is recognised by: vectors in several spaces, made alike for real and synthetic frames.
+"""What a patient is recognised by: vectors in several spaces, made alike for real and synthetic frames.
 
 A query's vectors are *views*: several frames, each as it is and moved a little, of which the best match counts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
+from echosyn.privacy.looks import REFERENCE_EVERY, THUMBNAIL, Lazily, Look
 from echosyn.privacy.matching import varied
 
-RATE = 8.0
-"""Frames a second of a video that are looked at."""
-REFERENCE_EVERY = 2
-"""Of those, every n-th of a real video is a reference still."""
 QUERY_FRAMES = 8
 """Frames of a video that are matched, evenly from its first to its last."""
 QUERY_MOTIONS = 4
 """Stretches of a video whose motion is matched."""
 MOTION_FRAMES = 8
 """Steps of a stretch: one second."""
-THUMBNAIL = 28
-"""Side of a thumbnail; one of its pixels is 4 of 112."""
 CELLS = (-0.5, 0.0, 0.5)
 """Cells of a latent by which a still is moved along each axis; half a cell is 4 pixels of 112."""
 THUMBNAIL_PIXELS = (-1.0, 0.0, 1.0)
@@ -34,6 +30,32 @@ Views = Mapping[str, Tensor]
 """Vectors ``(k, d)`` by space."""
 Embed = Callable[[Tensor], Tensor]
 """Latent frames ``(n, C, h, w)`` -> embeddings ``(n, d)``."""
+Items = TypeVar("Items", contravariant=True)
+
+
+class Prints(Protocol[Items]):
+    """How items become the views with which they are matched."""
+
+    @property
+    def centre(self) -> Tensor:
+        """What was taken off before items are correlated."""
+
+    def of_queries(self, items: Items) -> Sequence[Views]:
+        """The views of each item."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Items that are views already."""
+
+    centre: Tensor
+
+    def of_queries(self, items: Sequence[Views]) -> Sequence[Views]:
+        """The items."""
+        return items
+
+
+VECTORS = Vectors(torch.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,34 +64,24 @@ class StillPrints:
 
     Args:
         embed: The re-identification network.
-        centre: Mean of the real latents ``(C, h, w)``, taken off before stills are correlated: what all hearts have in
+        centre: Mean of the real latents ``(C, h, w)``, taken off before stills are correlated: what all patients have in
             common identifies nobody.
     """
 
     embed: Embed
     centre: Tensor
 
-    def of_references(self, frames: Tensor) -> Views:
+    def of_reference(self, frames: Tensor) -> Views:
         """Of a real video's latent frames ``(n, C, h, w)``: one vector a frame and space."""
         return {"reid": self.embed(frames), "latents": (frames - self.centre).flatten(1)}
 
-    def of_stills(self, frames: Tensor) -> list[Views]:
+    def of_queries(self, items: Tensor) -> list[Views]:
         """The views with which each of some stills ``(n, C, h, w)`` is matched: moved by every pair of `CELLS`."""
-        if not len(frames):
+        if not len(items):
             return []
-        embedded = self.embed(frames)
-        looked_at = (shifted(frames, CELLS) - self.centre).flatten(1).unflatten(0, (len(frames), -1))
+        embedded = self.embed(items)
+        looked_at = (shifted(items, CELLS) - self.centre).flatten(1).unflatten(0, (len(items), -1))
         return [{"reid": e[None], "latents": x} for e, x in zip(embedded, looked_at, strict=True)]
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What is kept of a video, real or synthetic."""
-
-    thumbnails: Tensor
-    """`RATE` frames a second, float32 ``(T, THUMBNAIL, THUMBNAIL)``, grey levels."""
-    latents: Tensor
-    """Of every `REFERENCE_EVERY`-th of them, ``(S, C, h, w)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +103,10 @@ class VideoPrints:
             "pixels": varied((look.thumbnails[::REFERENCE_EVERY] - self.centre).flatten(1)),
             "motion": motions(look.thumbnails),
         }
+
+    def of_queries(self, items: Sequence[Look]) -> Sequence[Views]:
+        """The views with which each video is matched, made when they are asked for."""
+        return Lazily(len(items), lambda i: self.of_query(items[i]))
 
     def of_query(self, look: Look) -> Views:
         """The views with which a video is matched."""

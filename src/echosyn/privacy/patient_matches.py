@@ -50,7 +50,7 @@ class Exposure:
         """Of videos that lie side by side in the set.
 
         Args:
-            scores: ``(videos, patients)``, see `echosyn.privacy.screening.Screen.by_patient`.
+            scores: ``(videos, patients)``, see `echosyn.privacy.screen.Screen.by_patient`.
             sides: Whom a video may single out.
             threshold: Of the screen.
             first: Position of the first video in the set.

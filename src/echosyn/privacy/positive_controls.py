@@ -1,7 +1,7 @@
-"""Planted copies of real hearts, from exact to hardly recognisable: what a filter misses can only be seen on these.
+"""Planted copies of real recordings, from exact to hardly recognisable: what a screen misses can only be seen on these.
 
-A canary is made of a real recording ``(T, H, W)`` uint8, or of its latents. The strength is in the unit that a reader
-expects; `Canary.must` is the share that a filter has to catch, None where the curve is only shown.
+A positive control is made of a real recording ``(T, H, W)`` uint8, or of its latents. The strength is in the unit that a reader
+expects; `PositiveControl.must` is the share that a screen has to catch, None where the curve is only shown.
 """
 
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from echosyn.pixels import moved
-from echosyn.privacy.fingerprints import RATE
+from echosyn.privacy.looks import RATE
 
 DENSE = 2 * RATE
 """Frames a second of the recordings that are disguised; every second one is looked at, so that an odd delay shows frames that
@@ -23,11 +23,11 @@ are no references."""
 Redraw = Callable[[Tensor, float], Tensor]
 """Latent frames noised to a share 0..1 of the way and denoised again by the image model."""
 Change = Callable[[Tensor, Tensor, torch.Generator], Tensor]
-"""(the recording, another patient's, randomness) -> the canary; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
+"""(the recording, another patient's, randomness) -> the control; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
 
 
 @dataclass(frozen=True)
-class Canary:
+class PositiveControl:
     """A way to disguise a copy, at one strength."""
 
     kind: str
@@ -38,10 +38,10 @@ class Canary:
     latent: bool = False
 
 
-def in_pixels() -> list[Canary]:
+def in_pixels() -> list[PositiveControl]:
     """Disguises of pixels."""
     return [
-        Canary("exact copy", 0, "", 1.0, lambda x, y, g: x),
+        PositiveControl("exact copy", 0, "", 1.0, lambda x, y, g: x),
         *_graded("re-encoded", "JPEG quality", _QUALITIES, lambda q: lambda x, y, g: reencoded(x, round(q))),
         *_graded("other phase", "s later", _DELAYS, lambda s: lambda x, y, g: later(x, s)),
         *_graded("noise", "dB", _NOISES, lambda d: lambda x, y, g: noisy(x, d, g)),
@@ -49,7 +49,7 @@ def in_pixels() -> list[Canary]:
         *_graded("shift", "pixels, both axes", _SHIFTS, lambda p: lambda x, y, g: _moved(x, shift=p)),
         *_graded("rotation", "degrees", _ANGLES, lambda a: lambda x, y, g: _moved(x, degrees=a)),
         *_graded("crop", "%", _CROPS, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100)),
-        Canary("mirror", 0, "", None, lambda x, y, g: x.flip(-1)),
+        PositiveControl("mirror", 0, "", None, lambda x, y, g: x.flip(-1)),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
     ]
 
@@ -69,7 +69,7 @@ _LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
 _REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
 
 
-def in_latents(redraw: Redraw | None = None) -> list[Canary]:
+def in_latents(redraw: Redraw | None = None) -> list[PositiveControl]:
     """Disguises of latents: noise, and with an image model its own redrawing of them."""
     unit = "standard deviations"
     made = _graded("latent noise", unit, _LATENT_NOISES, lambda s: lambda x, y, g: x + s * _normal(x, g), latent=True)
@@ -111,8 +111,8 @@ def mixed(frames: Tensor, other: Tensor, share: float) -> Tensor:
 
 def _graded(
     kind: str, unit: str, grades: Grades, at: Callable[[float], Change], *, latent: bool = False
-) -> list[Canary]:
-    return [Canary(kind, strength, unit, must, at(strength), latent) for strength, must in grades]
+) -> list[PositiveControl]:
+    return [PositiveControl(kind, strength, unit, must, at(strength), latent) for strength, must in grades]
 
 
 def _moved(frames: Tensor, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0) -> Tensor:

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -13,15 +15,17 @@ from echosyn.errors import DataError
 from echosyn.files import link_or_copy, whole
 from echosyn.privacy import vectors
 from echosyn.privacy.calibration import Threshold
+from echosyn.privacy.closeness import Fusion
+from echosyn.privacy.fingerprints import Prints
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.screening import Fusion, Screen
+from echosyn.privacy.screen import Items, Screen
 from echosyn.tensors import aligned
 
 _SCREEN = "screen.safetensors"
 
 
-def write(path: Path, screen: Screen, centre: Tensor) -> None:
-    """Write a screen and the mean that was taken off what it compares, whole or not at all, for its owner alone.
+def write(path: Path, screen: Screen[Any]) -> None:
+    """Write a screen and the mean that its prints take off, whole or not at all, for its owner alone.
 
     Vectors that are in files already are linked, where the disk can.
     """
@@ -31,7 +35,7 @@ def write(path: Path, screen: Screen, centre: Tensor) -> None:
         "threshold": asdict(screen.threshold),
         "held_out_patients": list(screen.held_out_patients),
     }
-    tensors = {"centre": centre.contiguous(), "held_out": screen.held_out.contiguous()}
+    tensors = {"centre": screen.prints.centre.contiguous(), "held_out": screen.held_out.contiguous()}
     shutil.rmtree(path, ignore_errors=True)
     with whole(path) as temporary:
         temporary.mkdir(mode=0o700, parents=True)
@@ -45,11 +49,15 @@ def write(path: Path, screen: Screen, centre: Tensor) -> None:
         save_file(tensors, temporary / _SCREEN, {"screen": json.dumps(said)})
 
 
-def read(path: Path) -> tuple[Screen, Tensor]:
+def read(path: Path, prints: Callable[[Tensor], Prints[Items]]) -> Screen[Items]:
     """What `write` wrote, with equal verdicts; the vectors are mapped, so that processes of a machine share them.
 
+    Args:
+        path: Where it is.
+        prints: Makes prints of the mean that they take off; `echosyn.privacy.fingerprints.Vectors` for items that are vectors.
+
     Raises:
-        DataError: it is damaged.
+        DataError: It is damaged.
     """
     try:
         with safe_open(path / _SCREEN, framework="pt") as file:
@@ -57,8 +65,11 @@ def read(path: Path) -> tuple[Screen, Tensor]:
             centre, held_out = (aligned(file.get_tensor(name)) for name in ("centre", "held_out"))
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise DataError(f"{path}: not readable as a privacy screen ({error}); remove it and run again") from error
-    gallery = Gallery.stored([path / f"{space}.safetensors" for space in said["spaces"]])
-    screen = Screen(
-        gallery, Fusion(**said["fusion"]), Threshold(**said["threshold"]), held_out, said["held_out_patients"]
+    return Screen(
+        Gallery.stored([path / f"{space}.safetensors" for space in said["spaces"]]),
+        Fusion(**said["fusion"]),
+        Threshold(**said["threshold"]),
+        held_out,
+        said["held_out_patients"],
+        prints(centre),
     )
-    return screen, centre

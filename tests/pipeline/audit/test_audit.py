@@ -14,20 +14,20 @@ from echosyn.data import filelist, video
 from echosyn.metrics.area import lv_area
 from echosyn.metrics.regression import Estimate
 from echosyn.pipeline.audit import attack_inputs, membership
-from echosyn.pipeline.audit.criteria import Findings, lines, public, warnings
+from echosyn.pipeline.audit.criteria import Findings, checked, public, warnings
 from echosyn.pipeline.audit.membership import Attack, judged
 from echosyn.pipeline.audit.positive_controls import Caught, false_rejection
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import from_videos, load
+from echosyn.pipeline.privacy_filter.real_videos import Archive, from_videos
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import risk, wilson
-from echosyn.privacy.positive_controls import Canary
+from echosyn.privacy.positive_controls import PositiveControl
 
 
-def canary(must: float | None, caught: int, kind: str = "shift") -> Caught:
-    return Caught(Canary(kind, 4, "pixels", must, lambda x, y, g: x), wilson(caught, 20), caught)
+def control(must: float | None, caught: int, kind: str = "shift") -> Caught:
+    return Caught(PositiveControl(kind, 4, "pixels", must, lambda x, y, g: x), wilson(caught, 20), caught)
 
 
 def attack(value: float, low: float, high: float) -> Attack:
@@ -41,7 +41,7 @@ GOOD = Findings(
     threshold=threshold_from_scores(np.arange(200.0), [str(i) for i in range(200)], num_bootstrap=10),
     false_rejection=wilson(11, 200),
     published=None,
-    canaries=[canary(0.95, 19), canary(None, 0, "mirror"), canary(1.0, 20, "exact copy")],
+    controls=[control(0.95, 19), control(None, 0, "mirror"), control(1.0, 20, "exact copy")],
     risks={"linkability": risk(wilson(3, 500), wilson(1, 200))},
     attacks=[attack(0.012, 0.0, 0.04)],
     num_train=500,
@@ -51,12 +51,12 @@ GOOD = Findings(
 
 
 def crossed(findings: Findings) -> list[str]:
-    return [line.name for line in lines(findings) if not line.holds]
+    return [line.name for line in checked(findings) if not line.holds]
 
 
 def test_a_set_without_a_finding_passes_and_the_summary_is_json() -> None:
     assert crossed(GOOD) == []
-    said = public(GOOD, lines(GOOD), "0" * 64)
+    said = public(GOOD, checked(GOOD), "0" * 64)
     assert said["verdict"] == "pass"
     json.dumps(said, allow_nan=False)
 
@@ -68,9 +68,9 @@ def test_a_set_without_a_finding_passes_and_the_summary_is_json() -> None:
         ({"false_rejection": wilson(30, 200)}, "calibration"),
         ({"false_rejection": wilson(0, 0)}, "calibration"),
         ({"threshold": threshold_from_scores(np.arange(5.0), list("abcde"), num_bootstrap=0)}, "calibration"),
-        ({"canaries": [canary(0.95, 18)]}, "canaries"),
-        ({"canaries": [canary(1.0, 19, "exact copy")]}, "canaries"),
-        ({"canaries": []}, "canaries"),
+        ({"controls": [control(0.95, 18)]}, "canaries"),
+        ({"controls": [control(1.0, 19, "exact copy")]}, "canaries"),
+        ({"controls": []}, "canaries"),
         ({"risks": {"linkability": risk(wilson(80, 500), wilson(2, 200))}}, "risk of linkability"),
         ({"risks": {"singling-out": risk(wilson(0, 8), wilson(0, 8))}}, "risk of singling-out"),
         ({"attacks": [attack(0.5, 0.3, 0.7)]}, "inference: loss"),
@@ -84,7 +84,7 @@ def test_an_attack_that_beats_guessing_is_told_even_if_no_line_is_crossed() -> N
     leaky = replace(GOOD.attacks[0], auc=Estimate(0.73, 0.69, 0.77))
     assert crossed(replace(GOOD, attacks=[leaky])) == []
     assert warnings(GOOD) == []
-    told = public(replace(GOOD, attacks=[leaky]), lines(GOOD), "0" * 64)["warnings"]
+    told = public(replace(GOOD, attacks=[leaky]), checked(GOOD), "0" * 64)["warnings"]
     assert len(told) == 1
     assert "0.730 (0.690 to 0.770)" in told[0]
     assert "weights in the house" in told[0]
@@ -124,7 +124,8 @@ def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     make_phantom(tmp_path / "real", num=3, seed=5, num_frames=64, fps=32.0)
     models, cpu = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c"), torch.device("cpu")
     encoder, index = codec(models["vae"], cpu), filelist.VideoIndex(tmp_path / "real")
-    archive = load(filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder))
+    records, read = filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder)
+    archive = Archive(records, [read(record) for record in records])
     areas = lv_area(video.read(index.path(archive.records[0])).grey())
     clip = attack_inputs.clip(archive.records[0], index, 32.0, 32, encoder, True)
     assert clip is not None

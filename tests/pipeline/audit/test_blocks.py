@@ -11,12 +11,11 @@ import torch
 from echosyn.errors import StoppedError
 from echosyn.pipeline.audit import blocks
 from echosyn.pipeline.audit.blocks import compared, found
-from echosyn.pipeline.privacy_filter.real_videos import VideoScreen
 from echosyn.pipeline.workers.executors import Executor, InProcess, Lost, Processes
-from echosyn.privacy.fingerprints import Views
+from echosyn.privacy.fingerprints import VECTORS, Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.patient_matches import Exposure, Sides
-from echosyn.privacy.screening import Screen, screen
+from echosyn.privacy.screen import Screen, vector_screen
 
 PATIENTS = [f"p{i:02d}" for i in range(30)]
 IS_TRAIN = np.arange(30) < 20
@@ -32,14 +31,14 @@ def video(seed: int) -> Views:
 
 
 @pytest.fixture(scope="module")
-def check() -> VideoScreen:
+def check() -> Screen[Any]:
     """A calibrated check whose videos are looked at by their numbers: a strange one, or below 0 a patient's."""
     people = [video(seed) for seed in range(30)]
-    built: Screen = screen(
-        Gallery.of(people, PATIENTS), (people[:20], PATIENTS[:20]), (people[20:], PATIENTS[20:]), seed=0
+    built = vector_screen(Gallery.of(people, PATIENTS), (people[:20], PATIENTS[:20]), (people[20:], PATIENTS[20:]))
+    prints: Any = SimpleNamespace(
+        of_queries=lambda items: [people[-i] if i < 0 else video(1000 + i) for i in items], centre=torch.zeros(2)
     )
-    prints: Any = SimpleNamespace(of_query=lambda i: people[-i] if i < 0 else video(1000 + i), centre=torch.zeros(2))
-    return VideoScreen(built, prints)
+    return built.through(prints)
 
 
 LOOKS: Any = [0, 1, -3, 2, 3, -3, 4, 5, 6, 7, 1, 8, -25]
@@ -47,10 +46,10 @@ LOOKS: Any = [0, 1, -3, 2, 3, -3, 4, 5, 6, 7, 1, 8, -25]
 
 
 def test_blocks_by_workers_find_what_is_found_at_once(
-    check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Screen[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sides = Sides.drawn(IS_TRAIN)
-    whole, exposure = found(check.screen, [check.prints.of_query(look) for look in LOOKS], sides)
+    whole, exposure = found(check.through(VECTORS), list(check.prints.of_queries(LOOKS)), sides)
     assert exposure.nearest[[3, 25]].tolist() == [2, 12]
     assert not whole.kept[[2, 5, 12]].any()
     monkeypatch.setattr(blocks, "BLOCK", 4)
@@ -72,7 +71,7 @@ def test_blocks_by_workers_find_what_is_found_at_once(
     assert list(tmp_path.iterdir()) == [], "vectors are private and do not stay"
 
 
-def test_no_table_is_larger_than_a_block(check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_table_is_larger_than_a_block(check: Screen[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     of = Exposure.of
 
@@ -87,7 +86,7 @@ def test_no_table_is_larger_than_a_block(check: VideoScreen, tmp_path: Path, mon
 
 
 def test_dying_workers_are_said_and_nothing_stays(
-    check: VideoScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Screen[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 4)
     deadly: Any = SimpleNamespace(map=lambda works, items: ((item, Lost(2)) for item in items))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from echosyn import weights
 from echosyn.data import filelist, latents, stills, video
@@ -11,7 +12,8 @@ from echosyn.pipeline.demo.limits import Limits
 from echosyn.pipeline.demo.session import Asked, Studio
 from echosyn.pipeline.demo.temporary_files import described
 from echosyn.pipeline.generate.generate import generate
-from echosyn.pipeline.privacy_filter import reference_frames, still_filter
+from echosyn.pipeline.privacy_filter import reference_frames
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import GenerateSettings
 
@@ -25,12 +27,9 @@ def studio() -> Studio:
 
 def test_training_hearts_are_rejected_and_held_out_ones_are_not(studio):
     given = reference_frames.of_models(weights.shipped(), "psax")
-    reid = still_filter.reid_for(weights.find(weights.shipped(), "reid"), given.vae, "test", "cpu")
-    judge = still_filter.of_references(reid, given)
-    import torch
-
-    assert not judge.judge(torch.cat(list(given.train[:20]))).kept.any()
-    assert judge.judge(torch.cat(list(given.held_out[:40]))).kept.float().mean() > 0.8
+    screen = Screens.of({"reid": weights.find(weights.shipped(), "reid")}).of_stills(given, Compute("cpu"))
+    assert not screen.judge(torch.cat(list(given.train[:20]))).kept.any()
+    assert screen.judge(torch.cat(list(given.held_out[:40]))).kept.float().mean() > 0.8
 
 
 def test_a_verdict_has_numbers_and_no_names(studio):

@@ -15,12 +15,17 @@ from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, ModelError
+from echosyn.pipeline.audit.audit import audit
+from echosyn.pipeline.audit.withdraw import withdraw
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, ef_from, ef_range, motion_for
+from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.generate.sample import invent, sample
 from echosyn.pipeline.models import check_same_vae, image_pipeline, video_pipeline
+from echosyn.pipeline.privacy_filter.calibrate import calibrate
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.settings.making import AnimationSettings, SampleSettings
+from echosyn.settings.judging import AuditSettings, WithdrawSettings
+from echosyn.settings.making import AnimationSettings, CalibrateSettings, GenerateSettings, SampleSettings
 
 Build = Callable[..., Any]
 CPU = torch.device("cpu")
@@ -173,3 +178,27 @@ def test_another_vae_is_refused(models: Path, build: Build, tmp_path: Path) -> N
         video_pipeline(models / "lvdm", tmp_path / "vae", CPU)
     check_same_vae(models, None, tmp_path / "vae")
     check_same_vae(models, "None", tmp_path / "vae")
+
+
+@pytest.mark.parametrize("verb", ["generate", "calibrate", "audit", "withdraw"])
+def test_a_screen_is_refused_whose_two_models_do_not_belong_together(
+    verb: str, tiny_models: Path, video_dataset: Path, build: Build, tmp_path: Path
+) -> None:
+    """Latents and Re-ID model are of one VAE, the VAE that is given is another."""
+    weights.save(build("vae", 1), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    facts = weights.load_facts(tiny_models / "lvdm").model_copy(update={"vae": None})
+    flow = weights.load_scheduler(tiny_models / "lvdm")
+    weights.save(build("lvdm"), tmp_path / "lvdm", facts, flow)  # does not say of which VAE its latents were
+    given = {stage: tiny_models / stage for stage in ("lidm", "reid")} | {s: tmp_path / s for s in ("vae", "lvdm")}
+    pair = {stage: given[stage] for stage in ("vae", "reid")}
+    out, real, latents, cpu = tmp_path / "out", video_dataset, tiny_models / "latents", Compute("cpu")
+    wanted = GenerateSettings(num=2, num_frames=8, reference=latents, real=real)
+    verbs: dict[str, Callable[[], object]] = {
+        "generate": lambda: generate(out, given, wanted, cpu),
+        "calibrate": lambda: calibrate(out, pair, CalibrateSettings(reference=latents, real=real), cpu),
+        "audit": lambda: audit(real, real, out, pair, AuditSettings(), cpu),
+        "withdraw": lambda: withdraw(real, real, out, pair, WithdrawSettings(too_close=True), cpu),
+    }
+    with pytest.raises(ModelError, match="was made with another VAE"):
+        verbs[verb]()
+    assert not list(tmp_path.glob("out*")), "nothing is written"

@@ -13,8 +13,9 @@ from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline.generate import generate as generating
 from echosyn.pipeline.generate.sample import sample
 from echosyn.pipeline.merge import merge
-from echosyn.pipeline.privacy_filter import filter, real_videos, reference_frames, still_filter, video_filter
+from echosyn.pipeline.privacy_filter import filter, real_videos, reference_frames
 from echosyn.pipeline.privacy_filter.calibrate import calibrate
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.pipeline.workers.shards import WHOLE, Shard
@@ -66,7 +67,6 @@ def nobody_reads_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("the real recordings were read again")
 
     monkeypatch.setattr(reference_frames, "of_latents", never)
-    monkeypatch.setattr(still_filter, "of_latents", never)
     monkeypatch.setattr(real_videos.Reading, "start", never)
 
 
@@ -131,7 +131,7 @@ def test_a_second_try_gives_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(video_filter, "calibrated", stopped)
+        patched.setattr(Screens, "of_videos", stopped)
         with pytest.raises(KeyboardInterrupt):
             calibrate(tmp_path / "again", models, CalibrateSettings(**real), CPU)
     assert (tmp_path / "again.partial" / "private" / "stills.screen").exists()

@@ -1,5 +1,6 @@
 """Real patients: one way in for files and latents, and real clips' copies are found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,24 @@ from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
-from echosyn.pipeline.looks import Filed
 from echosyn.pipeline.models import codec as codec_of
-from echosyn.pipeline.privacy_filter import real_videos
+from echosyn.pipeline.models import embed as embed_by
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.real_videos import (
     Archive,
     frames_of,
     from_latents,
     from_videos,
-    load,
     look_at,
-    video_screen,
 )
-from echosyn.pipeline.privacy_filter.still_filter import embed as embed_by
 from echosyn.pipeline.workers.executors import InProcess
-from echosyn.privacy.fingerprints import Look
+from echosyn.privacy import screen as screening
+from echosyn.privacy.fingerprints import Embed
+from echosyn.privacy.looks import Filed, Look
 from echosyn.privacy.positive_controls import DENSE, in_pixels
-from echosyn.privacy.screening import most_held_out
+from echosyn.privacy.screen import Calibration, Screen, most_held_out, video_screen
 
+PLAIN = Calibration()
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
 
 
@@ -48,6 +48,11 @@ class Pooling:
 def embed(latents: torch.Tensor) -> torch.Tensor:
     """Coarse shapes, for want of a trained network."""
     return latents[:, 0].flatten(1)
+
+
+def built(archive: Archive, embed: Embed, how: Calibration = PLAIN) -> Screen[Sequence[Look]]:
+    owners, is_train = [r.patient for r in archive.records], [r.split == "TRAIN" for r in archive.records]
+    return video_screen(archive.looks, owners, is_train, embed, how)
 
 
 def write(folder: Path, record: Record, frames: np.ndarray[Any, Any]) -> None:
@@ -77,16 +82,16 @@ def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
 def test_an_archive_needs_both_sides() -> None:
     empty = Look(torch.zeros(1, 28, 28), torch.zeros(1, 4, 14, 14))
     with pytest.raises(DataError, match="1 TRAIN and 0 held-out"):
-        load([Record("a")], lambda record: empty)
+        Archive([Record("a")], [empty])
     with pytest.raises(DataError, match="0 TRAIN and 1 held-out"):
-        load([Record("a", split="VAL")], lambda record: empty)
+        Archive([Record("a", split="VAL")], [empty])
 
 
 def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> None:
     codec: Any = Pooling()
     looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(8)]
     records = [Record(str(i), split="TRAIN" if i < 5 else "VAL") for i in range(8)]
-    screen = video_screen(Archive(records, looks), lambda x: embed(x) + 0.01 * torch.arange(196))
+    screen = built(Archive(records, looks), lambda x: embed(x) + 0.01 * torch.arange(196))
     blank = look_at(torch.zeros(12, 112, 112, dtype=torch.uint8), codec)
     frozen = look_at(torch.from_numpy(film(50))[:1].expand(12, -1, -1), codec)
     judged = screen.judge([blank, frozen, looks[2]])
@@ -101,18 +106,18 @@ def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
     for i, record in enumerate(records):
         write(tmp_path / "real", replace(record, fps=32.0), film(i))
     read = from_videos(tmp_path / "real", codec)
-    plain, filed = load(records, read), Filed(tmp_path / "looks", len(records))
+    plain, filed = Archive(records, [read(record) for record in records]), Filed(tmp_path / "looks", len(records))
     for i in reversed(range(len(records))):
         filed.put(i, read(records[i]))
     screens = [
-        video_screen(plain, embed),
-        video_screen(Archive(records, filed.looks), embed, tmp_path / "a"),
-        video_screen(plain, embed, tmp_path / "b", match=Matcher(InProcess(2), tmp_path)),
+        built(plain, embed),
+        built(Archive(records, filed.looks), embed, Calibration(folder=tmp_path / "a")),
+        built(plain, embed, Calibration(folder=tmp_path / "b", match=Matcher(InProcess(2), tmp_path))),
     ]
     strangers = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(50, 60)]
     expected = screens[0].judge([*strangers, *plain.looks])
     for screen in screens[1:]:
-        assert screen.screen.threshold == screens[0].screen.threshold
+        assert screen.threshold == screens[0].threshold
         judged = screen.judge([*strangers, *plain.looks])
         assert torch.equal(judged.score, expected.score)
         assert judged.nearest == expected.nearest
@@ -123,11 +128,11 @@ def test_few_of_many_held_out_videos_set_the_threshold(monkeypatch: pytest.Monke
     codec: Any = Pooling()
     looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(12)]
     records = [Record(str(i), split="TRAIN" if i < 4 else "VAL") for i in range(12)]
-    monkeypatch.setattr(real_videos, "most_held_out", lambda rate: 4)
-    found = video_screen(Archive(records, looks), embed)
-    assert found.screen.held_out_patients == ["4", "6", "9", "11"], "evenly, the first and the last too"
-    assert found.screen.threshold.num_patients == 4
-    assert set(found.screen.gallery.patients) == {str(i) for i in range(12)}, "all are compared with"
+    monkeypatch.setattr(screening, "most_held_out", lambda rate: 4)
+    found = built(Archive(records, looks), embed)
+    assert found.held_out_patients == ["4", "6", "9", "11"], "evenly, the first and the last too"
+    assert found.threshold.num_patients == 4
+    assert set(found.gallery.patients) == {str(i) for i in range(12)}, "all are compared with"
     assert [most_held_out(rate) for rate in (0.5, 0.05, 0.001)] == [2000, 2000, 10_000]
 
 
@@ -138,14 +143,14 @@ def test_copies_of_three_real_patients_are_caught() -> None:
     paths = sorted(CLIPS.glob("*.mp4"))
     looks = [look_at(frames_of(path), codec) for path in paths]
     records = [Record(p.stem, split="TRAIN" if i < 3 else "VAL") for i, p in enumerate(paths)]
-    screen = video_screen(Archive(records, looks), lambda x: embed_by(network, x))
-    assert not screen.screen.threshold.enough, "two strangers prove nothing about calibration"
+    screen = built(Archive(records, looks), lambda x: embed_by(network, x))
+    assert not screen.threshold.enough, "two strangers prove nothing about calibration"
     dense = [frames_of(path, DENSE) for path in paths[:3]]
     missed = []
-    for canary in (c for c in in_pixels() if c.must is not None):
+    for control in (c for c in in_pixels() if c.must is not None):
         for i, frames in enumerate(dense):
-            made = canary.change(frames, dense[i - 1], rng.generator(0, canary.kind, i))
+            made = control.change(frames, dense[i - 1], rng.generator(0, control.kind, i))
             judged = screen.judge([look_at(made[::2], codec)])
             if judged.kept[0] or judged.nearest[0] != paths[i].stem:
-                missed.append((canary.kind, canary.strength, i))
+                missed.append((control.kind, control.strength, i))
     assert not missed

@@ -44,7 +44,7 @@ def audit(
 
     Looks for real patients in it and attacks it; exit code 3 if a criterion fails.
     """
-    from echosyn.pipeline.audit.audit import CROSSED
+    from echosyn.pipeline.audit.audit import FAILED
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
     _check_both(synthetic, real)
@@ -55,7 +55,7 @@ def audit(
         result = audit_videos(synthetic, real, out, models, asked, compute)
     show(result, run.json)
     if result["verdict"] != "pass":
-        sys.exit(CROSSED)
+        sys.exit(FAILED)
 
 
 @app.command()

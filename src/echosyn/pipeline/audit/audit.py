@@ -2,32 +2,49 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import checksum, filelist
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
 from echosyn.pipeline.audit.blocks import compared
 from echosyn.pipeline.audit.criteria import Findings
-from echosyn.pipeline.audit.setup import Desk, files_of, look, prepare
+from echosyn.pipeline.audit.finished_videos import files_of, look
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
-from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
-from echosyn.pipeline.privacy_filter.real_videos import frames_of
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.privacy_filter.real_videos import Archive, frames_of
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.attacks import linkability, singling_out
-from echosyn.privacy.fingerprints import REFERENCE_EVERY, Look
+from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
-from echosyn.privacy.screening import Judgement
-from echosyn.progress import Progress
+from echosyn.privacy.screen import Judgement, Screen
 from echosyn.settings.judging import AuditSettings
 
-CROSSED = 3
-"""Exit code when a line is crossed."""
+FAILED = 3
+"""Exit code when a criterion fails."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The videos of an audit, and the screen between them."""
+
+    real: Path
+    archive: Archive
+    screens: Screens
+    screen: Screen[Sequence[Look]]
+    """Of finished videos."""
+    files: Sequence[Path]
+    """The synthetic videos."""
+    looks: Sequence[Look]
+    """What is seen of them."""
 
 
 def audit(
@@ -51,36 +68,33 @@ def audit(
         compute: where, and who reads the videos and compares them. Nothing that is found depends on it.
 
     Returns:
-        ``verdict`` (``pass`` or ``fail``), the lines that were crossed, and headline figures.
+        ``verdict`` (``pass`` or ``fail``), the criteria that failed, and headline figures.
 
     Raises:
         DataError: there is nothing to audit, or a model was trained on held-out patients.
     """
-    rate, seed, progress = asked.false_rejection_rate, asked.seed, compute.progress
+    rate, seed = asked.false_rejection_rate, asked.seed
     folders = {stage: weights.resolve(path) for stage, path in models.items()}
     records = filelist.read(real)
     refuse_both_sides(real, records)
     quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
-    files = files_of(synthetic)
+    files, screens = files_of(synthetic), Screens.of(folders, rate=rate)
     settings = {"rate": rate, "canaries": asked.canaries, "seed": seed}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)
-        executor = compute.workers()
         working = folder / "private" / "work"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
-        match = Matcher(executor, working, progress)
-        options: dict[str, Any] = {"seed": seed, "device": compute.device, "executor": executor, "match": match}
-        desk = prepare(real, folders, working, false_rejection_rate=rate, progress=progress, **options)
-        looks = look(files, desk, working, executor, progress)
-        sides = Sides.drawn(membership.by_patient(desk.archive)[1], seed=seed)
-        judged, exposure = compared(desk.screen, looks, sides, executor, working, progress)
-        found = _findings(desk, looks, (judged, exposure), sides, folders, asked, len(quiet), progress)
-        checked = criteria.lines(found)
+        archive, screen = screens.of_videos(real, None, working, compute, seed)
+        of = Compared(real, archive, screens, screen, files, look(files, folders["vae"], working, compute))
+        sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
+        judged, exposure = compared(screen, of.looks, sides, compute.workers(), working, compute.progress)
+        found = _findings(of, (judged, exposure), sides, folders, asked, len(quiet), compute)
+        checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
-        _write(folder, summary, desk, files, judged, exposure)
+        _write(folder, summary, of, judged, exposure)
         shutil.rmtree(working)
-    crossed = [line.name for line in checked if not line.holds]
+    crossed = [criterion.name for criterion in checked if not criterion.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
     return {
         "audit": str(out / "audit.json"),
@@ -95,45 +109,46 @@ def audit(
 
 
 def _findings(
-    desk: Desk,
-    looks: Sequence[Look],
+    of: Compared,
     matches: tuple[Judgement, Exposure],
     sides: Sides,
     models: Mapping[str, Path],
     asked: AuditSettings,
     quiet: int,
-    progress: Progress,
+    compute: Compute,
 ) -> Findings:
     """All numbers."""
     judged, exposure = matches
-    archive, screen, seed = desk.archive, desk.screen.screen, asked.seed
+    archive, screen, seed, progress = of.archive, of.screen, asked.seed, compute.progress
+    device = devices.resolve(compute.device)
+    encoder = codec(models["vae"], device)
     names, is_train, _ = membership.by_patient(archive)
-    index = filelist.VideoIndex(desk.real)
+    index = filelist.VideoIndex(of.real)
     planted = [archive.records[i] for i in positive_controls.chosen(archive, asked.canaries)]
-    redraw = positive_controls.redrawing(models["lidm"], desk.device, seed) if "lidm" in models else None
+    redraw = positive_controls.redrawing(models["lidm"], device, seed) if "lidm" in models else None
     caught = positive_controls.plant(
-        desk.screen,
+        screen,
         planted,
         [frames_of(index.path(r), DENSE) for r in planted],
-        desk.codec,
+        encoder,
         redraw=redraw,
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, looks, exposure.highest, desk.screen.prints.centre, seed)
+    attacks = membership.on_videos(archive, of.looks, exposure.highest, screen.prints.centre, seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
-        attacks += membership.on_images(models["lidm"], desk.real, archive, desk.codec, desk.device, seed)
+        attacks += membership.on_images(models["lidm"], of.real, archive, encoder, device, seed)
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
-        attacks += membership.on_motion(models["lvdm"], desk.real, archive, desk.codec, desk.device, seed)
+        attacks += membership.on_motion(models["lvdm"], of.real, archive, encoder, device, seed)
     return Findings(
-        num_videos=len(looks),
+        num_videos=len(of.looks),
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
         false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
-        published=positive_controls.published_rule(archive, desk.embed),
-        canaries=caught,
+        published=positive_controls.published_rule(archive, of.screens.embed(compute.device)),
+        controls=caught,
         risks={
             "linkability": linkability(exposure, is_train),
             "singling-out": singling_out(exposure, sides),
@@ -148,20 +163,19 @@ def _findings(
 def _write(
     folder: Path,
     summary: Mapping[str, Any],
-    desk: Desk,
-    files: Sequence[Path],
+    of: Compared,
     judged: Judgement,
     exposure: Exposure,
 ) -> None:
     """Everything but the provenance, which is there."""
-    names, is_train, _ = membership.by_patient(desk.archive)
-    threshold = desk.screen.screen.threshold.value
+    names, is_train, _ = membership.by_patient(of.archive)
+    threshold = of.screen.threshold.value
     write_json(folder / "public.json", summary)
     pages.write_public(summary, folder / "public.html")
-    private = {"too_close": [p.name for p, kept in zip(files, judged.kept.tolist(), strict=True) if not kept]}
+    private = {"too_close": [p.name for p, kept in zip(of.files, judged.kept.tolist(), strict=True) if not kept]}
     contract = {"videos": summary["videos"], "verdict": summary["verdict"]}
     write_json(folder / "audit.json", contract | {"public": summary, "private": private})
-    rows = zip(files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
+    rows = zip(of.files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
     pages.write_table(
         folder / "private" / "matches.csv",
         ("FileName", "Score", "Kept", "Space", "NearestPatient"),
@@ -175,7 +189,7 @@ def _write(
                 name,
                 "TRAIN" if train else "held out",
                 f"{exposure.highest[i]:.6f}",
-                files[exposure.nearest[i]].name,
+                of.files[exposure.nearest[i]].name,
                 int(exposure.close[i]),
             )
             for i, (name, train) in enumerate(zip(names, is_train, strict=True))
@@ -183,21 +197,21 @@ def _write(
     )
     pages.write_private(
         summary,
-        _pairs(desk, files, judged),
-        (judged.score.numpy(), desk.screen.screen.held_out.numpy(), threshold),
+        _pairs(of, judged),
+        (judged.score.numpy(), of.screen.held_out.numpy(), threshold),
         read_provenance(folder).get("call", {}),
         folder / "index.html",
     )
 
 
-def _pairs(desk: Desk, files: Sequence[Path], judged: Judgement) -> list[pages.Pair]:
+def _pairs(of: Compared, judged: Judgement) -> list[pages.Pair]:
     """The most suspicious videos' middle frames, and the patients' frames they come nearest to."""
-    index = filelist.VideoIndex(desk.real)
-    first = {r.patient: r for r in reversed(desk.archive.records)}
+    index = filelist.VideoIndex(of.real)
+    first = {r.patient: r for r in reversed(of.archive.records)}
     worst = judged.score.argsort(descending=True, stable=True)[: pages.SHOWN].tolist()
     pairs = []
     for i in worst:
-        synthetic, real = frames_of(files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
+        synthetic, real = frames_of(of.files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
         a, b = synthetic.float()[::REFERENCE_EVERY], real.float()[::REFERENCE_EVERY]
         k, j = divmod(int(torch.cdist(a.flatten(1), b.flatten(1)).argmin()), len(b))
         words = f"{judged.score[i]:.1f} ({judged.space[i]})" + ("" if judged.kept[i] else ", too close")

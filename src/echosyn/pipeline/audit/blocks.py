@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from echosyn.errors import StoppedError
-from echosyn.pipeline.privacy_filter.real_videos import VideoScreen
 from echosyn.pipeline.workers.executors import Executor, Lost
 from echosyn.privacy import stored
-from echosyn.privacy.fingerprints import Look, Views
+from echosyn.privacy.fingerprints import VECTORS, Vectors, Views
+from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Exposure, Sides
-from echosyn.privacy.screening import Judgement, Screen
+from echosyn.privacy.screen import Judgement, Screen
 from echosyn.progress import Progress, silent
 from echosyn.tensors import read_tensors
 
@@ -26,7 +26,7 @@ Found = tuple[Judgement, Exposure]
 
 
 def compared(
-    screen: VideoScreen,
+    screen: Screen[Sequence[Look]],
     looks: Sequence[Look],
     sides: Sides,
     executor: Executor,
@@ -47,12 +47,12 @@ def compared(
         StoppedError: Workers died at a block.
     """
     if len(looks) <= BLOCK:
-        return found(screen.screen, [screen.prints.of_query(look) for look in looks], sides)
+        return found(screen.through(VECTORS), list(screen.prints.of_queries(looks)), sides)
     verdicts = _Verdicts(len(looks))
     exposure: Exposure | None = None
     with TemporaryDirectory(dir=folder) as name:
         references = Path(name) / "screen"
-        stored.write(references, screen.screen, screen.prints.centre)
+        stored.write(references, screen)
         for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
             if isinstance(result, Lost):
                 raise StoppedError(f"workers died at the videos from {first} on; too little memory for the real ones?")
@@ -65,7 +65,7 @@ def compared(
     return verdicts.joined(), exposure
 
 
-def found(screen: Screen, items: Sequence[Views], sides: Sides, first: int = 0) -> Found:
+def found(screen: Screen[Sequence[Views]], items: Sequence[Views], sides: Sides, first: int = 0) -> Found:
     """Of videos that lie side by side in the set from position ``first`` on, here and now."""
     scores = screen.by_patient(items)[1].numpy()
     return screen.judge(items), Exposure.of(scores, sides, screen.threshold.value, first=first)
@@ -81,7 +81,7 @@ class Compare:
 
     def start(self) -> Callable[[tuple[int, Path]], Found]:
         """Map the real patients' vectors into memory."""
-        screen, _ = stored.read(self.screen)
+        screen = stored.read(self.screen, Vectors)
         return lambda block: found(screen, read(block[1]), self.sides, block[0])
 
 
@@ -103,10 +103,10 @@ class _Verdicts:
         return Judgement(kept, score, self._space, self._nearest, row)
 
 
-def _blocks(screen: VideoScreen, looks: Sequence[Look], folder: Path) -> Iterator[tuple[int, Path]]:
+def _blocks(screen: Screen[Sequence[Look]], looks: Sequence[Look], folder: Path) -> Iterator[tuple[int, Path]]:
     for first in range(0, len(looks), BLOCK):
         path = folder / f"block-{first}.safetensors"
-        write(path, [screen.prints.of_query(looks[i]) for i in range(first, min(first + BLOCK, len(looks)))])
+        write(path, list(screen.prints.of_queries(looks[first : first + BLOCK])))
         yield first, path
 
 

@@ -1,13 +1,14 @@
-"""What an audit concludes: lines that must hold, and what may be told to everybody."""
+"""What an audit concludes: criteria that must hold, and what may be told to everybody."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from echosyn.pipeline.audit.membership import Attack
-from echosyn.pipeline.audit.positive_controls import Caught, PublishedRule
+from echosyn.pipeline.audit.positive_controls import Caught
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
+from echosyn.privacy.published_rule import PublishedRule
 
 LARGEST_RISK = 0.09
 """Re-identification risk that EMA Policy 0070 and Health Canada (PRCI) accept for published clinical data."""
@@ -40,7 +41,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class Criterion:
     """One condition of release."""
 
     name: str
@@ -59,7 +60,7 @@ class Findings:
     threshold: Threshold
     false_rejection: Rate
     published: PublishedRule | None
-    canaries: Sequence[Caught]
+    controls: Sequence[Caught]
     risks: Mapping[str, Risk]
     attacks: Sequence[Attack]
     num_train: int
@@ -69,30 +70,30 @@ class Findings:
     """Models that do not say what they were trained on."""
 
 
-def lines(found: Findings) -> list[Line]:
+def checked(found: Findings) -> list[Criterion]:
     """Every condition and whether it holds."""
     rate = found.threshold.requested_rate
     trial = found.false_rejection
     checked = [
-        Line(
+        Criterion(
             "copies",
             found.flagged == 0,
             "no video is closer to a real patient than the threshold",
             f"{found.flagged} of {found.num_videos} are",
         ),
-        Line(
+        Criterion(
             "calibration",
             found.threshold.enough and trial.num > 0 and trial.low <= rate <= trial.high,
             f"{_percent(rate)} lies within the interval of innocents rejected, and there are patients enough for it",
             f"{_interval(trial)} of {trial.num} held-out videos"
             + ("" if found.threshold.enough else "; too few held-out patients"),
         ),
-        *_power(found.canaries),
+        *_power(found.controls),
     ]
     for name, risk in found.risks.items():
         held = risk.high < LARGEST_RISK
         checked.append(
-            Line(
+            Criterion(
                 f"risk of {name}",
                 held,
                 f"upper end of the interval below {LARGEST_RISK}",
@@ -103,7 +104,7 @@ def lines(found: Findings) -> list[Line]:
 
 
 def warnings(found: Findings) -> list[str]:
-    """What crosses no line and must be known all the same: attacks that beat guessing."""
+    """What fails no criterion and must be known all the same: attacks that beat guessing."""
     return [
         f"{attack.name}: tells training patients from others better than chance (AUC "
         f"{_estimate(attack.auc.value, attack.auc.low, attack.auc.high)}). {CURES[attack.needs]}"
@@ -112,25 +113,25 @@ def warnings(found: Findings) -> list[str]:
     ]
 
 
-def public(found: Findings, checked: Sequence[Line], videos: str) -> dict[str, Any]:
+def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[str, Any]:
     """The summary that may leave the house: numbers and words, no name, no picture, no path."""
     return {
-        "verdict": "pass" if all(line.holds for line in checked) else "fail",
+        "verdict": "pass" if all(criterion.holds for criterion in criteria) else "fail",
         "videos": videos,
         "num_videos": found.num_videos,
         "patients": {"train": found.num_train, "held_out": found.num_held_out},
-        "lines": [asdict(line) for line in checked],
+        "lines": [asdict(criterion) for criterion in criteria],
         "warnings": warnings(found),
         "filter": {
             "threshold": found.threshold.to_json(),
             "innocents_rejected": asdict(found.false_rejection),
             "videos_rejected": found.flagged,
-            "published_rule": found.published and asdict(found.published),
+            "published_rule": found.published and found.published.to_json(),
         },
         "canaries": [
-            {"kind": c.canary.kind, "strength": c.canary.strength, "unit": c.canary.unit, "must": c.canary.must}
+            {"kind": c.control.kind, "strength": c.control.strength, "unit": c.control.unit, "must": c.control.must}
             | {"planted": c.rate.num, "caught": c.rate.value, "low": c.rate.low, "high": c.rate.high}
-            for c in found.canaries
+            for c in found.controls
         ],
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
@@ -141,14 +142,14 @@ def public(found: Findings, checked: Sequence[Line], videos: str) -> dict[str, A
     }
 
 
-def _power(canaries: Sequence[Caught]) -> list[Line]:
-    asked = [c for c in canaries if c.enough is not None]
+def _power(controls: Sequence[Caught]) -> list[Criterion]:
+    asked = [c for c in controls if c.enough is not None]
     missed = [c for c in asked if not c.enough]
     words = "; ".join(
-        f"{c.canary.kind} {c.canary.strength:g} {c.canary.unit}: {c.rate.successes} of {c.rate.num}" for c in missed
+        f"{c.control.kind} {c.control.strength:g} {c.control.unit}: {c.rate.successes} of {c.rate.num}" for c in missed
     )
     return [
-        Line(
+        Criterion(
             "canaries",
             not missed and bool(asked),
             "exact and re-encoded copies all, mild disguises 95 % caught",
@@ -157,14 +158,14 @@ def _power(canaries: Sequence[Caught]) -> list[Line]:
     ]
 
 
-def _inference(attack: Attack) -> Line:
-    """Crossed where the attack shows more than the line allows: where its whole interval lies above.
+def _inference(attack: Attack) -> Criterion:
+    """Fails where the attack shows more than the criterion allows: where its whole interval lies above.
 
     A few hundred patients cannot show a rate below 2 %; they can show one above.
     """
     tpr, auc = attack.tpr, attack.auc
     low = tpr.low if tpr.low is not None else tpr.value
-    return Line(
+    return Criterion(
         f"inference: {attack.name}",
         low is not None and low <= LARGEST_TPR,
         f"true positives at 1 % false positives not shown to exceed {_percent(LARGEST_TPR)}",

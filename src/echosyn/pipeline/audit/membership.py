@@ -23,7 +23,8 @@ from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_inte
 from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import Archive
 from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
-from echosyn.privacy.fingerprints import Look, evenly
+from echosyn.privacy.fingerprints import evenly
+from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Array
 
 FEW_FALSE_ALARMS = 0.01

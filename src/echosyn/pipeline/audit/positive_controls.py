@@ -1,4 +1,4 @@
-"""How much of what it should catch the check catches, and how many innocents it rejects."""
+"""How much of what it should catch the screen catches, and how many unseen patients it rejects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,28 +14,29 @@ from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.objective import is_flow, noised
 from echosyn.pipeline.models import image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import Archive, VideoScreen, look_at
+from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
 from echosyn.privacy import positive_controls
-from echosyn.privacy.calibration import expected_false_rejection, published_threshold, threshold_from_scores
-from echosyn.privacy.filtering import judge
-from echosyn.privacy.fingerprints import REFERENCE_EVERY, Embed, Look, evenly, thumbnails
+from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, wilson
-from echosyn.privacy.positive_controls import Canary, Redraw
-from echosyn.privacy.screening import Screen
+from echosyn.privacy.looks import REFERENCE_EVERY, Look
+from echosyn.privacy.positive_controls import PositiveControl, Redraw
+from echosyn.privacy.published_rule import PublishedRule
+from echosyn.privacy.screen import Screen
 from echosyn.progress import Progress, silent
 
 FOLDS = 5
 """Parts of the held-out patients: the threshold of four is tried on the fifth."""
 REDRAW_STEPS = 8
 LATENT_FRAMES = 16
-"""Frames of the canaries made of latents: two seconds."""
+"""Frames of the controls made of latents: two seconds."""
 
 
 @dataclass(frozen=True)
 class Caught:
-    """Rejected canaries of one disguise and strength."""
+    """Rejected controls of one disguise and strength."""
 
-    canary: Canary
+    control: PositiveControl
     rate: Rate
     right_patient: int
     """Of how many the original was named."""
@@ -43,11 +44,11 @@ class Caught:
     @property
     def enough(self) -> bool | None:
         """Whether as many were caught as must be; None where nothing is asked."""
-        return None if self.canary.must is None else self.rate.value >= self.canary.must
+        return None if self.control.must is None else self.rate.value >= self.control.must
 
 
 def plant(
-    screen: VideoScreen,
+    screen: Screen[Sequence[Look]],
     records: Sequence[Record],
     recordings: Sequence[Tensor],
     codec: LatentCodec,
@@ -63,23 +64,23 @@ def plant(
         records: Training videos.
         recordings: Their frames, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
         codec: The VAE.
-        redraw: The image model's img2img, for canaries of its own making.
+        redraw: The image model's img2img, for controls of its own making.
         seed: Of noise.
         progress: Told how many disguises are done.
     """
     dense = [codec.encode(r[::2][:LATENT_FRAMES]) for r in recordings]
     disguises = [*positive_controls.in_pixels(), *positive_controls.in_latents(redraw)]
     found = []
-    for done, canary in enumerate(disguises, start=1):
+    for done, control in enumerate(disguises, start=1):
         looks = []
         for i in range(len(records)):
-            generator = rng.generator(seed, f"canary {canary.kind} {canary.strength:g}", i)
-            source, other = (dense if canary.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
-            made = canary.change(source, other, generator)
-            looks.append(_decoded(made, codec) if canary.latent else look_at(made[::2], codec))
+            generator = rng.generator(seed, f"canary {control.kind} {control.strength:g}", i)
+            source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
+            made = control.change(source, other, generator)
+            looks.append(_decoded(made, codec) if control.latent else look_at(made[::2], codec))
         judged = screen.judge(looks)
         right = sum(name == record.patient for name, record in zip(judged.nearest, records, strict=True))
-        found.append(Caught(canary, wilson(int((~judged.kept).sum()), len(records)), right))
+        found.append(Caught(control, wilson(int((~judged.kept).sum()), len(records)), right))
         progress("canaries", done, len(disguises))
     return found
 
@@ -107,7 +108,7 @@ def redrawing(lidm: Any, device: torch.device, seed: int = 0) -> Redraw:
     return redraw
 
 
-def false_rejection(screen: Screen, rate: float) -> Rate:
+def false_rejection(screen: Screen[Any], rate: float) -> Rate:
     """Held-out videos rejected by thresholds that other held-out patients set; each patient is tried once."""
     patients = np.asarray(screen.held_out_patients, dtype=str)
     names = np.unique(patients)
@@ -124,29 +125,10 @@ def false_rejection(screen: Screen, rate: float) -> Rate:
     return wilson(rejected, len(scores))
 
 
-@dataclass(frozen=True)
-class PublishedRule:
-    """EchoNet-Synthetic's threshold on the same data, and how many innocents it really rejects."""
-
-    threshold: float
-    false_rejection: Rate
-    """Of VAL patients, whom it has not seen."""
-    predicted: float
-    """What theory expects, `expected_false_rejection`."""
-
-
 def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
-    """First frames only, threshold from TRAIN against TEST, strangers from VAL; None if a split is missing."""
-    first = {
-        split: [archive.looks[i].latents[0].clone() for i, r in enumerate(archive.records) if r.split == split]
-        for split in ("TRAIN", "VAL", "TEST")
-    }
-    if not all(first.values()):
-        return None
-    train, val, test = (embed(torch.stack(first[split])) for split in ("TRAIN", "VAL", "TEST"))
-    threshold = published_threshold(train, test)
-    rejected = int((~judge(val, train, threshold).kept).sum())
-    return PublishedRule(threshold, wilson(rejected, len(val)), expected_false_rejection(len(train), len(test)))
+    """EchoNet-Synthetic's rule on the same patients; None if a split is missing."""
+    splits, patients = [r.split for r in archive.records], [r.patient for r in archive.records]
+    return PublishedRule.of(splits, patients, lambda i: archive.looks[i].latents[0].clone(), embed)
 
 
 def chosen(archive: Archive, num: int) -> list[int]:

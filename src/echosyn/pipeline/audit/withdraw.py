@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,22 @@ from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.audit.blocks import BLOCK
-from echosyn.pipeline.audit.setup import Desk, files_of, look, prepare
+from echosyn.pipeline.audit.finished_videos import files_of, look
 from echosyn.pipeline.folder import new_folder, note, read_provenance
+from echosyn.pipeline.privacy_filter.real_videos import Archive
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.calibration import threshold_from_scores
-from echosyn.privacy.fingerprints import Look
+from echosyn.privacy.closeness import Fusion
+from echosyn.privacy.fingerprints import VECTORS
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.screening import Screen
+from echosyn.privacy.looks import Look
+from echosyn.privacy.screen import Screen
 from echosyn.settings.judging import WithdrawSettings
+
+Limit = tuple[Screen[Sequence[Look]], float]
+"""A screen of one patient, and the score from which on a video is near."""
 
 
 def withdraw(
@@ -32,10 +40,10 @@ def withdraw(
     asked: WithdrawSettings,
     compute: Compute = HERE,
 ) -> dict[str, Any]:
-    """Copy the videos that are no nearer to the patients than held-out strangers are.
+    """Copy the videos that are no nearer to the patients than held-out patients are.
 
     Far more is dropped than the screen would reject: what is asked is not whether a video is a copy but whether it looks
-    like this person more than ``1 - rate`` of strangers do. The result says nothing of who withdrew.
+    like this person more than ``1 - rate`` of held-out patients do. The result says nothing of who withdrew.
 
     Args:
         synthetic: dataset folder.
@@ -48,21 +56,22 @@ def withdraw(
     Raises:
         DataError: a patient is not in ``real``, or nothing would be left.
     """
-    patients, too_close, rate, progress = asked.exclude, asked.too_close, asked.rate, compute.progress
+    patients, too_close, rate = asked.exclude, asked.too_close, asked.rate
     if not patients and not too_close:
         raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
-    files = files_of(synthetic)
+    files, screens = files_of(synthetic), Screens.of(models, rate=rate)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
         working = folder / "work"
         shutil.rmtree(working, ignore_errors=True)
-        desk = prepare(real, models, working, false_rejection_rate=rate, device=compute.device, progress=progress)
-        looks = look(files, desk, working, progress=progress)
-        near = np.concatenate(list(_near(desk, patients, looks, rate, too_close)))
+        archive, screen = screens.of_videos(real, None, working, compute)
+        looks = look(files, models["vae"], working, compute)
+        limits = [_limit(archive, screen, patient, rate) for patient in patients]
+        near = np.concatenate(list(_near(screen, limits, looks, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
         if not records:
@@ -88,24 +97,21 @@ def withdraw(
 
 
 def _near(
-    desk: Desk, patients: Sequence[str], looks: Sequence[Look], rate: float, too_close: bool
+    screen: Screen[Sequence[Look]], limits: Sequence[Limit], looks: Sequence[Look], too_close: bool
 ) -> Iterator[NDArray[np.bool_]]:
-    """Which videos are nearer to a patient than ``1 - rate`` of the held-out patients are, or too close, by blocks."""
-    limits = [_limit(desk, patient, rate) for patient in patients]
+    """Which videos are nearer to a patient than the limit, or too close to anybody, by blocks."""
     for first in range(0, len(looks), BLOCK):
-        chosen = range(first, min(first + BLOCK, len(looks)))
-        items = [desk.screen.prints.of_query(looks[i]) for i in chosen]
+        items = list(screen.prints.of_queries(looks[first : first + BLOCK]))
         near = np.zeros(len(items), bool)
         if too_close:
-            near |= ~desk.screen.screen.judge(items).kept.numpy()
+            near |= ~screen.through(VECTORS).judge(items).kept.numpy()
         for alone, limit in limits:
-            near |= alone.by_patient(items)[1][:, 0].numpy() >= limit
+            near |= alone.through(VECTORS).by_patient(items)[1][:, 0].numpy() >= limit
         yield near
 
 
-def _limit(desk: Desk, patient: str, rate: float) -> tuple[Screen, float]:
-    """A screen of one patient, and the score from which on a video is near."""
-    screen = desk.screen.screen
+def _limit(archive: Archive, screen: Screen[Sequence[Look]], patient: str, rate: float) -> Limit:
+    """A screen of one patient, and the score that ``rate`` of the other held-out patients reach."""
     own: dict[str, Any] = {}
     for space, references in screen.gallery.references.items():
         rows = screen.gallery.owners[space].rows(patient)
@@ -113,15 +119,12 @@ def _limit(desk: Desk, patient: str, rate: float) -> tuple[Screen, float]:
             own[space] = references.rows[rows]
     spaces = list(screen.gallery.references)
     chosen = [spaces.index(space) for space in own]
-    fusion = type(screen.fusion)([screen.fusion.centre[i] for i in chosen], [screen.fusion.spread[i] for i in chosen])
+    fusion = Fusion([screen.fusion.centre[i] for i in chosen], [screen.fusion.spread[i] for i in chosen])
     gallery = Gallery.joined(own, {space: [patient] * len(vectors) for space, vectors in own.items()})
-    alone = Screen(gallery, fusion, screen.threshold, screen.held_out, screen.held_out_patients)
-    archive = desk.archive
+    alone = replace(screen, gallery=gallery, fusion=fusion)
     others = [i for i in archive.held_out if archive.records[i].patient != patient]
     blocks = (others[start : start + BLOCK] for start in range(0, len(others), BLOCK))
-    scores = [
-        alone.by_patient([desk.screen.prints.of_query(archive.looks[i]) for i in block])[1][:, 0] for block in blocks
-    ]
+    scores = [alone.by_patient([archive.looks[i] for i in block])[1][:, 0] for block in blocks]
     found = threshold_from_scores(
         torch.cat(scores).numpy() if scores else np.zeros(0),
         archive.patients(others),

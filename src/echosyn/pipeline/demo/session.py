@@ -27,8 +27,10 @@ from echosyn.pipeline.demo.verdict import Verdict, verdict_on
 from echosyn.pipeline.generate.animation import Motion, beat
 from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import image_pipeline, video_pipeline
-from echosyn.pipeline.privacy_filter import reference_frames, still_filter
-from echosyn.pipeline.privacy_filter.still_filter import Filter
+from echosyn.pipeline.privacy_filter import reference_frames
+from echosyn.pipeline.privacy_filter.screens import Screens, check_latents
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.privacy.screen import Screen
 
 Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
@@ -93,7 +95,7 @@ class Studio:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._lidms: dict[str | None, tuple[Any, int]] = {}
-        self._filters: dict[str | None, Filter | None] = {}
+        self._screens: dict[str | None, Screen[Tensor] | None] = {}
         self._hearts: OrderedDict[tuple[str | None, int], Heart] = OrderedDict()
         self._animator: LatentVideoPipeline | None = None
         self.lidms = _lidms(self.models)
@@ -136,7 +138,7 @@ class Studio:
             if heart is None:
                 pipeline, steps = self._lidm(variant)
                 latent = invent(pipeline, [INDEX], seed, steps, 1, on_step)
-                heart = Heart(variant, seed, latent, self._decoded(latent), verdict_on(self._filter(variant), latent))
+                heart = Heart(variant, seed, latent, self._decoded(latent), verdict_on(self._screen(variant), latent))
             self._hearts[variant, seed] = heart
             self._hearts.move_to_end((variant, seed))
             while len(self._hearts) > HEARTS_KEPT:
@@ -191,24 +193,21 @@ class Studio:
         recipe = Recipe(seed=0, ef=asked.ef, frames=asked.frames, steps=asked.steps, scheduler=asked.scheduler)
         return motion_of(recipe, self.folders["lvdm"])
 
-    def _filter(self, variant: str | None) -> Filter | None:
+    def _screen(self, variant: str | None) -> Screen[Tensor] | None:
         """What hearts of a variant are compared with; calibrated once."""
-        if variant not in self._filters:
-            self._filters[variant] = self._calibrated(variant)
-        return self._filters[variant]
+        if variant not in self._screens:
+            self._screens[variant] = self._calibrated(variant)
+        return self._screens[variant]
 
-    def _calibrated(self, variant: str | None) -> Filter | None:
-        if self.reference is not None:
-            return still_filter.calibrated(
-                weights.find(self.models, "reid", variant), self.reference, device=self.device
-            )
+    def _calibrated(self, variant: str | None) -> Screen[Tensor] | None:
         given = reference_frames.of_models(self.models, variant) if variant else None
+        if self.reference is not None:
+            given = reference_frames.of_latents(self.reference)
         if given is None:
             return None
-        model = still_filter.reid_for(
-            weights.find(self.models, "reid", variant), given.vae, str(self.models), self.device
-        )
-        return still_filter.of_references(model, given)
+        reid = weights.find(self.models, "reid", variant)
+        check_latents(reid, given.vae, self.reference or self.models)
+        return Screens.of({"vae": self.folders["vae"], "reid": reid}).of_stills(given, Compute(self.device))
 
     def _lidm_folder(self, variant: str | None) -> Path:
         if variant not in self.lidms:

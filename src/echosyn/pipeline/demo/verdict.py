@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from echosyn.pipeline.privacy_filter.still_filter import Filter
+from echosyn.privacy.screen import Screen
 
 NUM_QUANTILES = 41
 
@@ -46,20 +46,20 @@ class Verdict:
         return f"{near} {closer}. It will not be animated.{enough}"
 
 
-def verdict_on(judge: Filter | None, latent: Tensor) -> Verdict:
-    """The verdict of a filter on a latent still ``(1, C, h, w)``; without a filter there is none."""
-    if judge is None:
+def verdict_on(screen: Screen[Tensor] | None, latent: Tensor) -> Verdict:
+    """The verdict of a screen on a latent still ``(1, C, h, w)``; without a screen there is none."""
+    if screen is None:
         return Verdict("unchecked")
-    found = judge.judge(latent)
-    score, strangers = float(found.similarity[0]), judge.screen.held_out.double()
+    found = screen.judge(latent)
+    score, strangers = float(found.score[0]), screen.held_out.double()
     spread = torch.quantile(strangers, torch.linspace(0, 1, NUM_QUANTILES, dtype=torch.float64))
     return Verdict(
         "kept" if bool(found.kept[0]) else "rejected",
         score,
-        judge.threshold.value,
+        screen.threshold.value,
         float((strangers > score).double().mean()),
-        len(judge.patients),
-        judge.threshold.num_patients,
-        judge.threshold.enough,
+        len(screen.gallery.patients),
+        screen.threshold.num_patients,
+        screen.threshold.enough,
         tuple(spread.tolist()),
     )

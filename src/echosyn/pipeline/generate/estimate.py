@@ -96,7 +96,7 @@ def _measured(order: Order, folder: Path, batch: int) -> tuple[dict[str, float],
         seconds[name] /= count
     seconds["invent"] /= len(numbers)
     reading, records = order.reading(), order.recordings()
-    if order.calibrated:  # nothing real is at hand: what was made here takes as long
+    if order.screened and order.reference is None:  # nothing real is at hand: what was made here takes as long
         reading = Reading(order.folders["vae"], folder, None, order.device)
         records = [Record(path.stem) for path in sorted(videos.glob("*.avi"))]
     if reading is not None:

@@ -19,9 +19,7 @@ from echosyn.pipeline.generate.tasks import prepare
 from echosyn.pipeline.privacy_filter.calibrate import calibrate_into
 from echosyn.pipeline.privacy_filter.rules import Rules
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.pipeline.workers.executors import Executor
 from echosyn.pipeline.workers.shards import WHOLE
-from echosyn.progress import Progress
 from echosyn.settings.making import GenerateSettings
 
 JOURNAL = "made.jsonl"
@@ -55,7 +53,7 @@ def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, com
     executor = compute.workers()
     with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:
         videos, working = prepare(folder)
-        rules = _calibrated(working, order, executor, compute.progress)
+        rules = _calibrated(working, order, compute)
         works = order.works(videos, working)
         search = Search(executor, *works, rules.refused, working / JOURNAL, shard, compute.progress)
         if shard == WHOLE:
@@ -84,12 +82,10 @@ def dry_run(workers: int, models: Mapping[str, Path], asked: GenerateSettings, d
     return estimate(Order.of(models, asked, device), workers)
 
 
-def _calibrated(working: Path, order: Order, executor: Executor, progress: Progress) -> Rules:
+def _calibrated(working: Path, order: Order, compute: Compute) -> Rules:
     """What videos must pass; the screens are there for the workers then."""
-    rules = Rules()
-    if (screens := order.screens(working)) is not None:
-        who = order.device, executor, progress
-        rules = calibrate_into(screens, order.reference, order.real, order.rate, *who)
+    screens = order.screens_in(working)
+    rules = calibrate_into(screens, order.reference, order.real, compute) if screens else Rules()
     return replace(rules, require=list(order.require))
 
 

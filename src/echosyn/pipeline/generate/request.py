@@ -16,7 +16,7 @@ from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_f
 from echosyn.pipeline.generate.tasks import Invent, Look, Measure
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import Reading
-from echosyn.pipeline.privacy_filter.stored import RATE, Calibrated, Screens, opened, refuse_both
+from echosyn.pipeline.privacy_filter.screens import RATE, Screens, refuse_both
 from echosyn.pipeline.tracking import measure
 from echosyn.settings.making import GenerateSettings
 
@@ -31,8 +31,8 @@ class Order:
     """Of the models."""
     reference: Path | None
     real: Path | None
-    calibrated: Calibrated | None
-    """The screens of earlier, instead of the two."""
+    screens: Screens | None
+    """In a folder if they were calibrated earlier, instead of the two; None if there is nobody to compare with."""
     animator: LatentVideoPipeline
     """On the CPU, for what it knows."""
     motion: Motion
@@ -63,15 +63,18 @@ class Order:
         motion = replace(motion_for(folders["lvdm"], asked), columns=known)
         motion.check(animator)
         measure.required(asked.require)
-        earlier = opened(calibrated, {s: folders[s] for s in ("vae", "reid")}) if calibrated else None
-        rate = earlier.rate if earlier else RATE if rate is None else rate
-        return cls(asked.num, asked.seed, folders, reference, real, earlier, animator, motion, ef, rate,
+        screens = None
+        if screened:
+            both = {stage: folders[stage] for stage in ("vae", "reid")}
+            screens = Screens.opened(calibrated, both) if calibrated else Screens.of(both, reference, rate)
+        rate = screens.rate if screens else RATE if rate is None else rate
+        return cls(asked.num, asked.seed, folders, reference, real, screens, animator, motion, ef, rate,
                    asked.complete_with_rejected, asked.require, device)  # fmt: skip
 
     @property
     def screened(self) -> bool:
         """Whether there is anybody to compare with."""
-        return self.reference is not None or self.calibrated is not None
+        return self.screens is not None
 
     def settings(self) -> dict[str, Any]:
         """What provenance says."""
@@ -86,18 +89,15 @@ class Order:
 
     def hashes(self) -> Mapping[str, str]:
         """Of what they are made from by way of screens of earlier."""
-        return self.calibrated.hashes if self.calibrated else {}
+        return self.screens.hashes if self.screens else {}
 
-    def screens(self, working: Path) -> Screens | None:
-        """Where the screens are or will be, if there is anybody to compare with."""
-        if not self.screened:
-            return None
-        folder = self.calibrated.folder if self.calibrated else working
-        return Screens.in_folder(folder, self.folders["vae"], self.folders["reid"])
+    def screens_in(self, working: Path) -> Screens | None:
+        """The screens where they are or, in this folder, will be."""
+        return replace(self.screens, folder=self.screens.folder or working) if self.screens else None
 
     def works(self, videos: Path, working: Path) -> tuple[Invent, Beat, Look, Measure | None]:
         """The works, writing into these folders."""
-        screens = self.screens(working)
+        screens = self.screens_in(working)
         view = self.motion.columns.get("View")
         return (
             Invent(self.folders["lidm"], self.seed, working / "stills", screens, self.device),

@@ -13,9 +13,9 @@ from echosyn.data.records import Record, Tracing
 from echosyn.memory import Fitting
 from echosyn.pipeline.generate.animation import EFDistribution
 from echosyn.pipeline.generate.sample import BLOCK, invent
-from echosyn.pipeline.models import image_pipeline
-from echosyn.pipeline.privacy_filter import still_filter, video_filter
-from echosyn.pipeline.privacy_filter.stored import Screens
+from echosyn.pipeline.models import codec, image_pipeline
+from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at
+from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
 from echosyn.pipeline.tracking.measure import Measured
@@ -58,16 +58,16 @@ class Invent:
         pipeline = image_pipeline(self.lidm, device)
         batches = Fitting(BLOCK, "hearts", fixed=device.type == "cpu")
         steps = weights.load_facts(self.lidm).num_inference_steps
-        judge = still_filter.read(self.screens.stills, self.screens.reid, self.device) if self.screens else None
+        screen = self.screens.stills(self.device) if self.screens else None
 
         def run(numbers: tuple[int, ...]) -> dict[int, Still]:
             path = stills.shard(self.folder, numbers[0])
             found = stills.read_shard(path) if path.exists() else None
             if found is None or found["index"].tolist() != list(numbers):
                 latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
-                verdict = judge.judge(latents) if judge else None
+                verdict = screen.judge(latents) if screen else None
                 kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
-                score = verdict.similarity if verdict else torch.zeros(len(numbers))
+                score = verdict.score.float() if verdict else torch.zeros(len(numbers))
                 found = {"kept": kept, "score": score}
                 stills.write(self.folder, numbers, latents, found)
             rows = zip(numbers, found["kept"].tolist(), found["score"].tolist(), strict=True)
@@ -88,8 +88,14 @@ class Look:
         """Load the models, if there is anybody to compare with."""
         if self.screens is None:
             return lambda numbers: [Made(number) for number in numbers]
-        check = video_filter.read(self.screens.videos, self.screens.vae, self.screens.reid, self.device)
-        return lambda numbers: [Made(n, check.keeps([self.videos / f"{stills.name(n)}.avi"])[0]) for n in numbers]
+        assert self.screens.vae is not None
+        encoder, screen = codec(self.screens.vae, devices.resolve(self.device)), self.screens.videos(self.device)
+
+        def made(number: int) -> Made:
+            seen = look_at(frames_of(self.videos / f"{stills.name(number)}.avi"), encoder)
+            return Made(number, bool(screen.judge([seen]).kept[0]))
+
+        return lambda numbers: [made(number) for number in numbers]
 
 
 @dataclass(frozen=True)

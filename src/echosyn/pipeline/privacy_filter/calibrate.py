@@ -3,20 +3,17 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echosyn import weights
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder, note, write_json
-from echosyn.pipeline.models import check_same_vae
-from echosyn.pipeline.privacy_filter import still_filter, video_filter
-from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
+from echosyn.pipeline.privacy_filter import reference_frames
 from echosyn.pipeline.privacy_filter.rules import Rules
-from echosyn.pipeline.privacy_filter.stored import COMMAND, PRIVATE, RATE, Screens
+from echosyn.pipeline.privacy_filter.screens import COMMAND, PRIVATE, RULES, STILLS, VIDEOS, Screens
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.pipeline.workers.executors import Executor, InProcess
-from echosyn.progress import Progress, silent
+from echosyn.privacy import stored
 from echosyn.settings.making import CalibrateSettings
 
 
@@ -41,15 +38,13 @@ def calibrate(
         DataError: the latents come from another VAE, there are no TRAIN or no held-out videos, or a video is damaged.
     """
     reference, real, rate = asked.reference, asked.real, asked.false_rejection_rate
-    vae, reid = (weights.resolve(models[stage]) for stage in ("vae", "reid"))
-    still_filter.load_reid(reid, reference, "cpu")  # what does not belong together is refused before anything is hashed
-    check_same_vae(reid, weights.load_facts(reid).vae, vae)
-    inputs = {"vae": vae, "reid": reid, "reference": reference} | ({"real": real} if real else {})
+    screens = Screens.of(models, reference, rate)  # what does not belong together is refused before anything is hashed
+    assert screens.vae is not None
+    inputs = {"vae": screens.vae, "reid": screens.reid, "reference": reference} | ({"real": real} if real else {})
     with new_folder(out, COMMAND, {"rate": rate}, inputs) as folder:
         private = folder / PRIVATE
         private.mkdir(exist_ok=True, mode=0o700)
-        screens = Screens.in_folder(private, vae, reid)
-        rules = calibrate_into(screens, reference, real, rate, compute.device, compute.executor, compute.progress)
+        rules = calibrate_into(replace(screens, folder=private), reference, real, compute)
         note(folder, screens=content_hash(private))
     still, video = rules.still_threshold or {}, rules.video_threshold or {}
     return {
@@ -60,41 +55,26 @@ def calibrate(
     }
 
 
-def calibrate_into(
-    screens: Screens,
-    reference: Path | None,
-    real: Path | None,
-    rate: float = RATE,
-    device: str = "auto",
-    executor: Executor | None = None,
-    progress: Progress = silent,
-) -> Rules:
+def calibrate_into(screens: Screens, reference: Path | None, real: Path | None, compute: Compute) -> Rules:
     """Calibrate the two screens and write them for the workers; what they ask for.
 
     If an earlier try or job has, nothing is asked of ``reference``, which may be None then.
     """
-    if screens.rules.exists():
-        return Rules(**json.loads(screens.rules.read_text()))
+    if screens.path(RULES).exists():
+        return Rules(**json.loads(screens.path(RULES).read_text()))
     assert reference is not None
-    executor = executor or InProcess.of(device)
-    files = screens.rules.with_name("work")
+    files = screens.path("work")
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
-    options: dict[str, Any] = {"match": Matcher(executor, files, progress), "device": device, "progress": progress}
-    screen = still_filter.calibrated(
-        screens.reid, reference, false_rejection_rate=rate, folder=files / "stills", **options
-    )
-    screen.write(screens.stills)
-    sources = reference, real, rate
-    check = video_filter.calibrated(
-        screens.vae, screens.reid, *sources, device, executor, progress, folder=files / "videos"
-    )
-    check.write(screens.videos)
+    stills = screens.of_stills(reference_frames.of_latents(reference), compute, files / "stills")
+    stored.write(screens.path(STILLS), stills)
+    _, videos = screens.of_videos(real, reference, files / "videos", compute)
+    stored.write(screens.path(VIDEOS), videos)
     shutil.rmtree(files)
     rules = Rules(
-        still_threshold=screen.threshold.to_json(),
-        video_threshold=check.screen.screen.threshold.to_json(),
+        still_threshold=stills.threshold.to_json(),
+        video_threshold=videos.threshold.to_json(),
         compared_with="videos" if real else "decoded latents",
     )
-    write_json(screens.rules, rules.to_json())
+    write_json(screens.path(RULES), rules.to_json())
     return rules

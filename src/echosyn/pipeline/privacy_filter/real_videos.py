@@ -1,9 +1,10 @@
 """The real patients as the privacy checks see them: a few frames a second of every video."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,13 +14,10 @@ from echosyn.data import clips, filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import DataError
-from echosyn.pipeline.looks import Filed, Lazily
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.workers.executors import Executor, Lost, Work
-from echosyn.privacy.fingerprints import RATE, REFERENCE_EVERY, THUMBNAIL, Look, VideoPrints, Views, evenly, thumbnails
-from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.matching import nearest
-from echosyn.privacy.screening import SCALE_PATIENTS, Judgement, Match, Screen, most_held_out, screen
+from echosyn.privacy.fingerprints import thumbnails
+from echosyn.privacy.looks import RATE, REFERENCE_EVERY, Filed, Look
 from echosyn.progress import Progress, silent
 
 Read = Callable[[Record], Look]
@@ -54,23 +52,6 @@ class Archive:
         """Whose videos those are."""
         return [self.records[i].patient for i in positions]
 
-    def centre(self) -> Tensor:
-        """Mean thumbnail of the TRAIN videos."""
-        total, num = torch.zeros(THUMBNAIL, THUMBNAIL, dtype=torch.float64), 0
-        for i in self.train:
-            frames = self.looks[i].thumbnails
-            total, num = total + frames.double().sum(dim=0), num + len(frames)
-        return (total / num).float()
-
-
-def load(records: Sequence[Record], read: Read, progress: Progress = silent) -> Archive:
-    """Read every recording."""
-    looks = []
-    for i, record in enumerate(records):
-        looks.append(read(record))
-        progress("read real videos", i + 1, len(records))
-    return Archive(records, looks)
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -87,29 +68,34 @@ class Reading:
         read = from_videos(self.dataset, encoder) if self.dataset else from_latents(_given(self.latents), encoder)
         return lambda item: read(item[1])
 
+    def name(self, record: Record) -> str:
+        """Of a recording, in messages."""
+        return f"{self.dataset or self.latents}, {record.name}"
+
 
 def gathered(
     records: Sequence[Record], reading: Reading, executor: Executor, folder: Path, progress: Progress = silent
 ) -> Archive:
-    """As `load`, by workers, into a file of a private folder.
+    """Read every recording, by workers, into a file of a private folder.
 
     Raises:
         DataError: workers died at a recording.
     """
-    told = Told("read real videos", lambda record: f"{reading.dataset or reading.latents}, {record.name}", progress)
-    return Archive(records, looked_at(reading, records, executor, folder / "looks", told))
+    return Archive(
+        records, looked_at(reading, records, executor, folder / "looks", partial(progress, "read real videos"))
+    )
 
 
-@dataclass(frozen=True)
-class Told:
-    """How progress and mistakes name what is looked at."""
+class Looking(Work, Protocol):
+    """Work that makes a look of ``(position, thing)``."""
 
-    what: str
-    name: Callable[[Any], str]
-    progress: Progress
+    def name(self, thing: Any) -> str:
+        """Of a thing, in messages."""
 
 
-def looked_at(work: Work, things: Sequence[Any], executor: Executor, path: Path, told: Told) -> Sequence[Look]:
+def looked_at(
+    work: Looking, things: Sequence[Any], executor: Executor, path: Path, tell: Callable[[int, int], None]
+) -> Sequence[Look]:
     """What workers see of things, in a file at ``path``, in the order of the things.
 
     Args:
@@ -117,7 +103,7 @@ def looked_at(work: Work, things: Sequence[Any], executor: Executor, path: Path,
         things: what it takes.
         executor: who works.
         path: new file.
-        told: names.
+        tell: told how many are done, and of how many.
 
     Raises:
         DataError: workers died at one.
@@ -125,9 +111,9 @@ def looked_at(work: Work, things: Sequence[Any], executor: Executor, path: Path,
     file = Filed(path, len(things))
     for done, ((i, thing), look) in enumerate(executor.map([work], enumerate(things)), 1):
         if isinstance(look, Lost):
-            raise DataError(f"{told.name(thing)}: workers died at this video each time; remove or replace it")
+            raise DataError(f"{work.name(thing)}: workers died at this video each time; remove or replace it")
         file.put(i, look)
-        told.progress(told.what, done, len(things))
+        tell(done, len(things))
     return file.looks
 
 
@@ -166,64 +152,3 @@ def frames_of(path: Path, rate: float = RATE) -> Tensor:
 def sampled(num_frames: int, fps: float) -> clips.Indices:
     """The frames of a recording that are looked at, `RATE` a second."""
     return clips.resampled(num_frames, fps, RATE)
-
-
-@dataclass(frozen=True, eq=False)
-class VideoScreen:
-    """A calibrated check of whole videos."""
-
-    screen: Screen
-    prints: VideoPrints
-
-    def judge(self, looks: Sequence[Look], patients: Sequence[str] | None = None, match: Match = nearest) -> Judgement:
-        """The verdict on videos; references of ``patients`` are skipped, and ``match`` finds the best ones."""
-        queries = Lazily(len(looks), lambda i: self.prints.of_query(looks[i]))
-        return self.screen.judge(queries, patients, match)
-
-
-def video_screen(
-    archive: Archive,
-    embed: Callable[[Tensor], Tensor],
-    folder: Path | None = None,
-    *,
-    false_rejection_rate: float = 0.05,
-    seed: int = 0,
-    match: Match = nearest,
-    progress: Progress = silent,
-) -> VideoScreen:
-    """The check of finished videos: every real patient of every split is a reference.
-
-    Held-out videos set the threshold, each compared with all patients but its own.
-
-    Args:
-        archive: the real patients.
-        embed: the re-identification network.
-        folder: private, for the vectors, as long as the check is used; None keeps them in memory.
-        false_rejection_rate: of innocent videos.
-        seed: of the interval's bootstrap.
-        match: finds the best matches.
-        progress: told what is done.
-    """
-    prints = VideoPrints(embed, archive.centre())
-
-    def references() -> Iterator[Views]:
-        for i, look in enumerate(archive.looks):
-            yield prints.of_reference(look)
-            progress("embed", i + 1, len(archive.looks))
-
-    owners = archive.patients(range(len(archive.records)))
-    gallery = Gallery.of(references(), owners, folder)
-
-    def queries(positions: Sequence[int], num: int) -> tuple[Sequence[Views], list[str]]:
-        chosen = evenly(torch.tensor(positions), num).tolist()
-        return Lazily(len(chosen), lambda i: prints.of_query(archive.looks[chosen[i]])), archive.patients(chosen)
-
-    found = screen(
-        gallery,
-        queries(archive.train, SCALE_PATIENTS),
-        queries(archive.held_out, most_held_out(false_rejection_rate)),
-        false_rejection_rate=false_rejection_rate,
-        seed=seed,
-        match=match,
-    )
-    return VideoScreen(found, prints)

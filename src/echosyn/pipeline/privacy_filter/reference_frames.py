@@ -1,7 +1,5 @@
-"""What invented hearts are compared with: frames of the patients that the models learned from, and of others they never saw."""
+"""What samples are compared with: frames of the patients that the models learned from, and of others they never saw."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,8 +11,9 @@ from echosyn.data import filelist, latents
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions, whole
-from echosyn.pipeline.looks import Lazily
 from echosyn.privacy.fingerprints import evenly
+from echosyn.privacy.looks import Lazily
+from echosyn.privacy.screen import References
 from echosyn.tensors import aligned
 
 REFERENCE_STRIDE = 8
@@ -22,18 +21,6 @@ REFERENCE_STRIDE = 8
 CALIBRATION_FRAMES = 4
 """Frames of a held-out video that set the threshold, evenly chosen."""
 FOLDER = "references"
-
-
-@dataclass(frozen=True, eq=False)
-class References:
-    """Latent frames ``(n, C, h, w)`` of each video, in memory or read when they are asked for, and whose each video is."""
-
-    train: Sequence[Tensor]
-    patients: Sequence[str]
-    held_out: Sequence[Tensor]
-    held_out_patients: Sequence[str]
-    vae: str | None
-    """Hash of the weights of the VAE that made them."""
 
 
 def of_latents(folder: Path, stride: int = REFERENCE_STRIDE) -> References:

@@ -9,7 +9,7 @@ from echosyn.pipeline.tracking import measure
 
 @dataclass(frozen=True)
 class Rules:
-    """What hearts and videos had to pass."""
+    """What stills and videos had to pass."""
 
     still_threshold: Mapping[str, Any] | None = None
     """Of the filter of stills, with what it means; None without a filter."""

@@ -1,6 +1,5 @@
-"""Several spaces, one decision: how close is an item to its nearest real patient, and is that closer than strangers are?"""
+"""How close an item is to its nearest real patient: in each of several spaces, and in one score."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from echosyn.privacy.by_patient import nearest_of_each
-from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.fingerprints import Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import Matches, Prepared, nearest
@@ -20,10 +17,6 @@ _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
 ITEMS_AT_ONCE = 256
 """Items that are compared at a time: 70 MB of views of finished videos."""
-SCALE_PATIENTS = 200
-"""Training videos, evenly chosen, that set the scales of the spaces."""
-HELD_OUT_VIDEOS = 2000
-"""Held-out videos, evenly chosen, that set a threshold, at most; for rates below 1 in 200 it is ten over the rate."""
 UNLIKE = -1.0
 """Similarity in a space in which an item has no vector, such as the motion of a still."""
 
@@ -107,7 +100,7 @@ def _closest(
 
 @dataclass(frozen=True)
 class Fusion:
-    """One score from several similarities: the largest, after each was put on the scale of strangers.
+    """One score from several similarities: the largest, after each was put on the scale of unrelated patients.
 
     ``score = max over spaces of (atanh(similarity) - centre) / spread`` (Fisher's transformation), where centre and spread
     are those of *training* patients matched with other patients. The held-out patients have no part in it, so that a
@@ -118,17 +111,17 @@ class Fusion:
     spread: Sequence[float]
 
     @classmethod
-    def of(cls, strangers: Tensor) -> "Fusion":
+    def of(cls, unrelated: Tensor) -> "Fusion":
         """From similarities ``(n, spaces)`` of training patients to others; below two, nothing is rescaled."""
-        if len(strangers) < 2:
-            return cls([0.0] * strangers.shape[1], [1.0] * strangers.shape[1])
-        z = _fisher(strangers)
+        if len(unrelated) < 2:
+            return cls([0.0] * unrelated.shape[1], [1.0] * unrelated.shape[1])
+        z = _fisher(unrelated)
         middle = z.median(dim=0).values
         spread = (z - middle).abs().median(dim=0).values * 1.4826
         return cls(middle.tolist(), spread.clamp(min=_LEAST_SPREAD).tolist())
 
     def score(self, similarity: Tensor) -> Tensor:
-        """Scores ``(n,)``, float64, of similarities ``(n, spaces)``: 0 is the typical stranger, higher is closer."""
+        """Scores ``(n,)``, float64, of similarities ``(n, spaces)``: 0 is the typical unrelated patient, higher is closer."""
         return self.by_space(similarity).max(dim=1).values if len(similarity) else torch.zeros(0, dtype=torch.float64)
 
     def by_space(self, similarity: Tensor) -> Tensor:
@@ -138,102 +131,6 @@ class Fusion:
     def in_space(self, similarity: Tensor, space: int) -> Tensor:
         """Scores of similarities of any shape in one of the spaces, float64: equal ones are equal, whatever is beside them."""
         return (_fisher(similarity) - self.centre[space]) / self.spread[space]
-
-
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """What a screen decided on items. All but the number of kept ones is private."""
-
-    kept: Tensor
-    """Bool ``(n,)``."""
-    score: Tensor
-    """See `Fusion`, float64 ``(n,)``."""
-    space: Sequence[str]
-    """In which each item comes closest."""
-    nearest: Sequence[str | None]
-    """The patient it is closest to."""
-    rows: Tensor
-    """The row of that space's references, ``(n,)``."""
-
-
-@dataclass(frozen=True, eq=False)
-class Screen:
-    """A gallery with a calibrated threshold."""
-
-    gallery: Gallery
-    fusion: Fusion
-    threshold: Threshold
-    held_out: Tensor
-    """Scores of the held-out items, ``(n,)``."""
-    held_out_patients: Sequence[str]
-
-    def judge(self, items: Sequence[Views], patients: Sequence[str] | None = None, match: Match = nearest) -> Judgement:
-        """Reject each item whose score is at least the threshold."""
-        if not items:
-            return Judgement(
-                torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
-            )
-        found = closeness(items, self.gallery, patients, match)
-        each = self.fusion.by_space(found.similarity)
-        score, space = each.max(dim=1)
-        chosen = space.tolist()
-        return Judgement(
-            score < self.threshold.value,
-            score,
-            [found.spaces[s] for s in chosen],
-            [found.nearest[s][i] for i, s in enumerate(chosen)],
-            found.rows.gather(1, space[:, None])[:, 0],
-        )
-
-    def by_patient(self, items: Sequence[Views]) -> tuple[list[str], Tensor]:
-        """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
-        names = self.gallery.patients
-        place = {name: i for i, name in enumerate(names)}
-        score = torch.full((len(items), len(names)), -torch.inf, dtype=torch.float64)
-        for s, (space, references) in enumerate(self.gallery.references.items()):
-            present, found = nearest_of_each([item[space] for item in items], references, self.gallery.owners[space])
-            similarity = torch.full((len(items), len(names)), UNLIKE)
-            similarity[:, [place[name] for name in present]] = found
-            score = score.maximum(self.fusion.in_space(similarity, s))
-        return names, score
-
-
-def screen(
-    gallery: Gallery,
-    train: tuple[Sequence[Views], Sequence[str]],
-    held_out: tuple[Sequence[Views], Sequence[str]],
-    *,
-    false_rejection_rate: float = 0.05,
-    seed: int = 0,
-    match: Match = nearest,
-) -> Screen:
-    """Calibrate: scale by training patients, threshold by held-out patients, each compared with the others' references.
-
-    Args:
-        gallery: References, of whichever splits; candidates will be compared with all of them.
-        train: Items of training patients, and whose they are.
-        held_out: Items of held-out patients, and whose they are.
-        false_rejection_rate: Of items of strangers, in 0..1.
-        seed: Of the interval's bootstrap.
-        match: Finds best matches.
-
-    Raises:
-        DataError: No held-out item, or what `closeness` refuses.
-    """
-    scale = train if len(gallery.patients) > 1 else ([], [])
-    strangers = closeness(scale[0], gallery, scale[1], match).similarity
-    fusion = Fusion.of(strangers)
-    scores = fusion.score(closeness(held_out[0], gallery, held_out[1], match).similarity)
-    threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=false_rejection_rate, seed=seed)
-    return Screen(gallery, fusion, threshold, scores, list(held_out[1]))
-
-
-def most_held_out(false_rejection_rate: float) -> int:
-    """How many held-out videos may set a threshold for that rate: more would make calibration longer and hardly better.
-
-    With 2,000 patients a rejection rate of 5 % is known to about 1 % (95 % interval). If there are fewer, all are used.
-    """
-    return max(HELD_OUT_VIDEOS, math.ceil(10 / false_rejection_rate))
 
 
 def _fisher(similarity: Tensor) -> Tensor:

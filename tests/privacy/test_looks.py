@@ -7,8 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echosyn.pipeline.looks import Filed, Lazily
-from echosyn.privacy.fingerprints import Look
+from echosyn.privacy.looks import Filed, Lazily, Look
 
 
 def look(seed: int, num: int) -> Look:

@@ -2,15 +2,32 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
 import torch
-
-from echosyn.privacy.fingerprints import Look
+from torch import Tensor
 
 T = TypeVar("T")
+
+RATE = 8.0
+"""Frames a second of a video that are looked at."""
+REFERENCE_EVERY = 2
+"""Of those, every n-th of a real video is a reference still."""
+THUMBNAIL = 28
+"""Side of a thumbnail; one of its pixels is 4 of 112."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is kept of a video, real or synthetic."""
+
+    thumbnails: Tensor
+    """`RATE` frames a second, float32 ``(T, THUMBNAIL, THUMBNAIL)``, grey levels."""
+    latents: Tensor
+    """Of every `REFERENCE_EVERY`-th of them, ``(S, C, h, w)``."""
 
 
 class Lazily(Sequence[T]):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from echosyn.errors import DataError
+from echosyn.privacy.closeness import UNLIKE, Fusion, closeness
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.screening import UNLIKE, Fusion, closeness, screen
+from echosyn.privacy.screen import Calibration, vector_screen
 
 
 def world(seed: int, num: int, d: int = 8):
@@ -25,13 +26,8 @@ def built(seed: int, num_train: int = 60, num_held_out: int = 60, rate: float = 
     people = world(seed, num_train + num_held_out)
     train, held_out = people[:num_train], people[num_train:]
     gallery = Gallery.of(people, [*names("t", num_train), *names("h", num_held_out)])
-    return screen(
-        gallery,
-        (train, names("t", num_train)),
-        (held_out, names("h", num_held_out)),
-        false_rejection_rate=rate,
-        seed=seed,
-    ), people
+    sides = (train, names("t", num_train)), (held_out, names("h", num_held_out))
+    return vector_screen(gallery, *sides, Calibration(rate, seed)), people
 
 
 def test_strangers_are_rejected_at_the_asked_rate_whatever_the_number_of_spaces():
@@ -96,7 +92,7 @@ def test_nothing_to_compare_with_or_to_judge():
         Gallery.of([], [])
     one = world(0, 1)
     with pytest.raises(DataError, match="no reference of another patient"):
-        screen(Gallery.of(one, ["p"]), (one, ["p"]), (one, ["p"]))
+        vector_screen(Gallery.of(one, ["p"]), (one, ["p"]), (one, ["p"]))
 
 
 def test_broken_embeddings_are_refused():

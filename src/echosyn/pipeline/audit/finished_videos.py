@@ -1,0 +1,53 @@
+"""The videos of a synthetic set as the privacy screen sees them: read back from their files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from echosyn import device as devices
+from echosyn.data import filelist
+from echosyn.errors import DataError
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at, looked_at
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.privacy.looks import Look
+
+
+def files_of(synthetic: Path) -> list[Path]:
+    """Every video file of a dataset folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    files: list[Path] = filelist.VideoIndex(synthetic).files
+    if not files:
+        raise DataError(f"{synthetic}: no video to audit; expected at least one in {filelist.VIDEOS}/, generate some")
+    return files
+
+
+def look(files: Sequence[Path], vae: Path, folder: Path, compute: Compute) -> Sequence[Look]:
+    """What is seen of the videos, in a file of a private folder.
+
+    Raises:
+        DataError: workers died at one.
+    """
+    tell = partial(compute.progress, "read synthetic videos")
+    return looked_at(LookAt(vae, compute.device), files, compute.workers(), folder / "finished looks", tell)
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """Work: reads a finished video, given as ``(position, file)``."""
+
+    vae: Path
+    device: str = "auto"
+
+    def start(self) -> Callable[[tuple[int, Path]], Look]:
+        """Load the VAE."""
+        encoder = codec(self.vae, devices.resolve(self.device))
+        return lambda item: look_at(frames_of(item[1]), encoder)
+
+    def name(self, path: Path) -> str:
+        """Of a video, in messages."""
+        return str(path)

@@ -1,0 +1,238 @@
+"""The privacy screen: is an item closer to a real patient than held-out patients, whom no model saw, are?"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from echosyn.privacy.by_patient import nearest_of_each
+from echosyn.privacy.calibration import Threshold, threshold_from_scores
+from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness
+from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, VideoPrints, Views, evenly
+from echosyn.privacy.gallery import Gallery
+from echosyn.privacy.looks import Lazily, Look
+from echosyn.privacy.matching import nearest
+from echosyn.progress import Progress, silent
+
+SCALE_PATIENTS = 200
+"""Training videos, evenly chosen, that set the scales of the spaces."""
+HELD_OUT_VIDEOS = 2000
+"""Held-out videos, evenly chosen, that set a threshold, at most; for rates below 1 in 200 it is ten over the rate."""
+
+Items = TypeVar("Items")
+Others = TypeVar("Others")
+Owned = tuple[Sequence[Views], Sequence[str]]
+"""Views of items, and the patient of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a screen decided on items. All but the number of kept ones is private."""
+
+    kept: Tensor
+    """Bool ``(n,)``."""
+    score: Tensor
+    """See `echosyn.privacy.closeness.Fusion`, float64 ``(n,)``."""
+    space: Sequence[str]
+    """In which each item comes closest."""
+    nearest: Sequence[str | None]
+    """The patient it is closest to."""
+    rows: Tensor
+    """The row of that space's references, ``(n,)``."""
+
+    @classmethod
+    def joined(cls, parts: Sequence["Judgement"]) -> "Judgement":
+        """What was decided on all items of at least one part."""
+        kept, score, rows = (torch.cat([getattr(part, name) for part in parts]) for name in ("kept", "score", "rows"))
+        return cls(
+            kept, score, [s for part in parts for s in part.space], [n for part in parts for n in part.nearest], rows
+        )
+
+    @property
+    def rejection_rate(self) -> float:
+        """Share of the items that are rejected; 0 when there is none."""
+        return int((~self.kept).sum()) / len(self.kept) if len(self.kept) else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Screen(Generic[Items]):
+    """A gallery with a calibrated threshold, and how the items that it judges become vectors."""
+
+    gallery: Gallery
+    fusion: Fusion
+    threshold: Threshold
+    held_out: Tensor
+    """Scores of the held-out items, float64 ``(n,)``."""
+    held_out_patients: Sequence[str]
+    prints: Prints[Items]
+
+    def judge(self, items: Items, patients: Sequence[str] | None = None) -> Judgement:
+        """Reject each item whose score is at least the threshold; references of ``patients`` are skipped."""
+        views = self.prints.of_queries(items)
+        if not len(views):
+            return Judgement(
+                torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
+            )
+        found = closeness(views, self.gallery, patients)
+        each = self.fusion.by_space(found.similarity)
+        score, space = each.max(dim=1)
+        chosen = space.tolist()
+        return Judgement(
+            score < self.threshold.value,
+            score,
+            [found.spaces[s] for s in chosen],
+            [found.nearest[s][i] for i, s in enumerate(chosen)],
+            found.rows.gather(1, space[:, None])[:, 0],
+        )
+
+    def by_patient(self, items: Items) -> tuple[list[str], Tensor]:
+        """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
+        views, names = list(self.prints.of_queries(items)), self.gallery.patients
+        place = {name: i for i, name in enumerate(names)}
+        score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
+        for s, (space, references) in enumerate(self.gallery.references.items()):
+            present, found = nearest_of_each([view[space] for view in views], references, self.gallery.owners[space])
+            similarity = torch.full((len(views), len(names)), UNLIKE)
+            similarity[:, [place[name] for name in present]] = found
+            score = score.maximum(self.fusion.in_space(similarity, s))
+        return names, score
+
+    def through(self, prints: Prints[Others]) -> "Screen[Others]":
+        """The same screen for items that become vectors in another way; `echosyn.privacy.fingerprints.VECTORS` for vectors."""
+        return Screen(self.gallery, self.fusion, self.threshold, self.held_out, self.held_out_patients, prints)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a screen is calibrated."""
+
+    false_rejection_rate: float = 0.05
+    """Of items of held-out patients, in 0..1."""
+    seed: int = 0
+    """Of the interval's bootstrap."""
+    folder: Path | None = None
+    """Private, for the vectors, as long as the screen is used; None keeps them in memory."""
+    match: Match = nearest
+    """Finds the best matches."""
+    progress: Progress = silent
+    """Told how many videos are embedded."""
+
+
+def vector_screen(
+    gallery: Gallery, train: Owned, held_out: Owned, how: Calibration = Calibration()
+) -> Screen[Sequence[Views]]:
+    """Calibrate: scale by training patients, threshold by held-out patients, each compared with the others' references.
+
+    Args:
+        gallery: References, of whichever splits; candidates will be compared with all of them.
+        train: Items of training patients.
+        held_out: Items of held-out patients.
+        how: Its folder and progress are not used.
+
+    Raises:
+        DataError: No held-out item, or what `echosyn.privacy.closeness.closeness` refuses.
+    """
+    scale = train if len(gallery.patients) > 1 else ([], [])
+    fusion = Fusion.of(closeness(scale[0], gallery, scale[1], how.match).similarity)
+    scores = fusion.score(closeness(held_out[0], gallery, held_out[1], how.match).similarity)
+    threshold = threshold_from_scores(
+        scores.numpy(), held_out[1], false_rejection_rate=how.false_rejection_rate, seed=how.seed
+    )
+    return Screen(gallery, fusion, threshold, scores, list(held_out[1]), VECTORS)
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Latent frames ``(n, C, h, w)`` of each video, in memory or read when they are asked for, and whose each video is."""
+
+    train: Sequence[Tensor]
+    patients: Sequence[str]
+    held_out: Sequence[Tensor]
+    held_out_patients: Sequence[str]
+    vae: str | None
+    """Hash of the weights of the VAE that made them."""
+
+
+def still_screen(references: References, embed: Embed, how: Calibration = Calibration()) -> Screen[Tensor]:
+    """The screen of latent stills ``(n, C, h, w)``: frames of TRAIN videos are compared with, held-out ones set the threshold.
+
+    Args:
+        references: Frames of both.
+        embed: The re-identification network.
+        how: Calibration.
+    """
+    train, owners = references.train, references.patients
+    prints = StillPrints(embed, _mean(train))
+    gallery = _gallery(prints.of_reference, train, owners, how)
+    scale = _some(len(train), SCALE_PATIENTS)
+    middle = prints.of_queries(torch.stack([frames[len(frames) // 2] for frames in (train[i] for i in scale)]))
+    held_out: list[tuple[Views, str]] = []
+    for i in _some(len(references.held_out), most_held_out(how.false_rejection_rate)):
+        held_out += [(view, references.held_out_patients[i]) for view in prints.of_queries(references.held_out[i])]
+    views, patients = [view for view, _ in held_out], [patient for _, patient in held_out]
+    return vector_screen(gallery, (middle, [owners[i] for i in scale]), (views, patients), how).through(prints)
+
+
+def video_screen(
+    looks: Sequence[Look],
+    patients: Sequence[str],
+    is_train: Sequence[bool],
+    embed: Embed,
+    how: Calibration = Calibration(),
+) -> Screen[Sequence[Look]]:
+    """The screen of finished videos: every real video is compared with, held-out ones set the threshold.
+
+    Args:
+        looks: Of the real videos, taken as they are needed.
+        patients: Whose each is.
+        is_train: Whether it is in TRAIN.
+        embed: The re-identification network.
+        how: Calibration.
+    """
+    sides = [[i for i, train in enumerate(is_train) if train is side] for side in (True, False)]
+    prints = VideoPrints(embed, _mean(looks[i].thumbnails for i in sides[0]))
+    gallery = _gallery(prints.of_reference, looks, patients, how)
+
+    def queries(positions: Sequence[int], num: int) -> Owned:
+        chosen = [positions[i] for i in _some(len(positions), num)]
+        return prints.of_queries(Lazily(len(chosen), lambda i: looks[chosen[i]])), [patients[i] for i in chosen]
+
+    train, held_out = queries(sides[0], SCALE_PATIENTS), queries(sides[1], most_held_out(how.false_rejection_rate))
+    return vector_screen(gallery, train, held_out, how).through(prints)
+
+
+def most_held_out(false_rejection_rate: float) -> int:
+    """How many held-out videos may set a threshold for that rate: more would make calibration longer and hardly better.
+
+    With 2,000 patients a rejection rate of 5 % is known to about 1 % (95 % interval). If there are fewer, all are used.
+    """
+    return max(HELD_OUT_VIDEOS, math.ceil(10 / false_rejection_rate))
+
+
+def _some(total: int, num: int) -> list[int]:
+    """So many positions, evenly chosen."""
+    chosen: list[int] = evenly(torch.arange(total), num).tolist()
+    return chosen
+
+
+def _mean(videos: Iterable[Tensor]) -> Tensor:
+    """Mean frame of videos ``(n, ...)``, at least one."""
+    total, num = torch.zeros(()), 0
+    for frames in videos:
+        total, num = total + frames.double().sum(dim=0), num + len(frames)
+    return (total / num).float()
+
+
+def _gallery(
+    of_reference: Callable[[Any], Views], videos: Sequence[Any], patients: Sequence[str], how: Calibration
+) -> Gallery:
+    def embedded() -> Iterator[Views]:
+        for i, video in enumerate(videos):
+            yield of_reference(video)
+            how.progress("embed", i + 1, len(videos))
+
+    return Gallery.of(embedded(), patients, how.folder)
