@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from echosyn import rng
-from echosyn.config import Settings, build, near_miss, read_yaml
+from echosyn.config import Settings, build, near_miss, read_yaml, refuse_unresolved
 from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
 from echosyn.files import usual_permissions
@@ -210,7 +210,8 @@ def load_scheduler(folder: Path) -> Any:
     if (folder / SCHEDULER).is_file():
         return scheduler(json.loads((folder / SCHEDULER).read_text()))
     if (folder / "config.yaml").is_file():
-        block = read_yaml(folder / "config.yaml").get("noise_scheduler")
+        block = read_yaml(folder / "config.yaml", partly=True).get("noise_scheduler")
+        refuse_unresolved(block, f"{folder / 'config.yaml'}: noise_scheduler")
         if block:
             return scheduler(block)
     raise ModelError(f"{folder}: no scheduler; expected {SCHEDULER}, or config.yaml with a noise_scheduler block")

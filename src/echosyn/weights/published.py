@@ -11,7 +11,7 @@ from typing import Any
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-from echosyn.config import read_yaml
+from echosyn.config import read_yaml, refuse_unresolved
 from echosyn.errors import ConfigError, ModelError
 from echosyn.weights import Facts, save
 from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef
@@ -94,9 +94,10 @@ def import_checkpoint(
 def _ddconfig(config: Path | None) -> Mapping[str, Any]:
     if config is None:
         return LATENT_DIFFUSION
-    found = read_yaml(config).get("model", {}).get("params", {}).get("ddconfig")
+    found = read_yaml(config, partly=True).get("model", {}).get("params", {}).get("ddconfig")
     if not found:
         raise ModelError(f"{config}: has no model.params.ddconfig; expected a settings file of latent-diffusion")
+    refuse_unresolved(found, f"{config}: ddconfig")
     return {**LATENT_DIFFUSION, **found}
 
 
