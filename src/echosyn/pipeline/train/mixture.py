@@ -71,7 +71,7 @@ def items(
         return stage.items(data, records), [], []
     if stage.name not in STAGES:
         raise ConfigError(
-            f"--also {also[0].folder}: the {stage.name} learns from one folder; only {' and '.join(STAGES)} mix"
+            f"--also {also[0].folder}: the {stage.name} learns from one folder; only {', '.join(STAGES)} mix"
         )
     streams, weights, said = [], [1.0], []
     found: list[Record] = []

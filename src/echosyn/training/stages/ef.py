@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,9 @@ class EFSettings(StageSettings):
     """Frame rate of the clips, in real time: videos of any frame rate show the same beats."""
     period: int | None = Field(None, ge=1)
     """Take every so many-th frame whatever the frame rate, as EchoNet-Dynamic does; ``fps`` then has no say."""
+    read_period: int | None = Field(None, ge=1)
+    """Period at which held-out videos, and whatever the model reads later, are read; none takes ``period``. Published: 2, also
+    where training clips of synthetic videos take every frame."""
     num_frames: int = Field(64, ge=2)
     """Frames of a clip."""
     shift: int = Field(0, ge=0)
@@ -48,6 +51,8 @@ class EFSettings(StageSettings):
     """Random gain of ``1 - gain .. 1 + gain`` on the grey levels, as augmentation."""
     loss: Literal["smooth_l1", "mse"] = "smooth_l1"
     """Smooth L1 of EF / 10 (Huber, bend at 10 points), or the squared error in points (EchoNet-Dynamic)."""
+    choose_by: Literal["mae", "rmse"] = "mae"
+    """By which error of held-out videos weights are chosen; EchoNet-Dynamic: the squared one."""
 
     @model_validator(mode="after")
     def _pretrained_fits(self) -> "EFSettings":
@@ -62,10 +67,11 @@ class EFStage(Stage):
 
     name = "ef"
     needs_latents = False
-    criterion: ClassVar[tuple[str, Literal["max", "min"]] | None] = ("mae", "min")
 
     def __init__(self, settings: EFSettings) -> None:
         self.settings: EFSettings = settings
+        self.criterion = (settings.choose_by, "min")
+        self.read_period = settings.period if settings.read_period is None else settings.read_period
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
         if settings.pretrained is not None:
@@ -107,7 +113,7 @@ class EFStage(Stage):
         if not known:
             return {}
         settings, read = self.settings, reader(data)
-        ef_of = EFReader(self.network, convention(settings.pixels), settings.fps, settings.num_frames, settings.period)
+        ef_of = EFReader(self.network, convention(settings.pixels), settings.fps, settings.num_frames, self.read_period)
         predicted = np.array([ef_of(read(r), r.fps or settings.fps).ef for r in known])
         target = np.array([r.ef for r in known], float)
         (folder / "ef.png").write_bytes(
@@ -124,7 +130,7 @@ class EFStage(Stage):
             stage=self.name,
             pixels=settings.pixels,
             fps=settings.fps,
-            period=settings.period,
+            period=self.read_period,
             num_frames=settings.num_frames,
         )
         weights.save(self.network, folder, facts)
