@@ -52,7 +52,7 @@ class FileEF:
 def ef_reader(model: Path, device: str = "auto") -> EFReader:
     """The regressor of a model folder (or of a training's run folder, or the ``ef`` of a folder of models)."""
     folder = weights.resolve(model)
-    if not (folder / "config.json").is_file() and model.is_dir():
+    if not weights.is_model(folder, "ef") and model.is_dir():
         folder = weights.find(model, "ef")
     network, facts = weights.load(folder, "ef").to(devices.resolve(device)), weights.load_facts(folder)
     return EFReader(network, convention(facts.pixels), facts.fps, facts.num_frames or 32, facts.period)

@@ -22,7 +22,7 @@ from echosyn.pixels import Name, convention
 from echosyn.training.ef_reading import EFReader, to_input
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
-from echosyn.weights.echonet_dynamic import read_state
+from echosyn.weights.echonet_dynamic import normalize, read_state
 
 VALIDATED = ("mae", "rmse", "r2")
 
@@ -34,8 +34,9 @@ class EFSettings(StageSettings):
     """File of torchvision's r2plus1d_18 (Kinetics) to start from, or of EchoNet-Dynamic's ``best.pt``; nothing is downloaded."""
     pixels: Name = "symmetric"
     """How grey levels are shown to the network."""
-    normalization: Literal["range", "dataset"] = "range"
-    """``dataset``: subtract the mean of TRAIN's grey levels and divide by their standard deviation, as EchoNet-Dynamic."""
+    normalization: Literal["range", "dataset", "echonet"] = "range"
+    """``dataset``: subtract the mean of TRAIN's grey levels and divide by their standard deviation, as EchoNet-Dynamic;
+    ``echonet``: its constants in EchoNet-Synthetic's evaluation, whatever is trained on."""
     fps: float = Field(32.0, gt=0)
     """Frame rate of the clips, in real time: videos of any frame rate show the same beats."""
     period: int | None = Field(None, ge=1)
@@ -57,6 +58,8 @@ class EFSettings(StageSettings):
     @model_validator(mode="after")
     def _pretrained_fits(self) -> "EFSettings":
         backbone = self.network.get("backbone", "r2plus1d_18")
+        if self.normalization == "echonet" and (backbone != "r2plus1d_18" or self.pixels != "symmetric"):
+            raise ValueError("normalization = echonet has a constant for each of three channels: expected an r2plus1d_18, symmetric")
         if self.pretrained is not None and backbone != "r2plus1d_18":
             raise ValueError(f"pretrained weights are those of an r2plus1d_18, network.backbone is {backbone!r}")
         return self
@@ -74,6 +77,8 @@ class EFStage(Stage):
         self.read_period = settings.period if settings.read_period is None else settings.read_period
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
+        if settings.normalization == "echonet":
+            normalize(self.network)
         if settings.pretrained is not None:
             r2plus1d.load_published(self.network, read_state(settings.pretrained)[0], settings.pretrained)
 
