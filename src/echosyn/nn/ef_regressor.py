@@ -55,7 +55,8 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @property
     def blank(self) -> float:
         """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises; NaN for one mean a
-        channel, as grey has one for all."""
+        channel, as grey has one for all.
+        """
         mean = self.config.mean
         return -1.0 if mean is None else float(mean) if isinstance(mean, int | float) else math.nan
 

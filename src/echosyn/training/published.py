@@ -25,11 +25,13 @@ LOOP: dict[str, str] = {
 """Settings of the diffusion trainers' loop that only change their name."""
 
 ELSEWHERE = frozenset(
-    """wandb_group output_dir logging_dir report_to tracker_project_name pretrained_model_name_or_path vae_path datasets globals
-    scale_lr use_8bit_adam gradient_checkpointing enable_xformers_memory_efficient_attention allow_tf32 use_ema num_train_epochs
-    validation_timesteps validation_fps validation_frames validation_count validation_guidance validation_lvefs
-    resume_from_checkpoint adam_beta1 adam_beta2 gradient_accumulation_steps lr_scheduler lr_warmup_steps unet noise_scheduler
-    noise_offset drop_conditionning input_perturbation""".split()
+    {"wandb_group", "output_dir", "logging_dir", "report_to", "tracker_project_name"}
+    | {"pretrained_model_name_or_path", "vae_path", "datasets", "globals", "scale_lr", "use_8bit_adam"}
+    | {"gradient_checkpointing", "enable_xformers_memory_efficient_attention", "allow_tf32", "use_ema"}
+    | {"num_train_epochs", "validation_timesteps", "validation_fps", "validation_frames", "validation_count"}
+    | {"validation_guidance", "validation_lvefs", "resume_from_checkpoint", "adam_beta1", "adam_beta2"}
+    | {"gradient_accumulation_steps", "lr_scheduler", "lr_warmup_steps", "unet", "noise_scheduler"}
+    | {"noise_offset", "drop_conditionning", "input_perturbation"}
 )
 """Settings handled below, given on our command line, or without effect there, too (``scale_lr``, ``use_8bit_adam``)."""
 
@@ -37,16 +39,25 @@ GLOBALS = frozenset({"target_fps", "target_nframes", "outputs"})
 DATASET = GLOBALS | {"root", "target_resolution"}
 
 VAE = frozenset(
-    """model model.base_learning_rate model.target model.params model.params.monitor model.params.embed_dim
-    model.params.ckpt_path model.params.lossconfig model.params.ddconfig data data.target data.params data.params.batch_size
-    data.params.num_workers data.params.wrap data.params.train data.params.validation data.params.test lightning
-    lightning.callbacks lightning.trainer lightning.modelcheckpoint""".split()
+    {"model", "model.base_learning_rate", "model.target", "model.params", "model.params.monitor"}
+    | {"model.params.embed_dim", "model.params.ckpt_path", "model.params.lossconfig", "model.params.ddconfig"}
+    | {"data", "data.target", "data.params", "data.params.batch_size", "data.params.num_workers"}
+    | {"data.params.wrap", "data.params.train", "data.params.validation", "data.params.test", "lightning"}
+    | {"lightning.callbacks", "lightning.trainer", "lightning.modelcheckpoint"}
 )
 """Settings of the VAE's file, which is one of latent-diffusion's."""
 
 DDCONFIG = frozenset({"z_channels", "resolution", "in_channels", "out_ch", "ch", "ch_mult", "num_res_blocks"})
 LOSSCONFIG = frozenset(
-    {"disc_start", "kl_weight", "disc_weight", "disc_num_layers", "disc_factor", "perceptual_weight", "disc_in_channels"}
+    {
+        "disc_start",
+        "kl_weight",
+        "disc_weight",
+        "disc_num_layers",
+        "disc_factor",
+        "perceptual_weight",
+        "disc_in_channels",
+    }
 )
 ONLY: Mapping[str, Any] = {
     "double_z": True,
@@ -69,11 +80,12 @@ SIAMESE: Mapping[str, tuple[Any, ...]] = {
 """Words of the re-identification model's file, and which of them can be trained here."""
 SIAMESE_NETWORKS = {"ResNet-50": "resnet50", "ResNet-18": "resnet18"}
 SIAMESE_NUMBERS = frozenset(
-    """batch_size learning_rate num_workers n_channels n_features max_epochs early_stopping n_samples_train""".split()
+    {"batch_size", "learning_rate", "num_workers", "n_channels", "n_features", "max_epochs", "early_stopping"}
+    | {"n_samples_train"}
 )
 SIAMESE_ELSEWHERE = frozenset(
-    """siamese_architecture experiment_description resumption resumption_count previous_experiment image_path pin_memory
-    image_size n_samples_val n_samples_test""".split()
+    {"siamese_architecture", "experiment_description", "resumption", "resumption_count", "previous_experiment"}
+    | {"image_path", "pin_memory", "image_size", "n_samples_val", "n_samples_test"}
 )
 """Settings given on our command line, or known from the latents."""
 
@@ -147,7 +159,10 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
             "num_layers": loss.get("disc_num_layers", 3),
         }
     if "batch_size" in data:
-        part, parts = int(_number(data, "batch_size", where)), int(_number(trainer, "accumulate_grad_batches", where, 1))
+        part, parts = (
+            int(_number(data, "batch_size", where)),
+            int(_number(trainer, "accumulate_grad_batches", where, 1)),
+        )
         result["loop"] |= {"batch_size": part * parts, "micro_batch_size": part, "per_process": "batch_and_rate"}
         # latent-diffusion multiplies by items a step, over all processes
         result["loop"]["learning_rate"] = _number(model, "base_learning_rate", where) * part * parts
@@ -158,8 +173,10 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _siamese(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     _refuse_unknown(content, [*SIAMESE_NUMBERS, *SIAMESE_ELSEWHERE, *SIAMESE], where)
-    _refuse_others(content, SIAMESE | {"siamese_architecture": tuple(SIAMESE_NETWORKS)}, where)
-    batch, patience = (int(_number(content, *each)) for each in (("batch_size", where, 128), ("early_stopping", where, 50)))
+    _refuse_others(content, {**SIAMESE, "siamese_architecture": tuple(SIAMESE_NETWORKS)}, where)
+    batch, patience = (
+        int(_number(content, *each)) for each in (("batch_size", where, 128), ("early_stopping", where, 50))
+    )
     epoch = math.ceil(_number(content, "n_samples_train", where, 7465) / batch)
     return {
         "network": {
@@ -239,7 +256,9 @@ def _agreed(params: Iterable[Mapping[str, Any]], common: Mapping[str, Any], wher
     for each in params:
         for name in GLOBALS & each.keys():
             if told.setdefault(name, each[name]) != each[name]:
-                raise ConfigError(f"{where}: datasets: {name} is {told[name]} and {each[name]}; expected one value for all of them")
+                raise ConfigError(
+                    f"{where}: datasets: {name} is {told[name]} and {each[name]}; expected one value for all of them"
+                )
     return result | told
 
 

@@ -17,7 +17,13 @@ from echosyn.tensors import aligned, read_tensors
 
 PACKAGES = ("torch", "numpy")
 """Of whose functions torch itself decides."""
-HARMLESS = ("argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "datetime.timedelta")
+HARMLESS = (
+    "argparse.Namespace",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PurePosixPath",
+    "datetime.timedelta",
+)
 """Classes of Python that checkpoints carry; they, too, are stood in for."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Names under which training programs store the weights among other things."""

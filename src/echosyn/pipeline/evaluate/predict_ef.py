@@ -1,7 +1,7 @@
 """Read the EF off videos with a trained regressor, one video in memory at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +64,16 @@ def predict_ef(
     model: Path,
     *,
     num_clips: NumClips = CLIPS_PER_VIDEO,
+    period: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Predictions:
-    """EF and features of the given videos of a dataset folder, from clips spread evenly over each video or from all."""
+    """EF and features of the given videos of a dataset folder, from clips spread evenly over each video or from all.
+
+    ``period`` takes every so many-th frame, where that is not the model's own.
+    """
     read = ef_reader(model, device)
+    read = read if period is None else replace(read, period=period)
     index = filelist.VideoIndex(dataset)
     readings = []
     for i, record in enumerate(records):

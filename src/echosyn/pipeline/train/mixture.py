@@ -73,9 +73,10 @@ def items(
         raise ConfigError(
             f"--also {also[0].folder}: the {stage.name} learns from one folder; only {', '.join(STAGES)} mix"
         )
-    streams, weights, said = [], [1.0], []
+    streams: list[Any] = []
+    weights, said = [1.0], []
     found: list[Record] = []
-    first = stage.items(data, records)
+    first: Any = stage.items(data, records)
     vae = latents.info(data).get("vae") if stage.needs_latents else None
     for source in also:
         if stage.needs_latents and latents.info(source.folder).get("vae") != vae:
@@ -83,6 +84,8 @@ def items(
         further = [r for r in filelist.read(source.folder) if r.split == "TRAIN"]
         found += further
         streams.append(stage.items(source.folder, further))
-        weights.append(streams[-1].shuffle.num_items / first.shuffle.num_items if source.weight is None else source.weight)
+        weights.append(
+            streams[-1].shuffle.num_items / first.shuffle.num_items if source.weight is None else source.weight
+        )
         said.append({"data": folder_hash(source.folder), "weight": weights[-1], "videos": [r.name for r in further]})
     return Mixture([first, *streams], weights, stage.settings.loop.seed), found, said

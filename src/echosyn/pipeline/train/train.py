@@ -19,7 +19,6 @@ from torch.utils.data import Dataset
 
 from echosyn import device as devices
 from echosyn.data import filelist, latents
-from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
@@ -249,7 +248,9 @@ def _batch(training: Training) -> str:
     return f"{loop.batch_size} items: {processes} process(es), {part} at once, {-(-share // part)} part(s)"
 
 
-def _export(training: Training, items: Dataset[dict[str, Any]], out: Path, sign: Callable[[Path], None]) -> dict[str, float]:
+def _export(
+    training: Training, items: Dataset[dict[str, Any]], out: Path, sign: Callable[[Path], None]
+) -> dict[str, float]:
     """Write the model folder, from averaged weights if there are any; the live ones then go beside it.
 
     ``sign`` adds to a model folder what was trained on.

@@ -84,7 +84,9 @@ class DenoiserStage(Stage):
     def __init__(self, settings: DenoiserSettings) -> None:
         self.settings: DenoiserSettings = settings
         if self.conditional and settings.fps == "original":
-            raise ConfigError(f"settings of {self.name}: fps = original, but its videos have one rate; expected a number such as 32")
+            raise ConfigError(
+                f"settings of {self.name}: fps = original, but its videos have one rate; expected a number such as 32"
+            )
         self.fps = None if settings.fps == "original" else float(settings.fps)
         self.scheduler = weights.scheduler(settings.scheduler)
         self.schema = Schema(settings.conditions if self.conditional else (), settings.drop_conditions)
@@ -257,7 +259,9 @@ class DenoiserStage(Stage):
             eps.append(noise + self.settings.noise_offset * offset)
             uniform.append(torch.rand(2, generator=g))
             normal.append(torch.randn((), generator=g))
-            more.append(torch.rand((), generator=g) * torch.randn(shape, generator=g))  # last: the other draws stay as they are
+            more.append(
+                torch.rand((), generator=g) * torch.randn(shape, generator=g)
+            )  # last: the other draws stay as they are
         named = {"eps": eps, "uniform": uniform, "normal": normal, "more": more}
         return {name: torch.stack(values) for name, values in named.items()}
 
@@ -303,6 +307,7 @@ class LVDMStage(DenoiserStage):
 
     def _show(self, clips: loading.LatentClips, folder: Path) -> None:
         settings, schema = self.settings, self.schema
+        assert self.fps is not None
         facts = [c.model_dump(mode="json", exclude_defaults=True) for c in schema.conditions]
         pipeline = LatentVideoPipeline(
             unet=self.network,
@@ -326,5 +331,4 @@ class LVDMStage(DenoiserStage):
             )
             assert shown.videos is not None
             rows.append(grey(shown.videos).numpy())
-        assert self.fps is not None
         pictures.write_videos(folder, "videos", np.stack(rows), self.fps)

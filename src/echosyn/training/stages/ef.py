@@ -59,7 +59,9 @@ class EFSettings(StageSettings):
     def _pretrained_fits(self) -> "EFSettings":
         backbone = self.network.get("backbone", "r2plus1d_18")
         if self.normalization == "echonet" and (backbone != "r2plus1d_18" or self.pixels != "symmetric"):
-            raise ValueError("normalization = echonet has a constant for each of three channels: expected an r2plus1d_18, symmetric")
+            raise ValueError(
+                "normalization = echonet has a constant for each of three channels: expected an r2plus1d_18, symmetric"
+            )
         if self.pretrained is not None and backbone != "r2plus1d_18":
             raise ValueError(f"pretrained weights are those of an r2plus1d_18, network.backbone is {backbone!r}")
         return self

@@ -23,7 +23,6 @@ from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
 from echosyn.weights.echonet_dynamic import read_state
 
-
 VALIDATION_PAIRS = 1
 """For each held-out patient, as published."""
 
@@ -123,7 +122,9 @@ class ReIDStage(Stage):
         for first in range(0, count, self.settings.loop.batch_size):
             part = range(first, min(first + self.settings.loop.batch_size, count))
             batch = default_collate([pairs[g] for g in part])
-            total += len(part) * float(self.loss({name: value.to(self.device) for name, value in batch.items()})["loss"])
+            total += len(part) * float(
+                self.loss({name: value.to(self.device) for name, value in batch.items()})["loss"]
+            )
         return total / count
 
     def export(self, folder: Path) -> None:
