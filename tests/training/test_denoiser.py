@@ -154,7 +154,7 @@ def test_latents_of_another_vae_and_stages_of_one_folder_are_refused(
 ) -> None:
     from echosyn.data import latents
 
-    with pytest.raises(ConfigError, match="the reid learns from one folder; only lidm and lvdm mix"):
+    with pytest.raises(ConfigError, match="the reid learns from one folder; only vae, lidm, lvdm mix"):
         train("reid", latents_folder, tmp_path / "x", settings=settings_of("reid"), also=[mixture.Source(labelled)])
     latents.write_info(labelled, vae="1" * 64)
     with pytest.raises(DataError, match="latents of another VAE than"):

@@ -63,12 +63,12 @@ def clip_batch(indices: list[int], frames: int = 1, lengths: list[int] | None = 
 def test_every_stage_trains_and_exports_a_model_folder_that_loads(
     name: str, begun: Callable[..., Any], tmp_path: Path
 ) -> None:
-    stage, items, data = begun(name, {"steps": 2})
+    stage, items, _ = begun(name, {"steps": 2})
     training = Training(stage, stage.settings.loop)
     metrics = list(fit(training, items))
     assert all(f"{name}/loss" in m for m in metrics)
     with training.averaged():
-        stage.finish(data, train_records(data))
+        stage.finish(items)
         stage.export(tmp_path / "model")
     weights.load(tmp_path / "model", name)
     facts = weights.load_facts(tmp_path / "model")
@@ -187,14 +187,14 @@ def test_a_dataset_is_no_latents_folder(settings_of: SettingsOf, video_dataset: 
 
 
 def test_after_the_vae_is_finished_its_latents_have_unit_variance(begun: Callable[..., Any]) -> None:
-    stage, items, data = begun("vae", {"steps": 3})
+    stage, items, _ = begun("vae", {"steps": 3})
     list(fit(Training(stage, stage.settings.loop), items))
-    facts = stage.finish(data, train_records(data))
+    facts = stage.finish(items)
     frames = torch.stack([items[g]["frames"] for g in range(100, 160)])
     latents = LatentCodec(stage.network, stage.settings.pixels).encode(frames)
     assert 0.95 < float(latents.std()) < 1.05
     assert facts["scaling_factor"] == stage.network.config.scaling_factor
-    assert stage.finish(data, train_records(data)) == pytest.approx(facts)
+    assert stage.finish(items) == pytest.approx(facts)
 
 
 def test_the_kl_term_weighs_as_asked(begun: Callable[..., Any]) -> None:

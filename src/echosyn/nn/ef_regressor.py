@@ -54,8 +54,9 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     @property
     def blank(self) -> float:
-        """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises; NaN for one mean a
-        channel, as grey has one for all.
+        """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises.
+
+        NaN where each channel has its own mean, as grey levels have one for all.
         """
         mean = self.config.mean
         return -1.0 if mean is None else float(mean) if isinstance(mean, int | float) else math.nan

@@ -16,7 +16,7 @@ from echosyn.errors import MissingExtraError, ModelError
 FILE = "vgg16-397923af.pth"
 """Torchvision's name of its ImageNet weights."""
 ENDS = (4, 9, 16, 23, 30)
-"""Layers of ``vgg16().features`` after which features are compared: the last activation before each halving, and of the last block."""
+"""Layers of ``vgg16().features`` after which features are compared: the last activation of each block."""
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Of ImageNet's channels in [-1, 1]."""
 EPSILON = 1e-10

@@ -40,7 +40,8 @@ def utility(numbers: Mapping[str, Any], known: Array, predicted: Mapping[str, Ar
     return {
         "title": "Utility: EF regression on held-out real videos",
         "explanation": f"{numbers['utility_protocol']['words']} ({counts['real_train']} real and {counts['synthetic_train']} "
-        f"synthetic training videos; protocol {numbers['utility_protocol']['id']}.) Brackets: 95 % bootstrap interval over patients.",
+        f"synthetic training videos; protocol {numbers['utility_protocol']['id']}.) Brackets: 95 % bootstrap interval over "
+        "patients.",
         "columns": COLUMNS,
         "rows": [_row(name, figures) for name, figures in numbers["utility"].items()]
         + [_row(f"{name}, VAL", figures) for name, figures in numbers.get("utility_on_val", {}).items()],

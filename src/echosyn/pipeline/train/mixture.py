@@ -52,8 +52,8 @@ def sources(data: Path, also: Sequence[Source], datasets: Sequence[str]) -> list
     others = [Path(name) for name in datasets if Path(name).resolve() != data.resolve()]
     if len(others) == len(datasets):
         raise ConfigError(
-            f"datasets: the settings learn from {', '.join(datasets)}, and {data} is none of them; train on one of these (the others "
-            "are added), name the others with --also, or give --set datasets=[] for this one alone"
+            f"datasets: the settings learn from {', '.join(datasets)}, and {data} is none of them; train on one of these (the "
+            "others are added), name the others with --also, or give --set datasets=[] for this one alone"
         )
     return [Source(folder) for folder in others]
 

