@@ -41,7 +41,8 @@ def resolved(settings: Any) -> dict[str, Any]:
     network = weights.network_class(values["network"]["_class_name"])
     values["network"] = defaults(network) | values["network"]
     if "scheduler" in values:
-        values["scheduler"] = dict(weights.scheduler(values["scheduler"]).config)
+        config = weights.scheduler(values["scheduler"]).config
+        values["scheduler"] = {name: value for name, value in config.items() if name != "_use_default_values"}
     return {name: tuple(v) if isinstance(v, list) else v for name, v in flat(values).items()}
 
 
