@@ -122,7 +122,13 @@ def lidm(name: str = "dynamic", **changed: Any) -> dict[str, Any]:
 
 def lvdm(**changed: Any) -> dict[str, Any]:
     """The video model's file."""
-    own = {"unet": VIDEOS, "train_batch_size": 16, "learning_rate": 1e-4, "noise_offset": 0.1, "drop_conditionning": 0.1}
+    own = {
+        "unet": VIDEOS,
+        "train_batch_size": 16,
+        "learning_rate": 1e-4,
+        "noise_offset": 0.1,
+        "drop_conditionning": 0.1,
+    }
     own |= {"validation_lvefs": [0.0, 0.4, 0.7, 1.0], "validation_steps": 1500}
     data = ["dynamic", "ped_a4c", "ped_psax"]
     return _denoiser("lvdm", "lvdm", 32, 64, ["video", "lvef", "image"], data) | own | changed
@@ -166,7 +172,10 @@ def vae() -> dict[str, Any]:
             ("validation", "CustomTest", "test", "${oc.env:DATADIR}/val.txt"),
         )
     }
-    logger = {"target": "main.ImageLogger", "params": {"batch_frequency": 1000, "max_images": 8, "increase_log_steps": True}}
+    logger = {
+        "target": "main.ImageLogger",
+        "params": {"batch_frequency": 1000, "max_images": 8, "increase_log_steps": True},
+    }
     return {
         "model": {
             "base_learning_rate": 2e-6,

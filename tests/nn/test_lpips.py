@@ -25,7 +25,9 @@ def features() -> nn.Sequential:
     network = network.to_empty(device="cpu")
     with rng.initializing(0), torch.no_grad():
         for parameter in network.parameters():
-            parameter.normal_(std=(2 / parameter[0].numel()) ** 0.5) if parameter.ndim == 4 else parameter.normal_(std=0.1)
+            parameter.normal_(std=(2 / parameter[0].numel()) ** 0.5) if parameter.ndim == 4 else parameter.normal_(
+                std=0.1
+            )
     return network
 
 
@@ -100,7 +102,9 @@ def test_the_vae_learns_with_it_where_it_is_and_says_who_stands_in_where_it_is_n
     hub(str(file.parents[1]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stages = [catalog.create("vae", s) for s in (settings, settings.model_copy(update={"perceptual_backbone": file}))]
+        stages = [
+            catalog.create("vae", s) for s in (settings, settings.model_copy(update={"perceptual_backbone": file}))
+        ]
     batch = {"frames": torch.randint(0, 256, (2, 32, 32), dtype=torch.uint8), "index": torch.arange(2)}
     found = []
     for stage in stages:

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import published_files as files
 import pytest
 import yaml
 
+import published_files as files
 from echosyn import weights
 from echosyn.errors import ConfigError
 from echosyn.training import catalog
@@ -85,7 +85,9 @@ def test_a_preset_is_the_published_file_but_for_these_fields(which: str, tmp_pat
 
 def differing(file: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:
     """What is not equal, to the tenth digit."""
-    rounded = [{n: float(f"{v:.10g}") if isinstance(v, float) else v for n, v in side.items()} for side in (file, preset)]
+    rounded = [
+        {n: float(f"{v:.10g}") if isinstance(v, float) else v for n, v in side.items()} for side in (file, preset)
+    ]
     names = rounded[0].keys() | rounded[1].keys()
     return {n: (rounded[0].get(n), rounded[1].get(n)) for n in names if rounded[0].get(n) != rounded[1].get(n)}
 
@@ -273,11 +275,16 @@ def test_the_least_that_a_file_may_say(tmp_path: Path) -> None:
 
 def test_what_cannot_be_resolved_is_an_error_only_where_it_is_used(tmp_path: Path) -> None:
     content = files.lidm(output_dir="${oc.env:DATADIR}/x", learning_rate="${oc.env:DATADIR}")
-    with pytest.raises(ConfigError, match=r"file.yaml: loop.learning_rate = \$\{oc.env:DATADIR\} cannot be resolved") as e:
+    with pytest.raises(
+        ConfigError, match=r"file.yaml: loop.learning_rate = \$\{oc.env:DATADIR\} cannot be resolved"
+    ) as e:
         read("lidm", content, tmp_path)
     assert "\n" not in str(e.value)
     assert read("lidm", content, tmp_path, ("loop.learning_rate=1e-3",)).loop.learning_rate == 1e-3
-    for stage, changed in (("lidm", {"gradient_accumulation_steps": "${nothing}"}), ("reid", {"batch_size": "${nothing}"})):
+    for stage, changed in (
+        ("lidm", {"gradient_accumulation_steps": "${nothing}"}),
+        ("reid", {"batch_size": "${nothing}"}),
+    ):
         with pytest.raises(ConfigError, match=f"{next(iter(changed))} = .* cannot be resolved"):
             read(stage, getattr(files, stage)(**changed), tmp_path)
 

@@ -289,7 +289,7 @@ def test_validation_on_few_videos_or_none_is_no_error(begun: Callable[..., Any],
     assert stage.validate(data, [], tmp_path) == {}
     assert stage.validate(data, [Record("x", fps=32.0)], tmp_path) == {}
     assert not list(tmp_path.iterdir())
-    assert stage.validate(data, filelist.read(data)[:1], tmp_path).keys() == {"videos", "mae"}
+    assert stage.validate(data, filelist.read(data)[:1], tmp_path).keys() == {"videos", "mae", "rmse"}
 
 
 def test_pretrained_weights_need_their_network(settings_of: SettingsOf) -> None:
@@ -381,7 +381,9 @@ def test_the_vae_learns_from_several_folders_by_their_frames(
     assert weights.load(tmp_path / "model", "vae").config.scaling_factor == 0.18215
 
 
-def test_the_batch_of_each_process_is_said_and_kept(settings_of: SettingsOf, latents_folder: Path, tmp_path: Path) -> None:
+def test_the_batch_of_each_process_is_said_and_kept(
+    settings_of: SettingsOf, latents_folder: Path, tmp_path: Path
+) -> None:
     settings = settings_of("reid", {"steps": 1, "batch_size": 6, "micro_batch_size": 2, "per_process": "batch"})
     said = train("reid", latents_folder, tmp_path / "run", settings=settings, compute=Compute("cpu"))
     assert said["batch"] == "6 items: 1 process(es), 2 at once, 3 part(s)"

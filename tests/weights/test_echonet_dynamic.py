@@ -93,12 +93,15 @@ def test_a_published_folder_loads_as_it_lies_and_reads_real_videos_as_there(
     folder = tmp_path / "models" / "regression_ped_a4c"
     folder.mkdir(parents=True)
     torch.save(torch.load(best, weights_only=False) | {"period": period}, folder / "best.pt")
-    assert weights.load_facts(folder).model_dump() == weights.Facts(
-        stage="ef", pixels="symmetric", period=2, num_frames=32
-    ).model_dump()
+    assert (
+        weights.load_facts(folder).model_dump()
+        == weights.Facts(stage="ef", pixels="symmetric", period=2, num_frames=32).model_dump()
+    )
     # 66 frames: 32 of every second one begin at frame 0, 1, 2 and 3
     frames = rng.numpy_generator(0, "clip").integers(0, 256, (66, 32, 32), np.uint8)
-    mean, std = (np.array(v).reshape(3, 1, 1, 1) for v in ((32.660564, 32.79394, 33.07615), (49.802944, 49.89014, 50.17571)))
+    mean, std = (
+        np.array(v).reshape(3, 1, 1, 1) for v in ((32.660564, 32.79394, 33.07615), (49.802944, 49.89014, 50.17571))
+    )
     video = ((frames.astype(np.float64) - mean) / std).astype(np.float32)
     with torch.no_grad():
         said = network(torch.from_numpy(np.stack([video[:, s : s + 63 : 2] for s in range(4)])))[:, 0]

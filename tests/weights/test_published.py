@@ -8,7 +8,6 @@ import sys
 import types
 from pathlib import Path
 
-import published_files
 import pytest
 import torch
 import yaml
@@ -16,6 +15,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
+import published_files
 from echosyn import rng, weights
 from echosyn.apps.cli import main
 from echosyn.errors import ConfigError, ModelError
@@ -156,7 +156,9 @@ def test_grey_levels_belong_to_the_ef_regressor(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="no such file"):
             import_checkpoint("echonet-ef", tmp_path / "c.pt", tmp_path / "out", grey_levels=levels)
     with pytest.raises(SystemExit, match="2"):
-        main(["weights", "import", str(tmp_path / "c.pt"), str(tmp_path / "out"), "--from", "echonet-ef", "--mean", "30"])
+        main(
+            ["weights", "import", str(tmp_path / "c.pt"), str(tmp_path / "out"), "--from", "echonet-ef", "--mean", "30"]
+        )
 
 
 # A checkpoint of Lightning 1.4.2, which keeps its callbacks by their class

@@ -126,9 +126,10 @@ class EFStage(Stage):
         (folder / "ef.png").write_bytes(
             plots.scatter(target, predicted, "Held-out videos", "EF (%)", "Predicted EF (%)")
         )
-        return {"videos": float(len(known)), "mae": float(np.abs(predicted - target).mean())} | _numbers(
-            regression_report(predicted, target, seed=settings.loop.seed, groups=[r.patient for r in known]).to_json()
-        )
+        error = np.abs(predicted - target)
+        few = {"videos": float(len(known)), "mae": float(error.mean()), "rmse": float(np.sqrt((error**2).mean()))}
+        report = regression_report(predicted, target, seed=settings.loop.seed, groups=[r.patient for r in known])
+        return few | _numbers(report.to_json())
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
