@@ -1,4 +1,4 @@
-"""LPIPS is torchmetrics' LPIPS, with weights that lie on this machine; where they do not, the VAE's training says who stands in."""
+"""LPIPS is torchmetrics' LPIPS, with weights of this machine; where there are none, the VAE's training says who stands in."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Settings files in the published form mean here what they mean there: every key, also with other values, or the least of them."""
+"""Settings files in the published form mean here what they mean there: every key, also with other values, or hardly any."""
 
 import inspect
 import json
@@ -52,8 +52,8 @@ def defaults(kind: type) -> dict[str, Any]:
 
 
 HERE = {"loop.keep_checkpoints": (100, 2), "loop.per_process": ("batch", "no")}
-"""Where a file and the preset differ on purpose (file, preset): two checkpoints of gigabytes are enough, and a preset's batch is the
-whole one, whatever the number of processes."""
+"""Where a file and the preset differ on purpose (file, preset): two checkpoints of gigabytes are enough, and a preset's batch is
+the whole one, whatever the number of processes."""
 ROOTS = ("data/latents/dynamic", "data/latents/ped_a4c", "data/latents/ped_psax")
 DIFFERENCES: dict[str, dict[str, Any]] = {
     "lidm dynamic": HERE | {"loop.save_every_steps": (100, 10_000)},
@@ -192,8 +192,8 @@ def test_every_key_of_the_video_models_file(tmp_path: Path) -> None:
 def test_every_key_of_the_re_identification_models_file(tmp_path: Path) -> None:
     content = files.reid(
         experiment_description="x", resumption=True, resumption_count=2, previous_experiment="y", image_path="z.csv",
-        siamese_architecture="ResNet-18", data_handling="randomized", num_workers=2, pin_memory=False, n_channels=3, n_features=64,
-        image_size=28, learning_rate=1e-3, batch_size=10, max_epochs=7, early_stopping=4, transform="none", n_samples_train=101,
+        siamese_architecture="ResNet-18", data_handling="randomized", num_workers=2, pin_memory=False, n_channels=3,
+        n_features=64, image_size=28, learning_rate=1e-3, batch_size=10, max_epochs=7, early_stopping=4, transform="none", n_samples_train=101,
         n_samples_val=5, n_samples_test=6,
     )  # fmt: skip
     found = resolved(read("reid", content, tmp_path))
