@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import published_files
 import pytest
 
+import published_files
 from echosyn.data import filelist
+from echosyn.errors import ConfigError
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog
 from echosyn.training.loop import Training, fit
 from launching import launched
@@ -61,8 +65,9 @@ def test_a_published_file_has_its_batch_in_each_process_and_all_its_data_sets(
     said = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (said["settings"]["loop"]["batch_size"], said["settings"]["loop"]["per_process"]) == (12, "no")
     assert len(said["also"]) == 1
-    refused = launched(1, "train", *arguments, "--set", "loop.trackers=[]", "--resume")
-    assert "settings.loop.batch_size: 12 -> 6" in refused.stderr
+    alone = catalog.settings("lidm", file=tmp_path / "config.yaml", overrides=["loop.trackers=[]"])
+    with pytest.raises(ConfigError, match="settings.loop.batch_size: 12 -> 6"):
+        train("lidm", *arguments[1:3], settings=alone, resume=ResumeSettings(resume=True), compute=Compute("cpu"))
 
 
 @pytest.mark.slow

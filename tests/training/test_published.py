@@ -191,11 +191,28 @@ def test_every_key_of_the_video_models_file(tmp_path: Path) -> None:
 
 def test_every_key_of_the_re_identification_models_file(tmp_path: Path) -> None:
     content = files.reid(
-        experiment_description="x", resumption=True, resumption_count=2, previous_experiment="y", image_path="z.csv",
-        siamese_architecture="ResNet-18", data_handling="randomized", num_workers=2, pin_memory=False, n_channels=3,
-        n_features=64, image_size=28, learning_rate=1e-3, batch_size=10, max_epochs=7, early_stopping=4, transform="none", n_samples_train=101,
-        n_samples_val=5, n_samples_test=6,
-    )  # fmt: skip
+        experiment_description="x",
+        resumption=True,
+        resumption_count=2,
+        previous_experiment="y",
+        image_path="z.csv",
+        siamese_architecture="ResNet-18",
+        data_handling="randomized",
+        num_workers=2,
+        pin_memory=False,
+        n_channels=3,
+        n_features=64,
+        image_size=28,
+        learning_rate=1e-3,
+        batch_size=10,
+        max_epochs=7,
+        early_stopping=4,
+        transform="none",
+        n_samples_train=101,
+        n_samples_val=5,
+        n_samples_test=6,
+    )
+    assert content.keys() == files.reid().keys()
     found = resolved(read("reid", content, tmp_path))
     expected = {
         "network.backbone": "resnet18",
