@@ -66,7 +66,7 @@ def test_a_published_file_has_its_batch_in_each_process_and_all_its_data_sets(
     assert (said["settings"]["loop"]["batch_size"], said["settings"]["loop"]["per_process"]) == (12, "no")
     assert len(said["also"]) == 1
     alone = catalog.settings("lidm", file=tmp_path / "config.yaml", overrides=["loop.trackers=[]"])
-    with pytest.raises(ConfigError, match="settings.loop.batch_size: 12 -> 6"):
+    with pytest.raises(ConfigError, match=r"settings\.loop\.batch_size: 12 -> 6"):
         train("lidm", *arguments[1:3], settings=alone, resume=ResumeSettings(resume=True), compute=Compute("cpu"))
 
 
