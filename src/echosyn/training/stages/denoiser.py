@@ -140,7 +140,7 @@ class DenoiserStage(Stage):
         t = times(uniform[:, 0], normal, self.scheduler, settings.time_distribution, settings.time_shift)
         x_t, target = noised(x0, eps, t, self.scheduler)
         if settings.input_perturbation:
-            x_t, _ = noised(x0, eps + settings.input_perturbation * draws["more"].to(x0.device), t, self.scheduler)
+            x_t, _ = noised(x0, eps + draws["more"].to(x0.device), t, self.scheduler)
         prediction = self._predict(batch, x_t, t, self.schema.kept(uniform[:, 1]))
         weight = time_weight(t, self.scheduler, settings.detail_time)
         return {"loss": masked_mse(prediction, target, batch["mask"], weight)}
@@ -252,6 +252,7 @@ class DenoiserStage(Stage):
             raise DataError(f"{data / 'FileList.csv'}: video {record.name}: {error}") from error
 
     def _draws(self, indices: list[int], shape: tuple[int, ...]) -> dict[str, Tensor]:
+        strength = self.settings.input_perturbation
         eps, uniform, normal, more = [], [], [], []
         for g in rng.generators(self.settings.loop.seed, f"{self.name} loss", indices):
             noise = torch.randn(shape, generator=g)
@@ -259,11 +260,10 @@ class DenoiserStage(Stage):
             eps.append(noise + self.settings.noise_offset * offset)
             uniform.append(torch.rand(2, generator=g))
             normal.append(torch.randn((), generator=g))
-            more.append(
-                torch.rand((), generator=g) * torch.randn(shape, generator=g)
-            )  # last: the other draws stay as they are
+            if strength:  # last, so that the other draws stay as they are
+                more.append(strength * torch.rand((), generator=g) * torch.randn(shape, generator=g))
         named = {"eps": eps, "uniform": uniform, "normal": normal, "more": more}
-        return {name: torch.stack(values) for name, values in named.items()}
+        return {name: torch.stack(values) for name, values in named.items() if values}
 
 
 class LIDMStage(DenoiserStage):

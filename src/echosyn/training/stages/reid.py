@@ -116,7 +116,9 @@ class ReIDStage(Stage):
         floor = verification.verify(-torch.cdist(a.flatten(1), b.flatten(1)), pairs.patients)
         verification.plot({"re-identification": found, "distance of latents": floor}, folder / "roc.png")
         numbers = found.numbers() | {"auc_of_latents": floor.numbers()["auc"]}
-        return numbers | ({"loss": self._held_out_loss(data, records)} if self.settings.objective == "bce" else {})
+        known = [r for r in records if r.fps is not None and r.num_frames is not None]
+        is_asked = self.settings.objective == "bce" and len({r.patient for r in known}) > 1
+        return numbers | ({"loss": self._held_out_loss(data, known)} if is_asked else {})
 
     def _held_out_loss(self, data: Path, records: Sequence[Record]) -> float:
         pairs = loading.Pairs(records, self._reader(data), 0.5, rng.key(self.settings.loop.seed, "validation pairs", 0))
