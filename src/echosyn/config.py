@@ -26,13 +26,27 @@ _UNKNOWN = "extra_forbidden"
 """What pydantic calls an unknown name."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML or JSON file with its ``${...}`` interpolations resolved."""
+class Unresolved(str):
+    """The text of a ``${...}`` that could not be resolved: an error only where it is used, see `refuse_unresolved`."""
+
+    reason = ""
+
+
+def read_yaml(path: Path, *, partly: bool = False) -> dict[str, Any]:
+    """A YAML or JSON file with its ``${...}`` interpolations resolved.
+
+    Args:
+        path: the file.
+        partly: leave what cannot be resolved as `Unresolved`, instead of refusing the file.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be read.
+    """
     try:
         loaded = OmegaConf.load(path)
         if not isinstance(loaded, DictConfig):
             raise ConfigError(f"{path}: expected a mapping of settings at the top level")
-        return _resolved(loaded)
+        return _partly_resolved(loaded) if partly else _resolved(loaded)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such settings file") from error
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
@@ -83,6 +97,15 @@ def build(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> 
         lines = [_problem(kind, p["loc"], p["type"], p["msg"], p.get("input")) for p in error.errors()]
         count = "" if len(lines) == 1 else f"{len(lines)} problems: "
         raise ConfigError(f"{where}: {count}" + "; ".join(lines)) from error
+
+
+def refuse_unresolved(values: Any, where: str, path: str = "") -> None:
+    """Raise `ConfigError` for the first `Unresolved` in a tree of settings."""
+    if isinstance(values, Unresolved):
+        raise ConfigError(f"{where}: {path} = {values} cannot be resolved ({values.reason}); write the value itself")
+    inner = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in inner:
+        refuse_unresolved(value, where, f"{path}.{name}" if path else str(name))
 
 
 def near_miss(name: str, known: Sequence[str]) -> str:
@@ -140,6 +163,23 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return {str(name): value for name, value in container.items()}
+
+
+def _partly_resolved(node: Any) -> Any:
+    """The plain form of a mapping or list, with `Unresolved` in the places that cannot be resolved."""
+    if OmegaConf.is_dict(node):
+        return {str(name): _place(node, name) for name in node}
+    return [_place(node, i) for i in range(len(node))]
+
+
+def _place(node: Any, name: Any) -> Any:
+    try:
+        value = node[name]
+    except OmegaConfBaseException as error:
+        left = Unresolved(OmegaConf.to_container(node, resolve=False)[name])  # type: ignore[index]
+        left.reason = _first_line(error)
+        return left
+    return _partly_resolved(value) if OmegaConf.is_config(value) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -154,7 +154,7 @@ def test_latents_of_another_vae_and_stages_of_one_folder_are_refused(
 ) -> None:
     from echosyn.data import latents
 
-    with pytest.raises(ConfigError, match="the reid learns from one folder; only lidm and lvdm mix"):
+    with pytest.raises(ConfigError, match="the reid learns from one folder; only vae, lidm, lvdm mix"):
         train("reid", latents_folder, tmp_path / "x", settings=settings_of("reid"), also=[mixture.Source(labelled)])
     latents.write_info(labelled, vae="1" * 64)
     with pytest.raises(DataError, match="latents of another VAE than"):
@@ -168,6 +168,57 @@ def test_a_folder_without_weight_counts_by_its_videos(latents_folder: Path, sett
     mixed, _, said = mixture.items(stage, latents_folder, records, [mixture.Source(latents_folder)])
     assert said[0]["weight"] == 8 / 4
     assert mixed.shares == [333, 667]
+
+
+def test_the_data_sets_of_the_settings_are_all_learned_from(
+    labelled: Path, latents_folder: Path, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    both = settings_of("lvdm", {"steps": 2}, datasets=[str(latents_folder), str(labelled)])
+    train("lvdm", latents_folder, tmp_path / "run", settings=both, compute=Compute("cpu"))
+    (said,) = json.loads((tmp_path / "run" / "run.json").read_text())["also"]
+    assert said["videos"] == [r.name for r in filelist.read(labelled) if r.split == "TRAIN"]
+    assert [s.folder for s in mixture.sources(labelled, [], both.datasets)] == [latents_folder]
+    asked = [mixture.Source(tmp_path)]
+    assert mixture.sources(tmp_path / "other", asked, both.datasets) == asked  # the command line has the last word
+    with pytest.raises(ConfigError, match=r"datasets: .* and .*other is none of them; train on one of these") as error:
+        train("lvdm", tmp_path / "other", tmp_path / "x", settings=both, compute=Compute("cpu"))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "x").exists()
+
+
+def test_original_takes_every_frame_of_every_video(latents_folder: Path, settings_of: SettingsOf) -> None:
+    seen: dict[Any, set[int]] = {}
+    for fps in ("original", 25):
+        stage = catalog.create("lidm", settings_of("lidm", fps=fps))
+        records = [r for r in filelist.read(latents_folder) if r.name == "v05"]  # 25 frames at 50 a second
+        items = stage.items(latents_folder, records)
+        frames = [items[g]["latents"][0, 0, 0, 0] for g in range(300)]
+        seen[fps] = {round(100 * (float(x) - 5)) for x in frames}
+    assert seen["original"] == set(range(25))
+    assert len(seen[25]) == 12
+
+
+def test_a_perturbed_input_leaves_the_target_and_the_other_draws(
+    latents_folder: Path, settings_of: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[float, Any] = {}
+    for strength in (0.0, 0.5):
+        stage = catalog.create("lidm", settings_of("lidm", input_perturbation=strength, noise_offset=0.1))
+        batch = collate([stage.items(latents_folder, filelist.read(latents_folder))[g] for g in range(64)])
+        seen: list[Any] = []
+        monkeypatch.setattr(stage, "_predict", lambda _, x_t, t, kept, seen=seen: seen.append((x_t, t)) or x_t)
+        loss = stage.loss(batch)["loss"]
+        shown[strength] = *seen[0], stage._draws(batch["index"].tolist(), tuple(batch["latents"].shape[1:])), loss
+    (plain, t, draws, loss), (perturbed, same, again, other) = shown[0.0], shown[0.5]
+    assert t.equal(same)
+    assert all(torch.equal(values, again[name]) for name, values in draws.items())
+    assert 0.1 < float(again["more"].std()) < 0.5  # half of uniform times normal
+    expected = t.view(-1, 1, 1, 1, 1) / 1000 * again["more"]  # in a flow the input is (1 - t) x0 + t eps
+    assert torch.allclose(perturbed - plain, expected, atol=1e-5)
+    # what "predicts" its input is off by the perturbation, and only by it
+    x0, eps = batch["latents"], draws["eps"]
+    assert float(loss) == pytest.approx(float((plain - (eps - x0)).square().mean()), rel=1e-4)
+    assert float(other) == pytest.approx(float((perturbed - (eps - x0)).square().mean()), rel=1e-4)
 
 
 @pytest.mark.parametrize("text", ["x=0", "x=-1", "=2", "x=much", "x=inf"])

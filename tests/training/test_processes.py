@@ -1,13 +1,19 @@
 """Two processes with half the batch each are one process with the whole batch."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import published_files
 from echosyn.data import filelist
+from echosyn.errors import ConfigError
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
+from echosyn.settings.training import ResumeSettings
 from echosyn.training import catalog
 from echosyn.training.loop import Training, fit
 from launching import launched
@@ -35,6 +41,33 @@ def test_two_processes_give_the_loss_curve_of_one(
     found = [m[f"{stage}/loss"] for m in lines]
     assert found == pytest.approx(expected, abs=1e-4)
     assert expected[-1] != pytest.approx(expected[0], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_published_file_has_its_batch_in_each_process_and_all_its_data_sets(
+    configs: Any, latents_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(latents_folder, tmp_path / "more")
+    content = published_files.lidm(
+        unet=configs["lidm"], train_batch_size=2, gradient_accumulation_steps=3, max_train_steps=2, mixed_precision="no",
+        dataloader_num_workers=0,
+    )  # fmt: skip
+    params = content["datasets"][0]["params"]
+    content["datasets"] = [
+        {"name": "Latent", "active": True, "params": params | {"root": str(root)}}
+        for root in (latents_folder, tmp_path / "more")
+    ]
+    (tmp_path / "config.yaml").write_text(json.dumps(content))
+    arguments = ("lidm", latents_folder, tmp_path / "run", "--config", tmp_path / "config.yaml")
+    done = launched(2, "train", *arguments, "--set", "loop.trackers=[]", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["batch"] == "12 items: 2 process(es), 2 at once, 3 part(s)"
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (said["settings"]["loop"]["batch_size"], said["settings"]["loop"]["per_process"]) == (12, "no")
+    assert len(said["also"]) == 1
+    alone = catalog.settings("lidm", file=tmp_path / "config.yaml", overrides=["loop.trackers=[]"])
+    with pytest.raises(ConfigError, match=r"settings\.loop\.batch_size: 12 -> 6"):
+        train("lidm", *arguments[1:3], settings=alone, resume=ResumeSettings(resume=True), compute=Compute("cpu"))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.utils.data import default_collate as collate
 from torchvision.models import resnet
 
@@ -132,6 +133,19 @@ def test_it_is_judged_on_held_out_patients_beside_the_latents_themselves(
     assert 0 <= found["auc_of_latents"] <= 1
     assert (tmp_path / "roc.png").is_file()
     assert stage.validate(latents_folder, records, tmp_path) == found
+
+
+def test_the_held_out_loss_is_that_of_pairs_and_the_same_at_every_call(
+    settings_of: SettingsOf, latents_folder: Path, tmp_path: Path
+) -> None:
+    stage = catalog.create("reid", settings_of("reid", choose_by="loss"))
+    records = filelist.read(latents_folder)
+    first, second = (stage.validate(latents_folder, records, tmp_path)["loss"] for _ in range(2))
+    assert first == second
+    assert 0.3 < first < 1.5  # two equally likely answers: 0.69
+    assert stage.criterion == ("loss", "min")
+    with pytest.raises(ValidationError, match="choose_by = loss is the cross-entropy of pairs"):
+        settings_of("reid", choose_by="loss", objective="contrastive")
 
 
 def test_pixels_are_judged_through_the_vae(

@@ -1,5 +1,7 @@
 """What a stage learns from: its draws belong to the item, and its words mean what they say."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,13 @@ from torch import Tensor
 from torch.utils.data import default_collate as collate
 
 from echosyn import rng, weights
-from echosyn.data import filelist
+from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
+from echosyn.pipeline.train import mixture
+from echosyn.pipeline.train.train import train
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.pixels import convention
 from echosyn.training import catalog
 from echosyn.training.ef_reading import to_input
@@ -63,12 +68,12 @@ def clip_batch(indices: list[int], frames: int = 1, lengths: list[int] | None = 
 def test_every_stage_trains_and_exports_a_model_folder_that_loads(
     name: str, begun: Callable[..., Any], tmp_path: Path
 ) -> None:
-    stage, items, data = begun(name, {"steps": 2})
+    stage, items, _ = begun(name, {"steps": 2})
     training = Training(stage, stage.settings.loop)
     metrics = list(fit(training, items))
     assert all(f"{name}/loss" in m for m in metrics)
     with training.averaged():
-        stage.finish(data, train_records(data))
+        stage.finish(items)
         stage.export(tmp_path / "model")
     weights.load(tmp_path / "model", name)
     facts = weights.load_facts(tmp_path / "model")
@@ -187,14 +192,14 @@ def test_a_dataset_is_no_latents_folder(settings_of: SettingsOf, video_dataset: 
 
 
 def test_after_the_vae_is_finished_its_latents_have_unit_variance(begun: Callable[..., Any]) -> None:
-    stage, items, data = begun("vae", {"steps": 3})
+    stage, items, _ = begun("vae", {"steps": 3})
     list(fit(Training(stage, stage.settings.loop), items))
-    facts = stage.finish(data, train_records(data))
+    facts = stage.finish(items)
     frames = torch.stack([items[g]["frames"] for g in range(100, 160)])
     latents = LatentCodec(stage.network, stage.settings.pixels).encode(frames)
     assert 0.95 < float(latents.std()) < 1.05
     assert facts["scaling_factor"] == stage.network.config.scaling_factor
-    assert stage.finish(data, train_records(data)) == pytest.approx(facts)
+    assert stage.finish(items) == pytest.approx(facts)
 
 
 def test_the_kl_term_weighs_as_asked(begun: Callable[..., Any]) -> None:
@@ -284,7 +289,7 @@ def test_validation_on_few_videos_or_none_is_no_error(begun: Callable[..., Any],
     assert stage.validate(data, [], tmp_path) == {}
     assert stage.validate(data, [Record("x", fps=32.0)], tmp_path) == {}
     assert not list(tmp_path.iterdir())
-    assert stage.validate(data, filelist.read(data)[:1], tmp_path).keys() == {"videos", "mae"}
+    assert stage.validate(data, filelist.read(data)[:1], tmp_path).keys() == {"videos", "mae", "rmse"}
 
 
 def test_pretrained_weights_need_their_network(settings_of: SettingsOf) -> None:
@@ -346,3 +351,54 @@ def test_a_list_with_wrong_counts_trains_as_well(
 def fit_loss(stage: Any, items: list[dict[str, Any]]) -> Tensor:
     batch = collate(items)
     return torch.stack([objective.loss(batch)["loss"] for objective in stage.objectives().values()]).sum().detach()
+
+
+def test_period_of_training_and_of_reading_are_two_things(begun: Callable[..., Any], tmp_path: Path) -> None:
+    stage, items, data = begun("ef", period=1, read_period=2, num_frames=4, loop={"steps": 1}, choose_by="rmse")
+    assert items.period == 1
+    stage.export(tmp_path / "model")
+    assert weights.load_facts(tmp_path / "model").period == 2
+    assert stage.criterion == ("rmse", "min")
+    same, _, _ = begun("ef", period=2, num_frames=4, loop={"steps": 1})
+    found = [s.validate(data, train_records(data), tmp_path)["mae"] for s in (stage, same)]
+    assert found[0] == found[1]
+
+
+def test_the_vae_learns_from_several_folders_by_their_frames(
+    begun: Callable[..., Any], video_dataset: Path, tmp_path: Path
+) -> None:
+    stage, _, data = begun("vae", {"steps": 1})
+    records = train_records(data)
+    mixed, found, said = mixture.items(stage, data, records[:1], [mixture.Source(video_dataset)])
+    frames = [-(-len(video.read(filelist.video_path(data, r)).frames) // 5) for r in records]
+    assert said[0]["weight"] == pytest.approx(sum(frames) / frames[0])
+    assert [r.name for r in found] == [r.name for r in records]
+    assert mixed[3]["frames"].shape == (32, 32)
+    assert stage.finish(mixed)["scaling_factor"] > 0
+    asked, *_ = begun("vae", {"steps": 1}, scaling_factor=0.18215)
+    assert asked.finish(mixed) == {"scaling_factor": 0.18215}
+    asked.export(tmp_path / "model")
+    assert weights.load(tmp_path / "model", "vae").config.scaling_factor == 0.18215
+
+
+def test_the_batch_of_each_process_is_said_and_kept(
+    settings_of: SettingsOf, latents_folder: Path, tmp_path: Path
+) -> None:
+    settings = settings_of("reid", {"steps": 1, "batch_size": 6, "micro_batch_size": 2, "per_process": "batch"})
+    said = train("reid", latents_folder, tmp_path / "run", settings=settings, compute=Compute("cpu"))
+    assert said["batch"] == "6 items: 1 process(es), 2 at once, 3 part(s)"
+    loop = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["loop"]
+    assert (loop["batch_size"], loop["per_process"]) == (6, "no")
+    assert settings.for_processes(8).loop.batch_size == 48
+
+
+def test_other_videos_may_judge(settings_of: SettingsOf, latents_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(latents_folder, other)
+    filelist.write(other, [replace(r, split="VAL" if r.name < "v04" else "TRAIN") for r in filelist.read(other)])
+    settings = settings_of("reid", {"steps": 1, "select": "best"}, judged_on=str(other), choose_by="loss")
+    train("reid", latents_folder, tmp_path / "run", settings=settings, compute=Compute("cpu"))
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert said["judged_on"] == ["v00", "v01", "v02", "v03"]
+    assert said["videos"] == [f"v{i:02d}" for i in range(8)]
+    assert json.loads((tmp_path / "run" / "best.json").read_text())["name"] == "loss"

@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torchvision.models.video import r2plus1d_18
 
 from echosyn import rng, weights
 from echosyn.errors import ModelError
+from echosyn.hashing import file_hash
 from echosyn.nn import r2plus1d
 from echosyn.nn.ef_regressor import EFRegressor
+from echosyn.pipeline.evaluate.predict_ef import ef_reader
 from echosyn.pixels import convention
+from echosyn.training import catalog
 from echosyn.training.ef_reading import EFReader
-from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef, read_state
+from echosyn.training.stages.ef import EFSettings
+from echosyn.weights.echonet_dynamic import MEAN, STD, import_echonet_dynamic_ef, read_regressor, read_state
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,58 @@ def test_an_imported_best_pt_predicts_what_its_torchvision_network_predicts(
     assert ours.num_clips == len(starts) == 2
     assert float(said.std()) > 1e-4
     assert ours.ef == pytest.approx(float(said.mean()), abs=1e-4)
+
+
+@pytest.mark.parametrize("period", [1, "random"])
+def test_a_published_folder_loads_as_it_lies_and_reads_real_videos_as_there(
+    best: Path, network: Any, tmp_path: Path, period: Any
+) -> None:
+    """Also one that was trained on every frame of synthetic videos, or on random periods."""
+    folder = tmp_path / "models" / "regression_ped_a4c"
+    folder.mkdir(parents=True)
+    torch.save(torch.load(best, weights_only=False) | {"period": period}, folder / "best.pt")
+    assert (
+        weights.load_facts(folder).model_dump()
+        == weights.Facts(stage="ef", pixels="symmetric", period=2, num_frames=32).model_dump()
+    )
+    # 66 frames: 32 of every second one begin at frame 0, 1, 2 and 3
+    frames = rng.numpy_generator(0, "clip").integers(0, 256, (66, 32, 32), np.uint8)
+    mean, std = (
+        np.array(v).reshape(3, 1, 1, 1) for v in ((32.660564, 32.79394, 33.07615), (49.802944, 49.89014, 50.17571))
+    )
+    video = ((frames.astype(np.float64) - mean) / std).astype(np.float32)
+    with torch.no_grad():
+        said = network(torch.from_numpy(np.stack([video[:, s : s + 63 : 2] for s in range(4)])))[:, 0]
+    for given in (folder, folder.parent):
+        found = ef_reader(given)(frames, 50.0, "all")
+        assert found.num_clips == 66 - 62 == len(said)
+        assert found.ef == pytest.approx(float(said.mean()), abs=1e-4)
+    assert weights.weights_hash(folder) == file_hash(folder / "best.pt")
+
+
+def test_nothing_is_zero_to_a_network_with_a_mean_for_each_channel(best: Path) -> None:
+    regressor, frames = read_regressor(best)
+    seen: list[Tensor] = []
+    regressor.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    EFReader(regressor, convention("symmetric"), 50.0, frames, 2)(np.full((10, 16, 16), 200, np.uint8), 50.0)
+    clip = seen[0][0]
+    assert clip[:, 5:].abs().max() == 0
+    assert clip[:, 0, 0, 0].tolist() == pytest.approx([(200 - m) / s for m, s in zip(MEAN, STD, strict=True)], rel=1e-4)
+
+
+def test_a_training_with_the_published_constants_is_saved_with_them(tmp_path: Path) -> None:
+    settings = {"network": {"_class_name": "EFRegressor"}, "normalization": "echonet", "num_frames": 4, "shift": 2}
+    stage = catalog.create("ef", EFSettings.model_validate(settings))
+    clip = torch.randint(0, 256, (2, 4, 16, 16), dtype=torch.uint8)
+    batch = {"clip": clip, "length": torch.tensor([2, 4]), "ef": torch.tensor([50.0, 60.0]), "index": torch.arange(2)}
+    seen: list[Tensor] = []
+    stage.network.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    assert stage.loss(batch)["loss"].isfinite()
+    assert seen[0][0, :, 2:].abs().max() == 0  # beyond the end of the first video, wherever it is moved to
+    stage.export(tmp_path / "model")
+    assert weights.load(tmp_path / "model", "ef").config.mean == pytest.approx([m / 127.5 - 1 for m in MEAN])
+    with pytest.raises(ValidationError, match="normalization = echonet has a constant for each of three channels"):
+        EFSettings.model_validate(settings | {"network": {"_class_name": "EFRegressor", "backbone": "small"}})
 
 
 def test_kinetics_weights_bring_everything_but_the_last_layer(network: Any, ours: EFRegressor, tmp_path: Path) -> None:

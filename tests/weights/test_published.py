@@ -1,17 +1,25 @@
 """Published checkpoints become networks of ours that compute the same."""
 
+import argparse
 import json
+import pickle
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
+import published_files
 from echosyn import rng, weights
+from echosyn.apps.cli import main
 from echosyn.errors import ConfigError, ModelError
+from echosyn.weights.pickles import read_checkpoint, unpickled
 from echosyn.weights.published import import_checkpoint, import_latent_diffusion_vae
 
 
@@ -142,8 +150,87 @@ def test_settings_that_do_not_fit_the_weights_are_one_line(tmp_path: Path) -> No
 
 
 def test_grey_levels_belong_to_the_ef_regressor(tmp_path: Path) -> None:
-    for kind, levels in (("echonet-ef", None), ("siamese", (30.0, 50.0))):
-        with pytest.raises(ConfigError, match="--mean and --std belong to echonet-ef"):
-            import_checkpoint(kind, tmp_path / "c.pt", tmp_path / "out", grey_levels=levels)
-    with pytest.raises(ModelError, match="no such file"):
-        import_checkpoint("echonet-ef", tmp_path / "c.pt", tmp_path / "out", grey_levels=(30.0, 50.0))
+    with pytest.raises(ConfigError, match="--mean and --std have no effect on siamese"):
+        import_checkpoint("siamese", tmp_path / "c.pt", tmp_path / "out", grey_levels=(30.0, 50.0))
+    for levels in ((30.0, 50.0), None):
+        with pytest.raises(ModelError, match="no such file"):
+            import_checkpoint("echonet-ef", tmp_path / "c.pt", tmp_path / "out", grey_levels=levels)
+    with pytest.raises(SystemExit, match="2"):
+        main(
+            ["weights", "import", str(tmp_path / "c.pt"), str(tmp_path / "out"), "--from", "echonet-ef", "--mean", "30"]
+        )
+
+
+# A checkpoint of Lightning 1.4.2, which keeps its callbacks by their class
+
+
+def foreign_classes(monkeypatch: pytest.MonkeyPatch) -> tuple[type, type, type]:
+    """Classes of a package that is not there when the file is read; each would raise if it were used."""
+    package = types.ModuleType("pytorch_lightning")
+    names = ("ModelCheckpoint", "AttributeDict", "Ran")
+
+    def run(*_: object) -> None:
+        raise AssertionError("code of a file was run")
+
+    kinds = type(names[0], (), {}), type(names[1], (dict,), {}), type(names[2], (), {"__setstate__": run})
+    for name, kind in zip(names, kinds, strict=True):
+        kind.__module__ = "pytorch_lightning"
+        setattr(package, name, kind)
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", package)
+    return kinds
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_of_a_checkpoint_with_foreign_classes_the_tensors_are_read_and_nothing_runs(
+    is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, mapping, ran = foreign_classes(monkeypatch)
+    thing = ran()
+    thing.inside = {"weight": torch.zeros(2)}
+    content = {
+        "epoch": 3,
+        "pytorch-lightning_version": "1.4.2",
+        "state_dict": {"a": torch.arange(3.0)},
+        "callbacks": {checkpoint: {"best_model_score": torch.tensor(0.5), "best_model_path": Path("here")}},
+        "hyper_parameters": mapping(lr=1e-3, inner=mapping(x=2)),
+        "loops": [thing, argparse.Namespace(x=1)],
+    }
+    torch.save(content, tmp_path / "last.ckpt")
+    if not is_there:
+        monkeypatch.delitem(sys.modules, "pytorch_lightning")
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert read_checkpoint(tmp_path / "last.ckpt")["a"].tolist() == [0, 1, 2]
+    found = unpickled(tmp_path / "last.ckpt")
+    assert dict(found["hyper_parameters"]) == {"lr": 1e-3, "inner": {"x": 2}}
+    ((key, state),) = found["callbacks"].items()
+    assert key is not checkpoint
+    assert (key.__name__, float(state["best_model_score"])) == ("ModelCheckpoint", 0.5)
+    assert vars(found["loops"][0]) == {}
+
+
+def test_a_published_vae_checkpoint_becomes_a_model_folder_with_its_own_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATADIR", raising=False)
+    checkpoint, *_ = foreign_classes(monkeypatch)
+    settings = published_files.vae()
+    settings["model"]["params"]["ddconfig"] |= TINY
+    (tmp_path / "vae.yaml").write_text(yaml.safe_dump(settings))
+    with rng.initializing(3):
+        vae = AutoencoderKL(
+            block_out_channels=[32, 64, 64],
+            down_block_types=["DownEncoderBlock2D"] * 3,
+            up_block_types=["UpDecoderBlock2D"] * 3,
+            layers_per_block=1,
+            sample_size=16,
+        ).eval()
+    state = latent_diffusion_names(vae.state_dict(), 3) | {"loss.perceptual_loss.net.weight": torch.zeros(1)}
+    torch.save({"state_dict": state, "callbacks": {checkpoint: {}}}, tmp_path / "last.ckpt")
+    monkeypatch.delitem(sys.modules, "pytorch_lightning")
+    paths = [str(tmp_path / name) for name in ("last.ckpt", "vae", "vae.yaml")]
+    with pytest.raises(SystemExit, match="0"):
+        main(["weights", "import", *paths[:2], "--from", "ldm-vae", "--config", paths[2]])
+    found = weights.load(tmp_path / "vae", "vae")
+    assert found.config.scaling_factor == 0.18215
+    assert all(torch.equal(a, b) for a, b in zip(found.state_dict().values(), vae.state_dict().values(), strict=True))

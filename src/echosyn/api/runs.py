@@ -14,13 +14,13 @@ from echosyn.errors import ConfigError
 from echosyn.pipeline.audit import audit as auditing
 from echosyn.pipeline.evaluate import evaluate as evaluating
 from echosyn.pipeline.evaluate.fidelity.fidelity import evaluate_fidelity
+from echosyn.pipeline.evaluate.utility.protocols import regressor_settings
 from echosyn.pipeline.generate import generate as generating
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.settings import described
 from echosyn.settings.judging import AuditSettings, EvaluateSettings
 from echosyn.settings.making import GenerateSettings
-from echosyn.training import catalog
 
 Settings = TypeVar("Settings", GenerateSettings, EvaluateSettings, AuditSettings)
 Options = Mapping[str, Any]
@@ -138,7 +138,7 @@ def evaluate(
         real: dataset folder with TRAIN and held-out (VAL, TEST) videos.
         out: new folder for report and page.
         fidelity_only: train no EF regressor; only distances between the sets.
-        preset: of the EF regressors.
+        preset: of the EF regressors; the default is the utility protocol's own.
         device: ``auto``, ``cpu``, ``cuda``.
         workers: processes that extract features.
         **options: fields of `echosyn.settings.judging.EvaluateSettings`: ``protocol="echosyn-v2"``, ``vae=folder``, ...
@@ -149,7 +149,7 @@ def evaluate(
         if fidelity_only:
             figures = evaluate_fidelity(*sets, asked, compute)
         else:
-            ef = catalog.settings("ef", preset, None, [])
+            ef = regressor_settings(asked.utility, preset)
             figures = evaluating.evaluate(*sets, asked, compute, ef_settings=ef)
     return EvaluateResult(Path(out), {name: v for name, v in figures.items() if name not in ("report", "page")})
 

@@ -170,7 +170,7 @@ class LatentClips(Items):
     Args:
         folder: latents folder.
         records: its videos.
-        fps: frame rate of the clips.
+        fps: frame rate of the clips; None takes every frame.
         num_frames: their length.
         seed: of order and draws.
         labels: further numbers of each video by name, such as its EF; as many as ``records``.
@@ -181,7 +181,7 @@ class LatentClips(Items):
         self,
         folder: Path,
         records: Sequence[Record],
-        fps: float,
+        fps: float | None,
         num_frames: int,
         seed: int,
         labels: Sequence[Mapping[str, float]] = (),
@@ -197,7 +197,7 @@ class LatentClips(Items):
         record = self.records[video]
         assert record.fps is not None
         num_frames = latents.count(self.folder, record)
-        indices = clips.clip(num_frames, record.fps, self.fps, self.num_frames, draws.random())
+        indices = clips.clip(num_frames, record.fps, self.fps or record.fps, self.num_frames, draws.random())
         stills = np.arange(num_frames)
         course = {}
         if self.courses:

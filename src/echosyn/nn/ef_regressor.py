@@ -1,5 +1,7 @@
 """The networks that read the ejection fraction off a clip."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
@@ -22,8 +24,8 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
     Args:
         backbone: Which of the two.
         bias: Start of the output's bias, the mean EF of EchoNet-Dynamic.
-        mean: Subtracted from the clips, in their units; nothing is normalised without it.
-        std: What the clips are then divided by.
+        mean: Subtracted from the clips, in their units, one number or one for each channel; nothing is normalised without it.
+        std: What the clips are then divided by, likewise.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -32,8 +34,8 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
         *,
         backbone: Backbone = "r2plus1d_18",
         bias: float = 55.6,
-        mean: float | None = None,
-        std: float = 1.0,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] = 1.0,
     ) -> None:
         super().__init__()
         if backbone == "small":
@@ -52,20 +54,28 @@ class EFRegressor(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     @property
     def blank(self) -> float:
-        """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises."""
-        return -1.0 if self.config.mean is None else float(self.config.mean)
+        """The value that stands for no picture: black, or the mean, which is 0 to a network that normalises.
 
-    def normalize(self, mean: float, std: float) -> None:
+        NaN where each channel has its own mean, as grey levels have one for all.
+        """
+        mean = self.config.mean
+        return -1.0 if mean is None else float(mean) if isinstance(mean, int | float) else math.nan
+
+    def normalize(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         """From now on, subtract ``mean`` from the clips and divide by ``std``; both are stored with the weights."""
         self.register_to_config(mean=mean, std=std)
 
     def features(self, clips: Tensor) -> Tensor:
         """``(B, C, T, H, W)`` in [-1, 1], C = 1 or 3 -> penultimate features ``(B, D)``."""
-        if self.config.mean is not None:
+        is_each = not isinstance(self.config.mean, int | float | None)
+        if self.config.mean is not None and not is_each:
             clips = (clips - self.config.mean) / self.config.std
         channels = 1 if self.config.backbone == "small" else 3
         if clips.shape[1] != channels:
             clips = clips.mean(1, keepdim=True).expand(-1, channels, -1, -1, -1)
+        if is_each:
+            mean, std = (clips.new_tensor(v).view(-1, 1, 1, 1) for v in (self.config.mean, self.config.std))
+            clips = ((clips - mean) / std).nan_to_num(nan=0.0)
         return cast(Tensor, self.network(clips))
 
     def forward(self, clips: Tensor) -> Tensor:

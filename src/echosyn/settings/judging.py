@@ -80,6 +80,12 @@ class EvaluateSettings(ProtocolSettings, DecoderSettings):
     """
     public: bool = False
     """The page shows no real video."""
+    utility: str = "echosyn-v1"
+    """EF utility protocol: echosyn-v1 or echonet-synthetic-v1.
+
+    The latter is the published evaluation: the preset ``dynamic`` unless another is named, weights chosen on real VAL videos, a
+    test on all clips of real TEST videos, period 1 on synthetic and 2 on real videos.
+    """
 
 
 @settings

@@ -64,6 +64,9 @@ class CheckpointSettings:
     config: Path | None = None
     """Its settings file (ldm-vae); default EchoNet-Synthetic's."""
     mean: float | None = None
-    """Mean grey level (0..255) of its training set (echonet-ef)."""
+    """Mean grey level (0..255) in training (echonet-ef).
+
+    With ``std``; default EchoNet-Synthetic's constants.
+    """
     std: float | None = None
     """Their standard deviation."""

@@ -37,12 +37,13 @@ def settings(
         raise ConfigError(f"stage {stage!r} is unknown{config.near_miss(stage, list(STAGES))}")
     layers: list[Mapping[str, Any]] = [config.read_preset(preset).get(stage, {})]
     if file is not None:
-        content = config.read_yaml(file)
+        content = config.read_yaml(file, partly=True)
         if published.recognised(content):
             layers = [published.translated(content, str(file))]
         else:
             layers.append(_section(stage, content, file))
     values = config.merged(*layers, overrides=overrides)
+    config.refuse_unresolved(values, str(file))
     resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
     network = resolved.network.get("_class_name")
     if network not in weights.STAGE_NETWORKS[stage]:

@@ -26,6 +26,9 @@ class LoopSettings(Settings):
     """Optimizer steps."""
     batch_size: int = Field(16, ge=1)
     """Items in an optimizer step, over all processes and accumulated parts."""
+    per_process: Literal["no", "batch", "batch_and_rate"] = "no"
+    """Whether ``batch_size`` (and ``learning_rate``) are those of one process, as in EchoNet-Synthetic's files; ``run.json`` then
+    has them multiplied by the number of processes."""
     micro_batch_size: int | None = Field(None, ge=1)
     """Items that go through the network at once; smaller than ``batch_size`` accumulates gradients."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -81,7 +84,7 @@ class LoopSettings(Settings):
             raise ValueError("patience counts looks at held-out videos: set validate_every_steps, too")
         return self
 
-    @field_validator("mixed_precision", mode="before")
+    @field_validator("mixed_precision", "per_process", mode="before")
     @classmethod
     def _word(cls, value: Any) -> Any:
         """YAML reads a bare ``no`` as false."""
@@ -93,10 +96,23 @@ class StageSettings(Settings):
 
     network: dict[str, Any]
     """``_class_name`` and the network's own settings."""
+    datasets: tuple[str, ...] = ()
+    """All folders to learn from, the one on the command line among them; empty means that one alone (`vae`, `lidm`, `lvdm`)."""
+    judged_on: str | None = None
+    """Another folder whose VAL videos judge, such as real ones for a training on synthetic videos."""
     only: Mapping[str, str] = Field(default_factory=dict)
     """Columns of ``FileList.csv`` and the value that a video must have there to be trained and judged on: ``View: A4C``."""
     loop: LoopSettings = LoopSettings()
     """How long and how fast to train."""
+
+    def for_processes(self, number: int) -> Self:
+        """These settings with ``loop.batch_size`` over all of ``number`` processes."""
+        loop = self.loop
+        if loop.per_process == "no":
+            return self
+        rate = loop.learning_rate * (number if loop.per_process == "batch_and_rate" else 1)
+        whole = {"per_process": "no", "batch_size": loop.batch_size * number, "learning_rate": rate}
+        return self.model_copy(update={"loop": loop.model_copy(update=whole)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +136,7 @@ class Stage(ABC):
     """The network that the model folder holds; its weights are averaged (EMA)."""
     step: int = 0
     """Optimizer steps done; set by the loop before every step."""
-    criterion: ClassVar[tuple[str, Literal["max", "min"]] | None] = None
+    criterion: tuple[str, Literal["max", "min"]] | None = None
     """Which number of `validate` says which checkpoint is best, and whether it should be large or small."""
 
     @abstractmethod
@@ -143,8 +159,8 @@ class Stage(ABC):
         """Everything with weights: the network and whatever helps to train it."""
         return {"network": self.network}
 
-    def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
-        """Last measurements on the training videos before `export` (the VAE's latent scale); facts worth logging."""
+    def finish(self, items: Dataset[dict[str, Any]]) -> dict[str, float]:
+        """Last measurements on the training items before `export` (the VAE's latent scale); facts worth logging."""
         return {}
 
     def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:

@@ -17,10 +17,11 @@ from pydantic import Field
 from torch import Tensor
 
 from echosyn import rng
-from echosyn.config import Settings, build, near_miss, read_yaml
+from echosyn.config import Settings, build, near_miss, read_yaml, refuse_unresolved
 from echosyn.diffusion.conditions import EF, Condition
 from echosyn.errors import ModelError
 from echosyn.files import usual_permissions
+from echosyn.hashing import file_hash
 from echosyn.weights import stored
 from echosyn.weights.stored import WEIGHTS
 
@@ -59,7 +60,7 @@ FOLDER_NAMES: dict[str, tuple[str, ...]] = {
 VARIANTS = ("dynamic", "ped_a4c", "ped_psax", "a4c", "psax")
 """The datasets of the published layout, and views; where a stage has a model for each, its folder name ends in one."""
 
-PUBLISHED_FILES: dict[str, str] = {"reid": "*_best_network.pth"}
+PUBLISHED_FILES: dict[str, str] = {"reid": "*_best_network.pth", "ef": "best.pt"}
 """Published weights that are no diffusers folder, by stage."""
 
 
@@ -157,9 +158,9 @@ def load(folder: Path, stage: str) -> Any:
         ModelError: there is no model folder, it is of another stage, or its weights do not fit.
     """
     if (checkpoint := _published_checkpoint(folder, stage)) is not None:
-        from echosyn.weights.siamese import import_siamese
+        from echosyn.weights import echonet_dynamic, siamese
 
-        return import_siamese(checkpoint)
+        return siamese.import_siamese(checkpoint) if stage == "reid" else echonet_dynamic.read_regressor(checkpoint)[0]
     config = _config(folder)
     name = str(config.get("_class_name", ""))
     if name not in STAGE_NETWORKS[stage]:
@@ -197,6 +198,10 @@ def _filled(kind: Any, config: Mapping[str, Any], found: dict[str, Tensor], fold
 def load_facts(folder: Path) -> Facts:
     """What is known about a model folder; the published defaults where nothing is written."""
     path = folder / FACTS
+    if not path.is_file() and _published_checkpoint(folder, "ef") is not None:
+        from echosyn.weights.echonet_dynamic import READING
+
+        return Facts(**READING)
     if not path.is_file():
         return Facts()
     try:
@@ -210,7 +215,8 @@ def load_scheduler(folder: Path) -> Any:
     if (folder / SCHEDULER).is_file():
         return scheduler(json.loads((folder / SCHEDULER).read_text()))
     if (folder / "config.yaml").is_file():
-        block = read_yaml(folder / "config.yaml").get("noise_scheduler")
+        block = read_yaml(folder / "config.yaml", partly=True).get("noise_scheduler")
+        refuse_unresolved(block, f"{folder / 'config.yaml'}: noise_scheduler")
         if block:
             return scheduler(block)
     raise ModelError(f"{folder}: no scheduler; expected {SCHEDULER}, or config.yaml with a noise_scheduler block")
@@ -265,9 +271,15 @@ def resolve(folder: Path) -> Path:
     return inner if not (folder / "config.json").is_file() and (inner / "config.json").is_file() else folder
 
 
+def is_model(folder: Path, stage: str) -> bool:
+    """Whether a folder is a model folder, or a published one of the stage."""
+    return (folder / "config.json").is_file() or _published_checkpoint(folder, stage) is not None
+
+
 def weights_hash(folder: Path) -> str:
     """SHA-256 of a model folder's weights: of the file, or over the files that are read where they are in shards."""
-    return stored.digest(folder)
+    published = [found for stage in PUBLISHED_FILES if (found := _published_checkpoint(folder, stage)) is not None]
+    return file_hash(published[0]) if published else stored.digest(folder)
 
 
 def _published_checkpoint(folder: Path, stage: str) -> Path | None:

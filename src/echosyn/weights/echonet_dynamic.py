@@ -13,33 +13,50 @@ from echosyn.nn.ef_regressor import EFRegressor
 from echosyn.weights.pickles import unpickled
 
 PIXELS: pixels.Name = "symmetric"
+Levels = float | tuple[float, ...]
+"""Of grey levels 0..255, one number or one for each channel."""
+MEAN, STD = (32.660564, 32.79394, 33.07615), (49.802944, 49.89014, 50.17571)
+"""Of grey levels, red, green, blue: constants of EchoNet-Synthetic's evaluation, whatever it trains on."""
+READING: Mapping[str, Any] = {"stage": "ef", "pixels": PIXELS, "period": 2, "num_frames": 32}
+"""How that evaluation reads real videos: every second frame, whatever the training took of synthetic ones."""
 
 
-def import_echonet_dynamic_ef(checkpoint: Path, folder: Path, *, mean: float, std: float) -> None:
+def import_echonet_dynamic_ef(checkpoint: Path, folder: Path, *, mean: Levels = MEAN, std: Levels = STD) -> None:
     """EchoNet-Dynamic's EF regressor as a model folder.
 
     Args:
         checkpoint: its ``best.pt``, or ``r2plus1d_18_32_2_pretrained.pt`` of its release.
         folder: model folder to write; an existing one is replaced.
-        mean: of the grey levels 0..255 that it was trained on: the file does not say
-            (`echosyn.data.grey_levels.mean_and_std` measures it; EchoNet-Dynamic did on its TRAIN videos).
+        mean: of the grey levels 0..255 that it was trained on, which the file does not say; default EchoNet-Synthetic's
+            (EchoNet-Dynamic measured its TRAIN videos, as does `echosyn.data.grey_levels.mean_and_std`).
         std: their standard deviation.
 
     Raises:
         ModelError: the file cannot be read safely, or it is another network.
     """
+    network, frames = read_regressor(checkpoint, mean, std)
+    weights.save(network, folder, weights.Facts(**{**READING, "num_frames": frames}))
+
+
+def read_regressor(checkpoint: Path, mean: Levels = MEAN, std: Levels = STD) -> tuple[EFRegressor, int]:
+    """The network of a ``best.pt`` in evaluation mode, and how many frames its clips have."""
     state, rest = read_state(checkpoint)
     network = EFRegressor()
     if not r2plus1d.load_published(network, state, checkpoint):
         raise ModelError(
             f"{checkpoint}: its last layer is not an EF's (one output); expected EchoNet-Dynamic's best.pt"
         )
+    normalize(network, mean, std)
+    return network.eval().requires_grad_(False), int(rest.get("frames", READING["num_frames"]))
+
+
+def normalize(network: EFRegressor, mean: Levels = MEAN, std: Levels = STD) -> None:
+    """Let a regressor normalise grey levels 0..255 as EchoNet-Synthetic's evaluation does."""
     scale = pixels.convention(PIXELS).scale
-    network.normalize(mean / scale - 1, std / scale)
-    facts = weights.Facts(
-        stage="ef", pixels=PIXELS, period=int(rest.get("period", 2)), num_frames=int(rest.get("frames", 32))
-    )
-    weights.save(network, folder, facts)
+    if isinstance(mean, tuple) and isinstance(std, tuple):
+        network.normalize([m / scale - 1 for m in mean], [s / scale for s in std])
+    elif isinstance(mean, float | int) and isinstance(std, float | int):
+        network.normalize(mean / scale - 1, std / scale)
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

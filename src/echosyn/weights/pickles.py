@@ -1,6 +1,8 @@
-"""Checkpoints that are pickles: read as plain tensors or refused, never executed."""
+"""Checkpoints that are pickles: tensors and plain values are read, classes are stood in for, nothing is executed."""
 
 import pickle
+import sys
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,16 @@ from torch import Tensor
 from echosyn.errors import ModelError
 from echosyn.tensors import aligned, read_tensors
 
+PACKAGES = ("torch", "numpy")
+"""Of whose functions torch itself decides."""
+HARMLESS = (
+    "argparse.Namespace",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PurePosixPath",
+    "datetime.timedelta",
+)
+"""Classes of Python that checkpoints carry; they, too, are stood in for."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Names under which training programs store the weights among other things."""
 
@@ -50,7 +62,10 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
 
 def unpickled(path: Path) -> Any:
-    """What a pickle of torch holds: tensors, plain values and NumPy's numbers; anything else is refused, nothing executed.
+    """What a pickle of torch holds: tensors, plain values and NumPy's numbers; nothing is executed.
+
+    For classes of other packages, which training programs leave in their checkpoints, stand `StandIn`; what Python itself brings
+    along is refused, as a checkpoint has no use for it.
 
     Raises:
         ModelError: there is no such file, it is damaged, or reading it would run code.
@@ -58,7 +73,7 @@ def unpickled(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a checkpoint")
     try:
-        with torch.serialization.safe_globals(_numpy_numbers()):
+        with torch.serialization.safe_globals([*_numpy_numbers(), *_stand_ins(path)]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
@@ -68,6 +83,33 @@ def unpickled(path: Path) -> Any:
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(f"{path}: cannot be read safely ({reason}); copy it again") from error
+
+
+class StandIn:
+    """In the place of an object whose class is not known here: takes whatever it is given, and does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> "StandIn":
+        """One, whatever the arguments."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        """Forget it."""
+
+
+def _stand_ins(path: Path) -> list[tuple[type, str]]:
+    """A class with nothing in it for each name in a file that is of another package, and that torch would refuse."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (ValueError, RuntimeError, EOFError, OSError, pickle.UnpicklingError):
+        return []  # an older format, or no checkpoint: whoever reads it will say so
+    own = (*sys.stdlib_module_names, *PACKAGES, "__builtin__")
+    foreign = [name for name in names if name in HARMLESS or name.partition(".")[0] not in own]
+    return [(_stand_in(name.rpartition(".")[2]), name) for name in foreign]
+
+
+def _stand_in(name: str) -> type:
+    """For what is a mapping by its name, one that takes items; else a class of its own, as classes are keys, too."""
+    return OrderedDict if "dict" in name.lower() else type(name, (StandIn,), {})
 
 
 def _numpy_numbers() -> list[Any]:

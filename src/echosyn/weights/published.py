@@ -11,7 +11,7 @@ from typing import Any
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-from echosyn.config import read_yaml
+from echosyn.config import read_yaml, refuse_unresolved
 from echosyn.errors import ConfigError, ModelError
 from echosyn.weights import Facts, save
 from echosyn.weights.echonet_dynamic import import_echonet_dynamic_ef
@@ -73,18 +73,19 @@ def import_checkpoint(
         checkpoint: its weights.
         out: model folder to write.
         config: settings file of an ``ldm-vae``.
-        grey_levels: mean and standard deviation (0..255) that an ``echonet-ef`` was trained on; its file does not say.
+        grey_levels: mean and standard deviation (0..255) that an ``echonet-ef`` was trained on, where they are not
+            EchoNet-Synthetic's; its file does not say.
 
     Raises:
         ModelError: it is another network, or a pickle that would run code.
-        ConfigError: a setting for a kind that has none, or grey levels are missing.
+        ConfigError: a setting for a kind that has none.
     """
-    if (grey_levels is not None) != (kind == "echonet-ef"):
-        raise ConfigError(f"--mean and --std belong to echonet-ef, which needs both; got --from {kind}")
+    if grey_levels is not None and kind != "echonet-ef":
+        raise ConfigError(f"--mean and --std have no effect on {kind}: leave them out")
     if config is not None and kind != "ldm-vae":
         raise ConfigError(f"--config {config} has no effect on {kind}: leave it out")
-    if grey_levels is not None:
-        import_echonet_dynamic_ef(checkpoint, out, mean=grey_levels[0], std=grey_levels[1])
+    if kind == "echonet-ef":
+        import_echonet_dynamic_ef(checkpoint, out, **dict(zip(("mean", "std"), grey_levels or (), strict=False)))
         return KINDS[kind]
     network = import_latent_diffusion_vae(checkpoint, config) if kind == "ldm-vae" else import_siamese(checkpoint)
     save(network, out, Facts(stage=KINDS[kind]))
@@ -94,9 +95,10 @@ def import_checkpoint(
 def _ddconfig(config: Path | None) -> Mapping[str, Any]:
     if config is None:
         return LATENT_DIFFUSION
-    found = read_yaml(config).get("model", {}).get("params", {}).get("ddconfig")
+    found = read_yaml(config, partly=True).get("model", {}).get("params", {}).get("ddconfig")
     if not found:
         raise ModelError(f"{config}: has no model.params.ddconfig; expected a settings file of latent-diffusion")
+    refuse_unresolved(found, f"{config}: ddconfig")
     return {**LATENT_DIFFUSION, **found}
 
 

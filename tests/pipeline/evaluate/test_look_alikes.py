@@ -78,6 +78,7 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
     numbers = {
         "counts": {"synthetic": 5, "synthetic_train": 2, "real_train": 4, "real_held_out": 3},
         "utility": {"train on real": figures, "train on synthetic": figures},
+        "utility_protocol": {"id": "echosyn-v1", "words": "Trained alike."},
         "ef_adherence": agreement.agreement(ef, made, 0),
         "ef_by_area": {side: ef_adherence.of_rows(r, made[:1], 0) for side, r in rows.items()},
         "physiology": {side: measure.summary(r) for side, r in rows.items()},
@@ -89,7 +90,7 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
     sets = SimpleNamespace(
         synthetic=synthetic, synthetic_records=made, real=real, real_records=known, held_out=held_out
     )
-    readings = presentation.Readings(sets, ef, {"real": tested, "synthetic": tested}, rows["synthetic"])  # type: ignore[arg-type]
+    readings = presentation.Readings(sets, ef, held_out, {"real": tested, "synthetic": tested}, rows["synthetic"])  # type: ignore[arg-type]
     pages = {}
     for public in (False, True):
         path = tmp_path / f"{public}.html"

@@ -259,11 +259,11 @@ def evaluate(
         show(result, run.json)
         return
     from echosyn.pipeline.evaluate.evaluate import evaluate as evaluate_sets
-    from echosyn.training import catalog
+    from echosyn.pipeline.evaluate.utility.protocols import regressor_settings
 
     if not grid.grid:
         _refuse(grid, "seeds", "relabel", "also", without="--grid", give="--grid")
-    ef = catalog.settings("ef", asked.preset, asked.config, list(asked.overrides))
+    ef = regressor_settings(asked.utility, asked.preset, asked.config, asked.overrides)
     with computing(run) as compute:
         result = evaluate_sets(
             synthetic, real, out, asked, compute, ef_settings=ef, places=places, grid=_grid(grid) if grid.grid else None

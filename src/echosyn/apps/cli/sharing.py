@@ -9,6 +9,7 @@ from echosyn.apps.cli.arguments import Dataset, Models, Out, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import Console, show
 from echosyn.apps.cli.urls import Program
+from echosyn.errors import ConfigError
 from echosyn.settings.data import FramesSettings, ImagesSettings, SplitSettings
 from echosyn.settings.running import OutputSettings, ShownSettings
 from echosyn.settings.sharing import CheckpointSettings, FetchSettings, PublishSettings
@@ -77,7 +78,11 @@ def import_weights(
     from echosyn.weights.published import import_checkpoint
 
     refuse_existing(out)
-    levels = None if asked.mean is None or asked.std is None else (asked.mean, asked.std)
+    levels = None
+    if asked.mean is not None and asked.std is not None:
+        levels = asked.mean, asked.std
+    elif asked.mean is not None or asked.std is not None:
+        raise ConfigError("--mean and --std belong together: give both, or neither for EchoNet-Synthetic's")
     stage = import_checkpoint(asked.kind, checkpoint, out, asked.config, levels)
     show({"model": str(out), "stage": stage}, output.json)
 

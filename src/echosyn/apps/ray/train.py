@@ -95,6 +95,7 @@ def train(
         EchosynError: as there; no Ray at ``address``; workers died more often than they may.
     """
     group = workers(asked)
+    settings = settings.for_processes(group.most)
     batch = settings.loop.batch_size
     bad = [n for n in range(group.least, group.most + 1) if batch % n]
     if bad:

@@ -9,6 +9,8 @@ from typing import Any
 from echosyn.errors import DataError
 
 REPORT = "report.json"
+OLDEST = "echosyn-v1"
+"""The utility protocol of reports that do not name theirs."""
 APART, TOGETHER = "differ", "no difference shown"
 
 
@@ -77,10 +79,12 @@ class _Problems:
 
 
 def _contradictions(a: Mapping[str, Any], b: Mapping[str, Any]) -> _Problems:
+    one, other = (report.get("utility_protocol", {}).get("id", OLDEST) for report in (a, b))
+    is_both = "utility" in a and "utility" in b
+    refused = f"utility by different protocols, {one} and {other}" if is_both and one != other else ""
     x, y = a.get("fidelity"), b.get("fidelity")
     if x is None or y is None:
-        return _Problems("", [], frozenset())
-    refused = ""
+        return _Problems(refused, [], frozenset())
     if x["protocol"]["sha256"] != y["protocol"]["sha256"]:
         one, other = (f"{f['protocol']['id']} ({f['protocol']['sha256'][:8]})" for f in (x, y))
         refused = f"evaluated by different protocols, {one} and {other}"

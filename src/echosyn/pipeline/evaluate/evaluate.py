@@ -13,7 +13,7 @@ from echosyn import rng, weights
 from echosyn.data import clips, filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
-from echosyn.errors import DataError
+from echosyn.errors import ConfigError, DataError
 from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
 from echosyn.metrics.moments import moments
@@ -22,6 +22,7 @@ from echosyn.pipeline.evaluate.agreement import agreement
 from echosyn.pipeline.evaluate.fidelity import fidelity, protocols
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places
 from echosyn.pipeline.evaluate.predict_ef import Predictions, predict_ef
+from echosyn.pipeline.evaluate.utility import protocols as utility_protocols
 from echosyn.pipeline.evaluate.utility import utility
 from echosyn.pipeline.evaluate.utility.grid import Grid
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
@@ -70,8 +71,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
 
-    Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on the real VAL and TEST videos. The
-    one trained on real videos also measures the EF of the synthetic ones, and its features give a Fréchet distance.
+    Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on held-out real videos, as the protocol
+    ``asked.utility`` says. The one trained on real videos also measures the EF of the synthetic ones, and its features give a
+    Fréchet distance.
 
     Args:
         synthetic: dataset folder.
@@ -88,6 +90,10 @@ def evaluate(
     fidelity_protocol = protocols.load(asked.protocol)
     fidelity.check(fidelity_protocol, real, synthetic, places)
     _check(sets)
+    protocol = utility_protocols.load(asked.utility)
+    protocol.check(real, sets.held_out, ef_settings)
+    if grid is not None and protocol.chooses_on_val:
+        raise ConfigError(f"--grid chooses weights in its own way: leave it out, or --utility {protocol.id}")
     if grid is not None:
         grid.check(synthetic, real, sets.held_out)
     silent_models = refuse_seen(dict.fromkeys([*asked.made_by, *([vae] if vae else [])]), sets.held_out)
@@ -95,13 +101,15 @@ def evaluate(
         codec(vae, devices.resolve(device))  # a wrong folder is refused before minutes of training
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
     settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": asked.track}
-    settings["protocol"] = fidelity_protocol.sha256
+    settings |= {"protocol": fidelity_protocol.sha256, "utility": protocol.id}
     if grid is not None:
         inputs |= {f"arm {name}": path for name, path in grid.also.items()}
         settings["grid"] = {"seeds": grid.seeds, "relabel": grid.relabel}
     with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
         models = {
-            side: utility.regressor(data, folder / "models" / f"ef_{side}", ef_settings, device, progress)
+            side: utility.regressor(
+                data, folder / "models" / f"ef_{side}", protocol.settings(side, ef_settings, real), device, progress
+            )
             for side, data in (("real", real), ("synthetic", synthetic))
         }
         numbers: dict[str, Any] = {
@@ -110,15 +118,27 @@ def evaluate(
             "privacy": read_provenance(synthetic).get("privacy"),
             "training_unknown": [weights.load_facts(weights.resolve(m)).stage or m.name for m in silent_models],
         }
-        of_synthetic = predict_ef(synthetic, sets.synthetic_records, models["real"], device=device, progress=progress)
-        predicted = {
-            side: predict_ef(real, sets.held_out, model, device=device, progress=progress)
-            for side, model in models.items()
-        }
+        reading: dict[str, Any] = {"num_clips": protocol.clips, "device": device, "progress": progress}
+        of_synthetic = predict_ef(
+            synthetic,
+            sets.synthetic_records,
+            models["real"],
+            period=(protocol.periods or {}).get("synthetic"),
+            **reading,
+        )
+        predicted = {side: predict_ef(real, sets.held_out, model, **reading) for side, model in models.items()}
         of_real = predicted["real"]
+        is_tested = np.array([r.split in protocol.splits for r in sets.held_out])
+        tested = [r for r in sets.held_out if r.split in protocol.splits]
+        numbers["utility_protocol"] = {"id": protocol.id, "words": protocol.words}
         numbers["utility"] = {
-            f"train on {side}": agreement(p.ef, sets.held_out, seed, details=True) for side, p in predicted.items()
+            f"train on {side}": agreement(p.ef[is_tested], tested, seed, details=True) for side, p in predicted.items()
         }
+        if protocol.chooses_on_val:
+            chose = [r for r in sets.held_out if r.split == "VAL"]
+            numbers["utility_on_val"] = {
+                f"train on {side}": agreement(p.ef[~is_tested], chose, seed) for side, p in predicted.items()
+            }
         numbers["ef_adherence"] = agreement(of_synthetic.ef, sets.synthetic_records, seed, details=True)
         tracked = {
             side: _tracked(data, _spread_over(records, asked.track), progress)
@@ -144,7 +164,11 @@ def evaluate(
             numbers["vae"] = reconstruction(vae, real, sets.held_out, device)
         write_json(folder / "report.json", numbers)
         readings = page.Readings(
-            sets, of_synthetic.ef, {side: p.ef for side, p in predicted.items()}, tracked["synthetic"][0]
+            sets,
+            of_synthetic.ef,
+            tested,
+            {side: p.ef[is_tested] for side, p in predicted.items()},
+            tracked["synthetic"][0],
         )
         page.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **page.headline(numbers)}

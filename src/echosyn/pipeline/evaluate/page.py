@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from echosyn.data.records import Record
 from echosyn.pipeline.evaluate import media, sections
 from echosyn.pipeline.evaluate.fidelity import tables
 from echosyn.pipeline.evaluate.look_alikes import nearest
@@ -50,8 +51,10 @@ class Readings:
     sets: "Sets"
     measured: NDArray[np.float64]
     """EF of the synthetic videos by the regressor that was trained on real ones, percent, ``(n,)``."""
+    tested: Sequence[Record]
+    """Real videos on which the regressors were tested."""
     predicted: Mapping[str, NDArray[np.float64]]
-    """EF of the held-out real videos by the regressor of each side, ``(m,)``."""
+    """Their EF by the regressor of each side, ``(m,)``."""
     tracked: Sequence[Measured]
     """Synthetic videos whose ventricle was tracked."""
 
@@ -154,7 +157,7 @@ def _protocol(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> list[Section]:
-    known = np.array([r.ef for r in readings.sets.held_out], np.float64)
+    known = np.array([r.ef for r in readings.tested], np.float64)
     requested = np.array([np.nan if r.ef is None else r.ef for r in readings.sets.synthetic_records], np.float64)
     found = [
         sections.utility(numbers, known, readings.predicted, public),

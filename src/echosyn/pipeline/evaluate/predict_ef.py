@@ -1,7 +1,7 @@
 """Read the EF off videos with a trained regressor, one video in memory at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ class FileEF:
 def ef_reader(model: Path, device: str = "auto") -> EFReader:
     """The regressor of a model folder (or of a training's run folder, or the ``ef`` of a folder of models)."""
     folder = weights.resolve(model)
-    if not (folder / "config.json").is_file() and model.is_dir():
+    if not weights.is_model(folder, "ef") and model.is_dir():
         folder = weights.find(model, "ef")
     network, facts = weights.load(folder, "ef").to(devices.resolve(device)), weights.load_facts(folder)
     return EFReader(network, convention(facts.pixels), facts.fps, facts.num_frames or 32, facts.period)
@@ -64,11 +64,16 @@ def predict_ef(
     model: Path,
     *,
     num_clips: NumClips = CLIPS_PER_VIDEO,
+    period: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Predictions:
-    """EF and features of the given videos of a dataset folder, from clips spread evenly over each video or from all."""
+    """EF and features of the given videos of a dataset folder, from clips spread evenly over each video or from all.
+
+    ``period`` takes every so many-th frame, where that is not the model's own.
+    """
     read = ef_reader(model, device)
+    read = read if period is None else replace(read, period=period)
     index = filelist.VideoIndex(dataset)
     readings = []
     for i, record in enumerate(records):

@@ -23,7 +23,7 @@ def utility(numbers: Mapping[str, Any], known: Array, predicted: Mapping[str, Ar
 
     Args:
         numbers: of the report.
-        known: EFs of the held-out real videos, ``(n,)``.
+        known: EFs of the real videos that are the test, ``(n,)``.
         predicted: by side, ``(n,)`` each.
         public: without the plot that has a point for every patient.
     """
@@ -39,11 +39,12 @@ def utility(numbers: Mapping[str, Any], known: Array, predicted: Mapping[str, Ar
         plots.append((roc_curves(lines, f"EF below {ROC_BELOW:g} %"), "ROC curves for detecting a reduced EF"))
     return {
         "title": "Utility: EF regression on held-out real videos",
-        "explanation": "The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST "
-        f"videos ({counts['real_train']} real and {counts['synthetic_train']} synthetic training videos; the last weights "
-        "are taken, none are chosen). Brackets: 95 % bootstrap interval over patients.",
+        "explanation": f"{numbers['utility_protocol']['words']} ({counts['real_train']} real and {counts['synthetic_train']} "
+        f"synthetic training videos; protocol {numbers['utility_protocol']['id']}.) Brackets: 95 % bootstrap interval over "
+        "patients.",
         "columns": COLUMNS,
-        "rows": [_row(name, figures) for name, figures in numbers["utility"].items()],
+        "rows": [_row(name, figures) for name, figures in numbers["utility"].items()]
+        + [_row(f"{name}, VAL", figures) for name, figures in numbers.get("utility_on_val", {}).items()],
         "plots": plots,
     }
 

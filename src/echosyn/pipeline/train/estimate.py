@@ -51,7 +51,9 @@ def estimate(training: Training, items: Dataset[dict[str, Any]]) -> dict[str, An
     seconds = _line([(m.num_items, m.seconds) for m in measured], part) * -(-per_process // part)
     state = _state_bytes(training)
     peak = _line([(m.num_items, m.peak_bytes) for m in measured], part)
-    peak += _cache_growth(items, settings.steps * settings.batch_size)
+    peak += sum(
+        _cache_growth(each, settings.steps * settings.batch_size) for each in getattr(items, "streams", [items])
+    )
     model = _bytes(training.stage.network.state_dict())
     result = {
         "network": type(training.stage.network).__name__,

@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 from accelerate import Accelerator, InitProcessGroupKwargs
 from safetensors import SafetensorError
+from torch.utils.data import Dataset
 
 from echosyn import device as devices
 from echosyn.data import filelist, latents
-from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
@@ -92,14 +92,17 @@ def train(
     """
     resume = resume or ResumeSettings()
     distributed.refuse_sharding()
-    for folder in (data, *(source.folder for source in also)):
+    also = mixture.sources(data, also, settings.datasets)
+    judging_folder = data if settings.judged_on is None else Path(settings.judged_on)
+    for folder in (data, judging_folder, *(source.folder for source in also)):
         review.require_signed(folder, reviewed=resume.reviewed)
-    stage = catalog.create(stage_name, settings)
+    accelerator = _accelerator(settings, compute.device, out)
+    stage = catalog.create(stage_name, settings.for_processes(accelerator.num_processes))
+    settings = stage.settings
     records = _records(stage, data)
     learnt = [r for r in records if r.split == "TRAIN"]
     items, more, others = mixture.items(stage, data, learnt, also)
-    seen, judging = [*learnt, *more], held_out(records)
-    accelerator = _accelerator(settings, compute.device, out)
+    seen, judging = [*learnt, *more], held_out(_records(stage, judging_folder))
     run: dict[str, Any] = {
         "stage": stage_name,
         "settings": settings.model_dump(mode="json"),
@@ -117,7 +120,7 @@ def train(
         training = Training(stage, settings.loop, accelerator)
         checkpoint.restore(out, training)
         distributed.agree(training, out)
-        judge = Judge(out, training, data, judging)
+        judge = Judge(out, training, judging_folder, judging)
         log = Log(out, accelerator, training.step, run["settings"])
         try:
             last = _loop(training, items, out, log, judge, compute.progress, on_log)
@@ -125,9 +128,9 @@ def train(
             log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:
             _choose(training, judge, out)
-            last |= _export(training, data, learnt, out, lambda folder: trained_on.write(folder, seen, run["data"]))
+            last |= _export(training, items, out, lambda folder: trained_on.write(folder, seen, run["data"]))
         accelerator.wait_for_everyone()
-    return {"model": str(out / MODEL), "steps": training.step, **last}
+    return {"model": str(out / MODEL), "steps": training.step, "batch": _batch(training), **last}
 
 
 def dry_run(
@@ -139,12 +142,11 @@ def dry_run(
     device: str = "auto",
 ) -> dict[str, Any]:
     """What `train` would take, from a few steps of it; see `echosyn.pipeline.train.estimate.estimate`."""
-    stage = catalog.create(stage_name, settings)
+    accelerator = _accelerator(settings, device, Path())
+    stage = catalog.create(stage_name, settings.for_processes(accelerator.num_processes))
     records = [r for r in _records(stage, data) if r.split == "TRAIN"]
-    items, *_ = mixture.items(stage, data, records, also)
-    return {"stage": stage_name} | estimate(
-        Training(stage, settings.loop, _accelerator(settings, device, Path())), items
-    )
+    items, *_ = mixture.items(stage, data, records, mixture.sources(data, also, settings.datasets))
+    return {"stage": stage_name} | estimate(Training(stage, stage.settings.loop, accelerator), items)
 
 
 def _loop(
@@ -238,8 +240,16 @@ def _choose(training: Training, judge: Judge, out: Path) -> None:
         )
 
 
+def _batch(training: Training) -> str:
+    """Items of an optimizer step in words, such as ``128 items: 8 process(es), 16 at once, 1 part(s)``."""
+    loop, processes = training.settings, training.accelerator.num_processes
+    share = loop.batch_size // processes
+    part = min(loop.micro_batch_size or share, share)
+    return f"{loop.batch_size} items: {processes} process(es), {part} at once, {-(-share // part)} part(s)"
+
+
 def _export(
-    training: Training, data: Path, learnt: list[Record], out: Path, sign: Callable[[Path], None]
+    training: Training, items: Dataset[dict[str, Any]], out: Path, sign: Callable[[Path], None]
 ) -> dict[str, float]:
     """Write the model folder, from averaged weights if there are any; the live ones then go beside it.
 
@@ -247,7 +257,7 @@ def _export(
     """
 
     def write(folder: Path) -> dict[str, float]:
-        facts = training.stage.finish(data, learnt)
+        facts = training.stage.finish(items)
         training.stage.export(folder)
         sign(folder)
         return facts

