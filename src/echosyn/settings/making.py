@@ -52,6 +52,18 @@ class SamplerSettings(SolverSettings):
 
 
 @settings
+class SchedulerFileSettings:
+    """Where the noise schedule is read from."""
+
+    config: Path | None = None
+    """Settings file whose noise schedule wins over the model's.
+
+    EchoNet-Synthetic's ``config.yaml``; a folder ``unet_ema`` of a running training has none of its own. A numeric
+    ``globals.target_fps`` is the frame rate of the videos.
+    """
+
+
+@settings
 class BatchSettings:
     """How many at a time."""
 
@@ -64,7 +76,7 @@ class BatchSettings:
 
 
 @settings
-class SampleSettings(SeedSettings, SamplerSettings, BatchSettings):
+class SampleSettings(SeedSettings, SamplerSettings, SchedulerFileSettings, BatchSettings):
     """How the LIDM samples stills."""
 
     num: int = 16
@@ -108,7 +120,7 @@ class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
 
 
 @settings
-class AnimateSettings(SeedSettings, AnimationSettings):
+class AnimateSettings(SeedSettings, AnimationSettings, SchedulerFileSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None

@@ -44,10 +44,13 @@ class Beat:
     seed: int
     videos: Path
     device: str = "auto"
+    config: Path | None = None
+    """Settings file with the noise schedule."""
 
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
-        pipeline = video_pipeline(self.lvdm, self.vae, devices.resolve(self.device), self.motion.scheduler)
+        how = devices.resolve(self.device), self.motion.scheduler, self.config
+        pipeline = video_pipeline(self.lvdm, self.vae, *how)
         batches = Fitting(self.motion.batch_size, f"videos of {self.motion.num_frames} frames")
 
         def run(hearts: tuple[Heart, ...]) -> list[int]:
@@ -80,11 +83,12 @@ def animate(
     if not numbers:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
     ef = requested(asked)
-    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler)
+    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler, asked.config)
     motion = motion_for(models["lvdm"], asked)
     motion.check(pipeline)
     settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()
     inputs = {"kept": kept} | {stage: weights.resolve(models[stage]) for stage in ("lvdm", "vae")}
+    inputs |= {"config": asked.config} if asked.config else {}
     executor = compute.workers()
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)

@@ -39,11 +39,12 @@ class Sample:
     scheduler: str | None
     batch_size: int
     device: str = "auto"
+    config: Path | None = None
 
     def start(self) -> Callable[[int], int]:
         """Load the LIDM."""
         device = devices.resolve(self.device)
-        pipeline = image_pipeline(self.lidm, device, self.scheduler)
+        pipeline = image_pipeline(self.lidm, device, self.scheduler, self.config)
         batches = Fitting(self.batch_size, "hearts", fixed=device.type == "cpu")
 
         def some(numbers: Sequence[int]) -> Tensor:
@@ -73,7 +74,7 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     if num < 1 or asked.batch_size < 1:
         raise ConfigError(f"--num {num} --batch-size {asked.batch_size}: expected at least 1")
     folder_of_lidm = weights.resolve(lidm)
-    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler)
+    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler, asked.config)
     facts = weights.load_facts(folder_of_lidm)
     steps = checked_steps(facts.num_inference_steps if asked.steps is None else asked.steps, pipeline.scheduler)
     settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
