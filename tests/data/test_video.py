@@ -155,12 +155,12 @@ def test_an_mp4_for_browsers_is_yuv420p_of_even_size_with_its_index_first(tmp_pa
 @pytest.mark.parametrize("frames", [waves(3), colours(3)])
 def test_png_is_lossless(tmp_path: Path, frames: Frames) -> None:
     folder = tmp_path / "png"
-    video.write_png(folder, frames)
+    video.write_images(folder, frames)
     files = sorted(folder.iterdir())
     assert [file.name for file in files] == ["000000.png", "000001.png", "000002.png"]
     assert np.array_equal(np.stack([np.asarray(Image.open(file)) for file in files]), frames)
     with pytest.raises(VideoError, match="exists already"):
-        video.write_png(folder, frames)
+        video.write_images(folder, frames)
 
 
 # Refusals leave nothing behind

@@ -22,6 +22,11 @@ class ProtocolSettings(StatisticsSettings):
 
     protocol: str = "echosyn-v2"
     """Of the fidelity figures: name or YAML file."""
+    metrics: str | None = None
+    """Of the fidelity figures only these, such as FID,IS.
+
+    StyleGAN-V's names are known too: ``fid50k_full,is50k``. Networks that none of them needs are not loaded.
+    """
 
 
 @settings

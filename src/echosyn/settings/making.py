@@ -82,6 +82,13 @@ class SampleSettings(SeedSettings, SamplerSettings, SchedulerFileSettings, Batch
     num: int = 16
     """How many hearts."""
     batch_size: int = 32
+    save_as: str | None = None
+    """Also images or latents of the stills: png,jpg,pt.
+
+    ``OUT/images/NAME.png`` (needs ``vae``), ``OUT/latents/NAME.pt``.
+    """
+    vae: Path | None = None
+    """Model folder of the VAE, for images."""
 
 
 @settings
@@ -124,7 +131,37 @@ class AnimateSettings(SeedSettings, AnimationSettings, SchedulerFileSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Only the first so many stills."""
+    """Videos; default one a still, of more each still beats anew.
+
+    The first so many stills. Beyond their number each beats again, with another EF and other noise, as published.
+    """
+    save_as: str | None = None
+    """Also in these formats beside AVI: mp4,gif,jpg,png,pt."""
+
+
+@settings
+class DecodeSettings(BatchSettings):
+    """How stills become images."""
+
+    image_format: Annotated[Literal["png", "jpg"], Spelled("--format")] = "png"
+    """png is lossless, jpg of quality 100."""
+    batch_size: int = 32
+
+
+@settings
+class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, SchedulerFileSettings, BatchSettings):
+    """How real videos are reproduced from one frame and their EF."""
+
+    num: int = 4
+    """Videos, spread by EF."""
+    split: Literal["TRAIN", "VAL", "TEST"] = "TEST"
+    """Split that they are of."""
+    frame: int = 0
+    """Number of the frame that the reproduction begins with."""
+    num_frames: Annotated[int, Spelled("--frames")] = 64
+    """Frames of a video."""
+    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
+    """Guidance scale; default what suits the model."""
 
 
 @settings
@@ -160,6 +197,8 @@ class FilterSettings(ScreenSettings):
 
     rule: Rule = "calibrated"
     """published: EchoNet-Synthetic's, with what it really rejects."""
+    percentile: float | None = None
+    """With --rule published: percentile of its threshold; default 95."""
 
 
 @settings

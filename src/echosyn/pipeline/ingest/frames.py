@@ -97,7 +97,7 @@ def _write(
     for done, record in enumerate(records, start=1):
         if not (folder / record.name).exists():
             recording = video.read(index.path(record))
-            video.write_png(folder / record.name, recording.grey()[choose(len(recording.frames), recording.fps)])
+            video.write_images(folder / record.name, recording.grey()[choose(len(recording.frames), recording.fps)])
         progress("write images", done, len(records))
 
 

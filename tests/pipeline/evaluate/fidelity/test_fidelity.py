@@ -40,7 +40,7 @@ def hearts(numbers: range) -> list[np.ndarray]:
 def write_pngs(folder: Path, clips: list[np.ndarray]) -> Path:
     folder.mkdir()
     for i, clip in enumerate(clips):
-        video.write_png(folder / f"v{i:03d}", clip)
+        video.write_images(folder / f"v{i:03d}", clip)
     return folder
 
 
