@@ -95,9 +95,12 @@ class SplitSettings:
     """How the rows of a file list are split."""
 
     csv: Path
-    """FileList.csv; it stays untouched."""
-    output: Path
-    """New file list."""
+    """FileList.csv."""
+    output: Path | None = None
+    """New file list; without it CSV is rewritten, the old one kept beside it.
+
+    As ``NAME.csv.before``, which later calls leave as it is.
+    """
     train: int
     """Number of TRAIN videos."""
     val: int

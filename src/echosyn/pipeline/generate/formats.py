@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn.data import images, stills, video
@@ -65,7 +64,7 @@ def save_video(folder: Path, name: str, frames: Frames, fps: float, formats: Seq
             _save_tensor(path.with_name(f"{name}.pt"), torch.from_numpy(_coloured(frames)))
 
 
-def _coloured(frames: Frames) -> NDArray:
+def _coloured(frames: Frames) -> Frames:
     return frames[..., None].repeat(3, axis=-1)
 
 

@@ -87,7 +87,7 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     if set(formats) - {"pt"} and asked.vae is None:
         raise ConfigError(f"--save-as {asked.save_as}: images are decoded by a VAE: give --vae")
     vae = weights.resolve(asked.vae) if asked.vae and set(formats) - {"pt"} else None
-    settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
+    settings: dict[str, Any] = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
     settings |= {"save_as": formats} if formats else {}
     inputs = {"lidm": folder_of_lidm, "config": asked.config, "vae": vae}
     executor = compute.workers()

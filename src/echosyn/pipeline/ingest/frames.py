@@ -1,5 +1,6 @@
 """Still images of recordings, for programs that read folders of images: other VAE trainers, StyleGAN-V's metrics."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,10 @@ def _write(
         progress("write images", done, len(records))
 
 
-def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Write a file list with new splits in the order of its rows; what is left over is EXTRA. The old one stays.
+def update_splits(csv: Path, out: Path | None, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Write a file list with new splits in the order of its rows; what is left over is EXTRA.
+
+    The old one stays; without ``out`` the new one takes its name, and it becomes ``NAME.csv.before``.
 
     Raises:
         ConfigError: more videos are asked for than there are.
@@ -112,8 +115,13 @@ def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, 
 
     contents = table.read(csv, required=("FileName",))
     splits = splits_asked(",".join(str(count) for count in counts.values()), len(contents.rows))
-    if out.exists():
+    if out is not None and out.exists():
         raise DataError(f"{out}: exists already; expected a new file: choose another name or remove it")
+    if out is None:
+        out, before = csv, csv.with_name(f"{csv.name}.before")
+        if not before.exists():
+            with whole(before) as temporary:
+                shutil.copyfile(csv, temporary)
     columns = [*contents.columns, *([] if contents.has("Split") else ["Split"])]
     changed = [dict(row.cells) | {"split": split} for row, split in zip(contents.rows, splits, strict=True)]
     table.write(out, columns, [[cells.get(column.casefold(), "") for column in columns] for cells in changed])

@@ -14,6 +14,7 @@ from echosyn.data import stills
 from echosyn.errors import ConfigError, DataError, StoppedError
 from echosyn.files import whole
 from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.given_stills import as_stills, numbered
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.published_rule import PublishedFilter, published
 from echosyn.pipeline.privacy_filter.reference_frames import REFERENCE_STRIDE
@@ -49,9 +50,9 @@ def filter_stills(
     refuse_both(calibrated, reference=reference, false_rejection_rate=false_rejection_rate)
     if calibrated is not None and rule != "calibrated":
         raise ConfigError(f"--calibrated {calibrated} is not of the rule {rule!r}, which needs --reference")
-    files = shard.of(stills.shards(candidates))
-    if not files:
-        raise ConfigError(f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards")
+    if asked.percentile is not None and rule != "published":
+        raise ConfigError(f"--percentile {asked.percentile:g}: only the published rule has one: give --rule published")
+    numbered(candidates)  # a folder without stills is told of before anything is written
     earlier = opened(calibrated, {"reid": reid}) if calibrated else None
     if reference is not None:
         load_reid(reid, reference, device)  # mistakes are told before anything is written
@@ -59,7 +60,8 @@ def filter_stills(
         raise ConfigError("whom are the hearts compared with? Give --reference, or --calibrated")
     rate = earlier.rate if earlier else RATE if false_rejection_rate is None else false_rejection_rate
     settings: dict[str, Any] = {"false_rejection_rate": rate, "stride": REFERENCE_STRIDE}
-    settings |= {} if rule == "calibrated" else {"rule": rule}
+    percentile = 95.0 if asked.percentile is None else asked.percentile
+    settings |= {} if rule == "calibrated" else {"rule": rule, "percentile": percentile}
     inputs = {"candidates": candidates, "reid": weights.resolve(reid)} | ({"reference": reference} if reference else {})
     hashes = {name: said for name, said in earlier.hashes.items() if name != "real"} if earlier else {}
     with new_folder(out, "filter", settings, inputs, hashes=hashes, shard=shard) as folder:
@@ -67,10 +69,16 @@ def filter_stills(
         shutil.rmtree(working, ignore_errors=True)
         for path in (private, working):
             path.mkdir(exist_ok=True)
+        every = stills.shards(as_stills(candidates, working / "given"))
+        files = shard.of(every)
+        if not files:
+            raise ConfigError(
+                f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards"
+            )
         executor = compute.workers()
         judging: Iterator[tuple[Path, Any]]
         if reference is not None and rule == "published":
-            theirs = published(reid, reference, device)
+            theirs = published(reid, reference, every, percentile, device)
             patients, facts = theirs.patients, _of_rule(theirs)
             judging = ((path, _judged(path, theirs, folder)) for path in files)
         else:

@@ -158,12 +158,16 @@ def reid_for(reid: Path, vae: object, whose: str, device: str = "auto") -> Any:
 
 
 @torch.no_grad()
-def embed(model: Any, frames: Tensor, batch_size: int = 256) -> Tensor:
-    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)``, on the CPU; the one way in for real and synthetic."""
+def embed(model: Any, frames: Tensor, batch_size: int = 256, *, scaled: bool = False) -> Tensor:
+    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)``, on the CPU; the one way in for real and synthetic.
+
+    Frames that are ``scaled`` already are not scaled again.
+    """
     device = next(model.parameters()).device
+    embedding = model.features if scaled else model.embed
 
     def parts() -> Iterator[Tensor]:
         for part in frames.split(batch_size):
-            yield model.embed(part.to(device)).cpu()
+            yield embedding(part.to(device)).cpu()
 
     return torch.cat(list(parts())) if len(frames) else torch.zeros(0, model.config.embedding_size)
