@@ -30,7 +30,7 @@ def read(path: Path) -> Frames:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
+            return np.array(image.convert("L" if image.mode in ("L", "1") else "RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"{path}: no readable image; write it again or remove it") from error
 

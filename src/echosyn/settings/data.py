@@ -97,7 +97,7 @@ class SplitSettings:
     csv: Path
     """FileList.csv."""
     output: Path | None = None
-    """New file list; without it CSV is rewritten, the old one kept beside it.
+    """New file list; default: CSV itself, the old one kept.
 
     As ``NAME.csv.before``, which later calls leave as it is.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from echosyn.settings import Spelled, settings
-from echosyn.settings.making import RateSettings, SolverSettings, Variant, VideoSettings
+from echosyn.settings.making import RateSettings, SolverSettings, VariantSettings, VideoSettings
 from echosyn.settings.training import PresetSettings
 
 
@@ -130,13 +130,11 @@ class AuditSettings(RateSettings):
 
 
 @settings
-class ModelsOfSet:
+class ModelsOfSet(VariantSettings):
     """The models that made a set."""
 
     models: Path | None = None
     """Folder with vae and reid; lidm and lvdm in it are attacked too."""
-    dataset: Variant | None = None
-    """Which LIDM and Re-ID, where there are several: dataset or view."""
 
 
 @settings

@@ -115,13 +115,19 @@ class VideoSettings(WindowSettings):
 
 
 @settings
-class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
+class GuidanceSettings:
+    """How far a video model exaggerates."""
+
+    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
+    """Guidance scale; default what suits the model."""
+
+
+@settings
+class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings, GuidanceSettings):
     """How the LVDM animates stills."""
 
     ef_from: Path | None = None
     """Draw EFs like a dataset's TRAIN labels."""
-    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default what suits the model."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
     """NAME=VALUE of a further condition of the video model, such as heart_rate=70."""
 
@@ -131,9 +137,9 @@ class AnimateSettings(SeedSettings, AnimationSettings, SchedulerFileSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Videos; default one a still, of more each still beats anew.
+    """Videos; beyond the number of stills each beats again.
 
-    The first so many stills. Beyond their number each beats again, with another EF and other noise, as published.
+    With another EF and other noise, as published; default one video of each still.
     """
     save_as: str | None = None
     """Also in these formats beside AVI: mp4,gif,jpg,png,pt."""
@@ -149,7 +155,7 @@ class DecodeSettings(BatchSettings):
 
 
 @settings
-class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, SchedulerFileSettings, BatchSettings):
+class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, GuidanceSettings, SchedulerFileSettings):
     """How real videos are reproduced from one frame and their EF."""
 
     num: int = 4
@@ -159,9 +165,7 @@ class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, Scheduler
     frame: int = 0
     """Number of the frame that the reproduction begins with."""
     num_frames: Annotated[int, Spelled("--frames")] = 64
-    """Frames of a video."""
-    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default what suits the model."""
+    """Frames of a reproduction."""
 
 
 @settings
@@ -198,7 +202,7 @@ class FilterSettings(ScreenSettings):
     rule: Rule = "calibrated"
     """published: EchoNet-Synthetic's, with what it really rejects."""
     percentile: float | None = None
-    """With --rule published: percentile of its threshold; default 95."""
+    """Of --rule published: percentile; default 95."""
 
 
 @settings
@@ -242,10 +246,16 @@ class CalibrateSettings(ReferenceSettings, RealSettings, RateSettings):
 
 
 @settings
-class ModelsSettings:
+class VariantSettings:
+    """Which of several models of a stage."""
+
+    dataset: Variant | None = None
+    """Which LIDM and Re-ID, where there are several: dataset or view."""
+
+
+@settings
+class ModelsSettings(VariantSettings):
     """Where the models are."""
 
     models: Path | None = None
     """Folder with vae, lidm, lvdm and reid, or their published names; default: what ships, for the phantom."""
-    dataset: Variant | None = None
-    """Which LIDM and Re-ID, where there are several: dataset or view."""

@@ -33,7 +33,7 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     num_frames: Annotated[int, Spelled("--frames")] = 128
     """Length of the generated videos, in frames."""
     variant: Annotated[Variant | None, Spelled("--dataset")] = None
-    """Which LIDM and Re-ID, where there are several: dataset or view."""
+    """Of several LIDM and Re-ID models those of this dataset or view."""
     protocol: Annotated[str, Spelled()] = "echosyn-v2"
     """Protocol of the report's fidelity figures."""
 

@@ -53,7 +53,7 @@ def reproduce(
     device = devices.resolve(compute.device)
     pipeline = video_pipeline(models["lvdm"], models["vae"], device, asked.scheduler, asked.config)
     encoder = codec(models["vae"], device)
-    names = ("num_frames", "steps", "scheduler", "hop", "blend", "guidance_scale", "batch_size")
+    names = ("num_frames", "steps", "scheduler", "hop", "blend", "guidance_scale")
     motion = motion_for(models["lvdm"], AnimationSettings(**{name: getattr(asked, name) for name in names}))
     motion.check(pipeline)
     settings = {"num": asked.num, "split": asked.split, "frame": asked.frame, "seed": asked.seed} | motion.described()
