@@ -350,3 +350,14 @@ def test_good_and_bad_files_are_closed(avi: Path) -> None:
             video.read(cut)
         kept.append(caught)
     assert len(list(handles.iterdir())) == before
+
+
+def test_the_mean_of_rgb_of_an_almost_neutral_video_is_darker_than_its_luma(
+    write_as_opencv: Callable[..., None], tmp_path: Path
+) -> None:
+    levels = np.random.default_rng(0).integers(40, 200, (4, 8, 8), np.uint8).repeat(8, 1).repeat(8, 2)
+    write_as_opencv(tmp_path / "grey.avi", levels, 50)
+    luma, rgb = video.read(tmp_path / "grey.avi"), video.read(tmp_path / "grey.avi", grey=False)
+    assert np.abs(luma.grey().astype(int) - levels).mean() < 0.2
+    assert 0.6 < (luma.grey().astype(float) - rgb.grey()).mean() < 1.2
+    assert np.abs(rgb.frames.mean(axis=-1) - rgb.grey()).max() < 0.4

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from echosyn.settings import Spelled, settings
-from echosyn.settings.making import SeedSettings
+from echosyn.settings.making import GreySettings, SeedSettings
 
 View = Literal["A4C", "PSAX", "both"]
 """What the phantom's probe looks at."""
@@ -77,7 +77,7 @@ class FramesSettings:
 
 
 @settings
-class ImagesSettings:
+class ImagesSettings(GreySettings):
     """Which videos become folders of pictures."""
 
     frames: int = 128

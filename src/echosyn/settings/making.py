@@ -21,7 +21,19 @@ class SeedSettings:
 
 
 @settings
-class EncodeSettings(SeedSettings):
+class GreySettings:
+    """How the grey of a video is read."""
+
+    grey: Literal["luma", "rgb"] = "luma"
+    """rgb: mean of R, G and B in every video, as OpenCV reads.
+
+    Grey Motion-JPEGs of OpenCV's writer, such as EchoNet-Dynamic's, have chroma one level off neutral: they are then 0.8 levels
+    darker than their luma, on average.
+    """
+
+
+@settings
+class EncodeSettings(SeedSettings, GreySettings):
     """How videos become latents."""
 
     mean: bool = False

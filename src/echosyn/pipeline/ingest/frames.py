@@ -52,6 +52,7 @@ def reference_images(
     fps: float = 32.0,
     num: int | None = None,
     seed: int = 0,
+    grey: str = "luma",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the first frames of TRAIN videos that are long enough, a folder a video: StyleGAN-V's real side.
@@ -65,6 +66,7 @@ def reference_images(
         fps: at this rate.
         num: so many videos, drawn by the seed; default 2,048, or 3,125 of 16 frames, as published.
         seed: of the draw.
+        grey: ``luma``, or ``rgb`` for the mean of R, G and B in every video.
         progress: told how many videos are done.
 
     Raises:
@@ -83,21 +85,27 @@ def reference_images(
         raise DataError(
             f"{dataset}: none of {len(train)} TRAIN videos has {frames} frames at {fps:g} fps; ask for fewer"
         )
-    settings = {"frames": frames, "fps": fps, "num": num, "seed": seed}
+    settings: dict[str, Any] = {"frames": frames, "fps": fps, "num": num, "seed": seed}
+    settings |= {} if grey == "luma" else {"grey": grey}
     with new_folder(out, "reference", settings, {"dataset": dataset}) as folder:
-        _write(dataset, long, folder, lambda count, rate: clips.resampled(count, rate, fps)[:frames], progress)
+        _write(dataset, long, folder, lambda count, rate: clips.resampled(count, rate, fps)[:frames], progress, grey)
     short = f"{len(long)} of {num} videos: the others are shorter" if len(long) < num else None
     return {"images": str(out), "videos": len(long), "note": short}
 
 
 def _write(
-    dataset: Path, records: list[Record], folder: Path, choose: Callable[[int, float], Indices], progress: Progress
+    dataset: Path,
+    records: list[Record],
+    folder: Path,
+    choose: Callable[[int, float], Indices],
+    progress: Progress,
+    grey: str = "luma",
 ) -> None:
     index = filelist.VideoIndex(dataset)
     folder.mkdir(exist_ok=True)
     for done, record in enumerate(records, start=1):
         if not (folder / record.name).exists():
-            recording = video.read(index.path(record))
+            recording = video.read(index.path(record), grey=grey == "luma")
             video.write_images(folder / record.name, recording.grey()[choose(len(recording.frames), recording.fps)])
         progress("write images", done, len(records))
 
