@@ -49,7 +49,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     },
 }
 SMALL: dict[str, dict[str, Any]] = {
-    "vae": {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1},
+    "vae": {"block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 8},
     "lidm_dynamic": {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1},
     "lvdm": {"block_out_channels": [32, 32, 32, 32], "num_attention_heads": [2, 2, 2, 2], "layers_per_block": 1},
 }
