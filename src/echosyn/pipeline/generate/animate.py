@@ -59,8 +59,6 @@ class Beat:
     device: str = "auto"
     config: Path | None = None
     """Settings file with the noise schedule."""
-    formats: tuple[str, ...] = ()
-    """Besides AVI, see `echosyn.pipeline.generate.formats`."""
 
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
@@ -73,8 +71,7 @@ class Beat:
             paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
             if not all(path.exists() for path in paths):
                 latents = stills.pick(hearts[0].file, [heart.row for heart in hearts])
-                how = self.seed, self.ef, self.motion, paths, self.formats
-                _in_batches(batches, pipeline, numbers, latents, *how)
+                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
             return numbers
 
         return run
@@ -100,7 +97,7 @@ def animate(
         raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
     ef = requested(asked)
     pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler, asked.config)
-    motion = motion_for(models["lvdm"], asked)
+    motion = replace(motion_for(models["lvdm"], asked), formats=formats)
     motion.check(pipeline)
     settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()
     settings |= {"save_as": formats} if formats else {}
@@ -110,7 +107,7 @@ def animate(
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         videos = folder / filelist.VIDEOS
-        how = ef, asked.seed, videos, compute.device, asked.config, formats
+        how = ef, asked.seed, videos, compute.device, asked.config
         work = Beat(inputs["lvdm"], inputs["vae"], motion, *how)
         given = as_stills(kept, folder / GIVEN, inputs["vae"], asked.seed, compute.device)
         files = stills.located(given)
@@ -212,13 +209,12 @@ def _in_batches(
     ef: EFDistribution,
     motion: Motion,
     paths: Sequence[Path],
-    formats: Sequence[str] = (),
 ) -> None:
     """`_write`, of as many at a time as there is memory for."""
 
     def write(places: Sequence[int]) -> None:
         of = slice(places[0], places[-1] + 1)
-        _write(pipeline, numbers[of], hearts[of], seed, ef, motion, paths[of], formats)
+        _write(pipeline, numbers[of], hearts[of], seed, ef, motion, paths[of])
 
     batches.over(write, range(len(numbers)))
 
@@ -231,10 +227,9 @@ def _write(
     ef: EFDistribution,
     motion: Motion,
     paths: Sequence[Path],
-    formats: Sequence[str],
 ) -> None:
     efs = [ef.draw(seed, number) for number in numbers]
     made = beat(pipeline, hearts, efs, rng.generators(seed, "motion", numbers), motion)
     for path, frames in zip(paths, made, strict=True):
-        save_video(path.parents[1], path.stem, frames, pipeline.config.fps, formats)
+        save_video(path.parents[1], path.stem, frames, pipeline.config.fps, motion.formats)
         video.write_avi(path, frames, pipeline.config.fps)

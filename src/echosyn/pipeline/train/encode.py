@@ -124,7 +124,7 @@ def encode(
     records = filelist.read(dataset)
     index = filelist.VideoIndex(dataset)
     encoder = codec(vae, devices.resolve("cpu"))
-    settings = {"posterior": posterior, "seed": seed, "courses": courses}
+    settings: dict[str, Any] = {"posterior": posterior, "seed": seed, "courses": courses}
     settings |= {} if asked.grey == "luma" else {"grey": asked.grey}
     folder_of_vae = weights.resolve(vae)
     executor = compute.workers()
