@@ -247,6 +247,8 @@ def test_an_unknown_format_is_refused(tmp_path: Path, tiny_models: Path) -> None
         sampled(tmp_path, "out", tiny_models / "lidm", save_as="gif")
     with pytest.raises(ConfigError, match=r"--save-as png: images are decoded by a VAE: give --vae"):
         sampled(tmp_path, "out", tiny_models / "lidm", save_as="png")
+    with pytest.raises(ConfigError, match=r"--vae .*: has no effect without images: give --save-as png"):
+        sampled(tmp_path, "out", tiny_models / "lidm", save_as="pt", vae=tiny_models / "vae")
     assert not list(tmp_path.glob("out*"))
 
 

@@ -86,7 +86,9 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     formats = parsed(asked.save_as, OF_STILLS)
     if set(formats) - {"pt"} and asked.vae is None:
         raise ConfigError(f"--save-as {asked.save_as}: images are decoded by a VAE: give --vae")
-    vae = weights.resolve(asked.vae) if asked.vae and set(formats) - {"pt"} else None
+    if asked.vae is not None and not set(formats) - {"pt"}:
+        raise ConfigError(f"--vae {asked.vae}: has no effect without images: give --save-as png, or leave it out")
+    vae = weights.resolve(asked.vae) if asked.vae else None
     settings: dict[str, Any] = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
     settings |= {"save_as": formats} if formats else {}
     inputs = {"lidm": folder_of_lidm, "config": asked.config, "vae": vae}
