@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
 import hypothesis
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from browser import browser
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
+from echosyn.data.frames import Frames
 from echosyn.data.records import SPLITS, Record
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
@@ -151,6 +153,25 @@ def video_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         video.write_avi(folder / "Videos" / f"{record.name}.avi", coarse.repeat(4, 1).repeat(4, 2), record.fps)
     filelist.write(folder, records(6))
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_as_opencv() -> Callable[[Path, Frames, int], None]:
+    """``write(path, frames, fps)``: a grey Motion-JPEG whose chroma is one level off neutral, as OpenCV's writer makes it."""
+
+    def write(path: Path, frames: Frames, fps: int) -> None:
+        height, width = frames.shape[1:]
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("mjpeg", rate=fps, options={"qmin": "1", "qmax": "1"})
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuvj420p"
+            stream.codec_context.color_range = 2
+            for luma in frames:
+                chroma = np.full(height * width // 2, 127, np.uint8)
+                planes = np.concatenate([luma.ravel(), chroma]).reshape(height * 3 // 2, width)
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuvj420p")))
+            output.mux(stream.encode())
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -155,12 +155,12 @@ def test_an_mp4_for_browsers_is_yuv420p_of_even_size_with_its_index_first(tmp_pa
 @pytest.mark.parametrize("frames", [waves(3), colours(3)])
 def test_png_is_lossless(tmp_path: Path, frames: Frames) -> None:
     folder = tmp_path / "png"
-    video.write_png(folder, frames)
+    video.write_images(folder, frames)
     files = sorted(folder.iterdir())
     assert [file.name for file in files] == ["000000.png", "000001.png", "000002.png"]
     assert np.array_equal(np.stack([np.asarray(Image.open(file)) for file in files]), frames)
     with pytest.raises(VideoError, match="exists already"):
-        video.write_png(folder, frames)
+        video.write_images(folder, frames)
 
 
 # Refusals leave nothing behind
@@ -350,3 +350,14 @@ def test_good_and_bad_files_are_closed(avi: Path) -> None:
             video.read(cut)
         kept.append(caught)
     assert len(list(handles.iterdir())) == before
+
+
+def test_the_mean_of_rgb_of_an_almost_neutral_video_is_darker_than_its_luma(
+    write_as_opencv: Callable[..., None], tmp_path: Path
+) -> None:
+    levels = np.random.default_rng(0).integers(40, 200, (4, 8, 8), np.uint8).repeat(8, 1).repeat(8, 2)
+    write_as_opencv(tmp_path / "grey.avi", levels, 50)
+    luma, rgb = video.read(tmp_path / "grey.avi"), video.read(tmp_path / "grey.avi", grey=False)
+    assert np.abs(luma.grey().astype(int) - levels).mean() < 0.2
+    assert 0.6 < (luma.grey().astype(float) - rgb.grey()).mean() < 1.2
+    assert np.abs(rgb.frames.mean(axis=-1) - rgb.grey()).max() < 0.4

@@ -103,6 +103,16 @@ def test_links_lead_somewhere() -> None:
     assert not broken
 
 
+def test_every_flag_that_works_is_in_a_line_that_is_run() -> None:
+    text = (ROOT / "docs" / "migrate.md").read_text()
+    run = [c.line.split() for block in blocks(text) if not block.mark.startswith("skip") for c in block.commands]
+    rows = [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in text.splitlines() if row.startswith("| `")]
+    works = {(row[1], flag) for row in rows for flag in re.findall(r"--?\w+", row[2])}
+    assert len(works) >= 50
+    said = {(line[1], word.partition("=")[0]) for line in run if line[0] == "echosyn" for word in line[2:]}
+    assert works - said == set()
+
+
 def test_blocks_and_their_marks_are_found() -> None:
     text = """Words.
 

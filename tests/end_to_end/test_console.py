@@ -13,7 +13,7 @@ import pytest
 SCRIPT = Path(sys.executable).with_name("echosyn")
 VERBS = ["phantom", "import", "check", "train", "encode", "sample", "filter", "animate"]
 VERBS += ["generate", "evaluate", "predict-ef", "run", "quickstart", "doctor"]
-VERBS += ["weights", "publish", "verify", "frames", "reference", "update-split", "demo"]
+VERBS += ["weights", "publish", "verify", "frames", "reference", "update-split", "demo", "decode", "reproduce"]
 
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -178,3 +178,18 @@ def test_the_hub_can_be_a_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vae.address("config.json") == (
         "https://mirror.example/HReynaud/EchoNet-Synthetic/resolve/main/vae/config.json"
     )
+
+
+def test_all_eleven_published_folders_can_be_fetched() -> None:
+    variants = ("dynamic", "ped_a4c", "ped_psax")
+    expected = {
+        "vae",
+        "lvdm",
+        *(f"{kind}_{v}" for kind in ("lidm", "reidentification", "regression") for v in variants),
+    }
+    assert {source.folder for source in registry.select(["echonet-synthetic"])} == expected
+    files = {source.folder: set(source.files) for source in registry.select(["echonet-synthetic"])}
+    for variant in variants:
+        name = f"reidentification_{variant}"
+        assert files[name] == {"config.json", f"{name}_best_network.pth"}
+        assert files[f"regression_{variant}"] == {"best.pt"}

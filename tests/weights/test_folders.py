@@ -144,7 +144,7 @@ def test_only_schedulers_are_schedulers(name: str) -> None:
 
 def test_no_scheduler_says_what_was_expected(lidm: Path) -> None:
     (lidm / weights.SCHEDULER).unlink()
-    with pytest.raises(ModelError, match=r"no scheduler; expected scheduler_config\.json, or config\.yaml"):
+    with pytest.raises(ModelError, match=r"no scheduler; expected scheduler_config\.json, config\.yaml"):
         weights.load_scheduler(lidm)
 
 

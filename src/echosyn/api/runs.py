@@ -160,6 +160,7 @@ def audit(
     out: str | Path,
     *,
     models: str | Path,
+    dataset: str | None = None,
     device: str = "auto",
     workers: int | None = None,
     **options: Any,
@@ -171,14 +172,15 @@ def audit(
         real: dataset folder of the patients, with TRAIN and held-out (VAL, TEST) videos.
         out: new folder; only ``public.json`` and ``public.html`` in it may be shared.
         models: folder with ``vae`` and ``reid``; ``lidm`` and ``lvdm`` in it are attacked too.
+        dataset: which LIDM and Re-ID, where there are several; one of `echosyn.weights.VARIANTS`.
         device: ``auto``, ``cpu``, ``cuda``.
         workers: processes that read and compare the videos.
         **options: fields of `echosyn.settings.judging.AuditSettings`.
     """
     asked = _settings(AuditSettings, options)
     folder = Path(models)
-    found = weights.find_all(folder, ["vae", "reid"])
-    found |= {stage: weights.find(folder, stage) for stage in ("lidm", "lvdm") if (folder / stage).is_dir()}
+    attacked = [stage for stage in ("lidm", "lvdm") if weights.candidates(folder, stage, dataset)]
+    found = weights.find_all(folder, ["vae", "reid", *attacked], dataset)
     with _compute(device, workers) as compute:
         figures = auditing.audit(Path(synthetic), Path(real), Path(out), found, asked, compute)
     return AuditResult(Path(out), {name: value for name, value in figures.items() if name != "audit"})

@@ -2,7 +2,7 @@
 
 ``FileList.csv`` is that of the videos, ``Latents/NAME.safetensors`` holds ``latents`` ``(T, C, h, w)`` float32 and, where
 it was tracked, ``course`` ``(T,)``: the part of the stroke volume that has left the ventricle. ``latents.json`` says which
-VAE made them.
+VAE made them. A folder that EchoNet-Synthetic's encoder wrote has ``Latents/NAME.pt`` and does not say: it is read as it is.
 """
 
 import json
@@ -21,7 +21,7 @@ from echosyn.data.clips import Indices
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions, whole
-from echosyn.tensors import aligned
+from echosyn.tensors import aligned, read_pt
 
 INFO = "latents.json"
 KEY = "latents"
@@ -29,7 +29,7 @@ COURSE = "course"
 
 
 def path(folder: Path, record: Record) -> Path:
-    """Where the latents of a video are."""
+    """Where the latents of a video are, or are written."""
     return folder / "Latents" / f"{record.name}.safetensors"
 
 
@@ -89,8 +89,31 @@ def read_course(folder: Path, record: Record) -> NDArray[np.float32] | None:
         return file.get_tensor(COURSE) if COURSE in file.keys() else None  # noqa: SIM118
 
 
+class _Published:
+    """A ``.pt`` file with the latents ``(T, C, h, w)`` of a video, as safetensors' files are asked for theirs."""
+
+    def __init__(self, source: Path) -> None:
+        self.stored = read_pt(source).float().numpy()
+
+    def get_slice(self, _: str) -> "_Published":
+        return self
+
+    def get_shape(self) -> tuple[int, ...]:
+        return self.stored.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        return np.array(self.stored[rows])
+
+    def keys(self) -> tuple[str, ...]:
+        return (KEY,)
+
+
 @contextmanager
 def _opened(source: Path) -> Iterator[Any]:
+    published = source.with_suffix(".pt")
+    if published.is_file() and not source.is_file():
+        yield _Published(published)
+        return
     try:
         with safe_open(source, framework="np") as file:
             yield file
@@ -113,6 +136,8 @@ def info(folder: Path) -> dict[str, object]:
     try:
         facts: dict[str, object] = json.loads((folder / INFO).read_text())
     except FileNotFoundError as error:
+        if next((folder / "Latents").glob("*.pt"), None) is not None:
+            return {"pixels": "published", "posterior": "sample"}
         raise DataError(
             f"{folder}: not a latents folder (no {INFO}); make one with: echosyn encode DATASET {folder} --vae MODEL"
         ) from error

@@ -49,8 +49,11 @@ class SiameseNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def embed(self, latents: Tensor) -> Tensor:
         """``(B, C, H, W)`` -> ``(B, embedding_size)`` in 0..1."""
-        x = _min_max(latents) if self.config.normalize else latents
-        return torch.sigmoid(self.network(x))
+        return self.features(min_max(latents) if self.config.normalize else latents)
+
+    def features(self, latents: Tensor) -> Tensor:
+        """As `embed`, of latents that are scaled already."""
+        return torch.sigmoid(self.network(latents))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits ``(B,)`` that ``a[i]`` and ``b[i]`` are of one patient; swapping them changes nothing."""
@@ -78,7 +81,7 @@ def correlations(a: Tensor, b: Tensor) -> Tensor:
     return normalize(a - a.mean(dim=1, keepdim=True), dim=1) @ normalize(b - b.mean(dim=1, keepdim=True), dim=1).T
 
 
-def _min_max(x: Tensor) -> Tensor:
+def min_max(x: Tensor) -> Tensor:
     """Each item scaled to [-1, 1]; a constant item becomes -1."""
     low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     return 2 * (x - low) / (high - low).clamp_min(1e-8) - 1

@@ -30,17 +30,28 @@ def codec(vae: Path, device: torch.device, batch_size: int | None = None) -> Lat
     return LatentCodec(model, weights.load_facts(folder).pixels, batch_size)
 
 
-def image_pipeline(lidm: Path, device: torch.device, scheduler: str | None = None) -> LatentImagePipeline:
-    """The LIDM of a model folder, for latents (no VAE); ``scheduler`` names a solver other than its own."""
+def image_pipeline(
+    lidm: Path, device: torch.device, scheduler: str | None = None, config: Path | None = None
+) -> LatentImagePipeline:
+    """The LIDM of a model folder, for latents (no VAE).
+
+    Args:
+        lidm: model folder.
+        device: where to compute.
+        scheduler: name of a solver other than the model's own.
+        config: settings file whose noise schedule wins over the folder's.
+    """
     folder = weights.resolve(lidm)
     network = weights.load(folder, "lidm")
-    pipeline = LatentImagePipeline(None, network, solver(weights.load_scheduler(folder), scheduler))
+    pipeline = LatentImagePipeline(None, network, solver(weights.load_scheduler(folder, config), scheduler))
     pipeline.to(device)
     return pipeline
 
 
-def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str | None = None) -> LatentVideoPipeline:
-    """The LVDM and VAE of two model folders; ``scheduler`` names a solver other than the LVDM's own.
+def video_pipeline(
+    lvdm: Path, vae: Path, device: torch.device, scheduler: str | None = None, config: Path | None = None
+) -> LatentVideoPipeline:
+    """The LVDM and VAE of two model folders; ``scheduler`` and ``config`` as for `image_pipeline`.
 
     Raises:
         ModelError: one is of the wrong kind, or the LVDM was trained on latents of another VAE.
@@ -48,8 +59,8 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
     """
     lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
     network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
-    solving = solver(weights.load_scheduler(lvdm), scheduler)
-    facts = weights.load_facts(lvdm)
+    solving = solver(weights.load_scheduler(lvdm, config), scheduler)
+    facts = weights.load_facts(lvdm, config)
     check_same_vae(lvdm, facts.vae, vae)
     pipeline = LatentVideoPipeline(
         for_decoding(autoencoder, device),
@@ -65,13 +76,17 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
 
 
 @torch.no_grad()
-def embed(reid: Any, frames: Tensor, batch_size: int = 256) -> Tensor:
-    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)`` by a re-identification network, on the CPU."""
+def embed(reid: Any, frames: Tensor, batch_size: int = 256, *, scaled: bool = False) -> Tensor:
+    """Embeddings ``(n, d)`` of latent frames ``(n, C, h, w)`` by a re-identification network, on the CPU.
+
+    Frames that are ``scaled`` already are not scaled again.
+    """
     device = next(reid.parameters()).device
+    embedding = reid.features if scaled else reid.embed
 
     def parts() -> Iterator[Tensor]:
         for part in frames.split(batch_size):
-            yield reid.embed(part.to(device)).cpu()
+            yield embedding(part.to(device)).cpu()
 
     return torch.cat(list(parts())) if len(frames) else torch.zeros(0, reid.config.embedding_size)
 

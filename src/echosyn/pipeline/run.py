@@ -8,7 +8,7 @@ from typing import Any
 from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
-from echosyn.errors import ConfigError, DataError, ModelError
+from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.evaluate.evaluate import evaluate
 from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.page import headline
@@ -135,15 +135,10 @@ def _input(
 
 
 def _given(models: Path | None, stage: str, variant: str | None) -> Path | None:
-    """The folder of a stage among given models, if there is one."""
-    if models is None:
+    """The folder of a stage among given models, if there is one; of several none is taken for missing."""
+    if models is None or not weights.candidates(models, stage, variant):
         return None
-    if not models.is_dir():
-        raise ModelError(f"{models}: no such folder of models")
-    try:
-        return weights.find(models, stage, variant)
-    except ModelError:
-        return None
+    return weights.find(models, stage, variant)
 
 
 def _check(dataset: Path, records: Sequence[Record]) -> None:

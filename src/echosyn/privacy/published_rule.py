@@ -17,7 +17,7 @@ from echosyn.privacy.screen import Judgement
 
 @dataclass(frozen=True, eq=False)
 class PublishedRule:
-    """Rejects what correlates with a TRAIN patient at least as the 95th percentile of them does with TEST.
+    """Rejects what correlates with a TRAIN patient at least as a percentile of them does with TEST.
 
     Kept for comparison. It does not reject 5 % of unseen patients: see `expected_false_rejection`.
     """
@@ -32,10 +32,16 @@ class PublishedRule:
     """Of VAL patients, whom the rule has not seen."""
     predicted: float
     """What theory expects."""
+    percentile: float = 95.0
 
     @classmethod
     def of(
-        cls, splits: Sequence[str | None], patients: Sequence[str], first: Callable[[int], Tensor], embed: Embed
+        cls,
+        splits: Sequence[str | None],
+        patients: Sequence[str],
+        first: Callable[[int], Tensor],
+        embed: Embed,
+        percentile: float = 95.0,
     ) -> "PublishedRule | None":
         """The rule of some real videos, tried on VAL; None unless there are TRAIN, VAL and TEST.
 
@@ -44,12 +50,13 @@ class PublishedRule:
             patients: Whose each is.
             first: First latent frame ``(C, h, w)`` of the video at a position.
             embed: The re-identification network.
+            percentile: Of the threshold, 0..100.
         """
         rows = {name: [i for i, split in enumerate(splits) if split == name] for name in ("TRAIN", "VAL", "TEST")}
         if not all(rows.values()):
             return None
         train, val, test = (embed(torch.stack([first(i) for i in chosen])) for chosen in rows.values())
-        threshold, owners = published_threshold(train, test), [patients[i] for i in rows["TRAIN"]]
+        threshold, owners = published_threshold(train, test, percentile), [patients[i] for i in rows["TRAIN"]]
         rejected = int((~_judged(val, train, owners, threshold).kept).sum())
         return cls(
             embed,
@@ -57,7 +64,8 @@ class PublishedRule:
             owners,
             threshold,
             wilson(rejected, len(val)),
-            expected_false_rejection(len(train), len(test)),
+            expected_false_rejection(len(train), len(test), percentile),
+            percentile,
         )
 
     def judge(self, items: Tensor) -> Judgement:
@@ -81,7 +89,10 @@ class PublishedRule:
         """What the rule does, in one sentence."""
         low, high = self.false_rejection.low, self.false_rejection.high
         measured = f"{self.false_rejection.value:.1%} of {self.false_rejection.num} ({low:.1%} to {high:.1%})"
-        return f"the published rule says 5% and rejects {measured} unseen real patients; theory predicts {self.predicted:.1%}"
+        return (
+            f"the published rule says {100 - self.percentile:g}% and rejects {measured} unseen real patients; "
+            f"theory predicts {self.predicted:.1%}"
+        )
 
 
 def published_threshold(train: Tensor, test: Tensor, percentile: float = 95.0) -> float:

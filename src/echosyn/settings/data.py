@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from echosyn.settings import Spelled, settings
-from echosyn.settings.making import SeedSettings
+from echosyn.settings.making import GreySettings, SeedSettings
 
 View = Literal["A4C", "PSAX", "both"]
 """What the phantom's probe looks at."""
@@ -83,7 +83,7 @@ class FramesSettings:
 
 
 @settings
-class ImagesSettings:
+class ImagesSettings(GreySettings):
     """Which videos become folders of pictures."""
 
     frames: int = 128
@@ -101,9 +101,12 @@ class SplitSettings:
     """How the rows of a file list are split."""
 
     csv: Path
-    """FileList.csv; it stays untouched."""
-    output: Path
-    """New file list."""
+    """FileList.csv."""
+    output: Path | None = None
+    """New file list; default: CSV itself, the old one kept.
+
+    As ``NAME.csv.before``, which later calls leave as it is.
+    """
     train: int
     """Number of TRAIN videos."""
     val: int

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from echosyn.settings import Spelled, settings
-from echosyn.settings.making import RateSettings, SolverSettings, VideoSettings
+from echosyn.settings.making import RateSettings, SolverSettings, VariantSettings, VideoSettings
 from echosyn.settings.training import PresetSettings
 
 
@@ -22,6 +22,11 @@ class ProtocolSettings(StatisticsSettings):
 
     protocol: str = "echosyn-v2"
     """Of the fidelity figures: name or YAML file."""
+    metrics: str | None = None
+    """Of the fidelity figures only these, such as FID,IS.
+
+    StyleGAN-V's names are known too: ``fid50k_full,is50k``. Networks that none of them needs are not loaded.
+    """
 
 
 @settings
@@ -144,7 +149,7 @@ class AuditSettings(RateSettings):
 
 
 @settings
-class ModelsOfSet:
+class ModelsOfSet(VariantSettings):
     """The models that made a set."""
 
     models: Path | None = None

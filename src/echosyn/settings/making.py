@@ -21,7 +21,19 @@ class SeedSettings:
 
 
 @settings
-class EncodeSettings(SeedSettings):
+class GreySettings:
+    """How the grey of a video is read."""
+
+    grey: Literal["luma", "rgb"] = "luma"
+    """rgb: mean of R, G and B in every video, as OpenCV reads.
+
+    Grey Motion-JPEGs of OpenCV's writer, such as EchoNet-Dynamic's, have chroma one level off neutral: they are then 0.8 levels
+    darker than their luma, on average.
+    """
+
+
+@settings
+class EncodeSettings(SeedSettings, GreySettings):
     """How videos become latents."""
 
     mean: bool = False
@@ -52,6 +64,18 @@ class SamplerSettings(SolverSettings):
 
 
 @settings
+class SchedulerFileSettings:
+    """Where the noise schedule is read from."""
+
+    config: Path | None = None
+    """Settings file whose noise schedule wins over the model's.
+
+    EchoNet-Synthetic's ``config.yaml``; a folder ``unet_ema`` of a running training has none of its own. A numeric
+    ``globals.target_fps`` is the frame rate of the videos.
+    """
+
+
+@settings
 class BatchSettings:
     """How many at a time."""
 
@@ -64,12 +88,19 @@ class BatchSettings:
 
 
 @settings
-class SampleSettings(SeedSettings, SamplerSettings, BatchSettings):
+class SampleSettings(SeedSettings, SamplerSettings, SchedulerFileSettings, BatchSettings):
     """How the LIDM samples stills."""
 
     num: int = 16
     """Stills to sample."""
     batch_size: int = 32
+    save_as: str | None = None
+    """Also images or latents of the stills: png,jpg,pt.
+
+    ``OUT/images/NAME.png`` (needs ``vae``), ``OUT/latents/NAME.pt``.
+    """
+    vae: Path | None = None
+    """Model folder of the VAE, for images."""
 
 
 @settings
@@ -96,23 +127,57 @@ class VideoSettings(WindowSettings):
 
 
 @settings
-class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings):
+class GuidanceSettings:
+    """How far a video model exaggerates."""
+
+    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
+    """Guidance scale; default what suits the model."""
+
+
+@settings
+class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings, GuidanceSettings):
     """How the LVDM animates stills."""
 
     ef_from: Path | None = None
     """Draw EFs like a dataset's TRAIN labels."""
-    guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default what suits the model."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
     """NAME=VALUE of a further condition, e.g. heart_rate=70."""
 
 
 @settings
-class AnimateSettings(SeedSettings, AnimationSettings):
+class AnimateSettings(SeedSettings, AnimationSettings, SchedulerFileSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Only the first so many stills."""
+    """Videos; beyond the number of stills each beats again.
+
+    With another EF and other noise, as published; default one video of each still.
+    """
+    save_as: str | None = None
+    """Also in these formats beside AVI: mp4,gif,jpg,png,pt."""
+
+
+@settings
+class DecodeSettings(BatchSettings):
+    """How stills become images."""
+
+    image_format: Annotated[Literal["png", "jpg"], Spelled("--format")] = "png"
+    """png is lossless, jpg of quality 100."""
+    batch_size: int = 32
+
+
+@settings
+class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, GuidanceSettings, SchedulerFileSettings):
+    """How real videos are reproduced from one frame and their EF."""
+
+    num: int = 4
+    """Videos, spread by EF."""
+    split: Literal["TRAIN", "VAL", "TEST"] = "TEST"
+    """Split that they are of."""
+    frame: int = 0
+    """Number of the frame that the reproduction begins with."""
+    num_frames: Annotated[int, Spelled("--frames")] = 64
+    """Frames of a reproduction."""
 
 
 @settings
@@ -148,6 +213,8 @@ class FilterSettings(ScreenSettings):
 
     rule: Rule = "calibrated"
     """published: EchoNet-Synthetic's, with what it really rejects."""
+    percentile: float | None = None
+    """Of --rule published: percentile; default 95."""
 
 
 @settings
@@ -193,16 +260,19 @@ class CalibrateSettings(ReferenceSettings, RealSettings, RateSettings):
 
 
 @settings
-class ModelsSettings:
+class VariantSettings:
+    """Which of several models of a stage."""
+
+    dataset: Variant | None = None
+    """Which LIDM and Re-ID, where there are several: dataset or view."""
+
+
+@settings
+class ModelsSettings(VariantSettings):
     """Where the models are."""
 
     models: Path | None = None
     """Folder with the models; default built-in (for the phantom).
 
     That is vae, lidm, lvdm and reid, or their published names.
-    """
-    dataset: Variant | None = None
-    """Which LIDM and Re-ID to use if there are several.
-
-    Their data set or view, for example ped_a4c.
     """

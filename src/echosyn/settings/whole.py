@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from echosyn.settings import Spelled, settings
-from echosyn.settings.making import SeedSettings
+from echosyn.settings.making import SeedSettings, Variant
 from echosyn.settings.training import PresetSettings
 
 
@@ -32,8 +32,8 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     """Folder of trained models; missing ones are trained."""
     num_frames: Annotated[int, Spelled("--frames")] = 128
     """Length of the generated videos, in frames."""
-    variant: Annotated[str | None, Spelled()] = None
-    """Which of `echosyn.weights.VARIANTS`, where the folder has several models of a stage."""
+    variant: Annotated[Variant | None, Spelled("--dataset")] = None
+    """Of several LIDM and Re-ID models those of this dataset or view."""
     protocol: Annotated[str, Spelled()] = "echosyn-v2"
     """Protocol of the report's fidelity figures."""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from echosyn import rng
 from echosyn.config import Settings, build, near_miss, read_yaml, refuse_unresolved
 from echosyn.diffusion.conditions import EF, Condition
-from echosyn.errors import ModelError
+from echosyn.errors import ConfigError, ModelError
 from echosyn.files import usual_permissions
 from echosyn.hashing import file_hash
 from echosyn.weights import stored
@@ -195,13 +195,22 @@ def _filled(kind: Any, config: Mapping[str, Any], found: dict[str, Tensor], fold
     return model, sorted(missing)
 
 
-def load_facts(folder: Path) -> Facts:
-    """What is known about a model folder; the published defaults where nothing is written."""
+def load_facts(folder: Path, config: Path | None = None) -> Facts:
+    """What is known about a model folder; the published defaults where nothing is written.
+
+    Args:
+        folder: model folder.
+        config: one of EchoNet-Synthetic's settings files, whose frame rate wins over the folder's.
+    """
     path = folder / FACTS
     if not path.is_file() and _published_checkpoint(folder, "ef") is not None:
         from echosyn.weights.echonet_dynamic import READING
 
         return Facts(**READING)
+    if config is not None:
+        rate = (read_yaml(config).get("globals") or {}).get("target_fps")
+        facts = load_facts(folder)
+        return facts.model_copy(update={"fps": float(rate)}) if isinstance(rate, int | float) else facts
     if not path.is_file():
         return Facts()
     try:
@@ -210,8 +219,23 @@ def load_facts(folder: Path) -> Facts:
         raise ModelError(f"{path}: not JSON ({error})") from error
 
 
-def load_scheduler(folder: Path) -> Any:
-    """The scheduler of a model folder: its ``scheduler_config.json``, or ``noise_scheduler`` of its ``config.yaml``."""
+def load_scheduler(folder: Path, config: Path | None = None) -> Any:
+    """The scheduler of a model folder: its ``scheduler_config.json``, or ``noise_scheduler`` of its ``config.yaml``.
+
+    Args:
+        folder: model folder.
+        config: settings file whose ``noise_scheduler`` wins over the folder's.
+
+    Raises:
+        ModelError: neither has a scheduler.
+        ConfigError: ``config`` has no ``noise_scheduler`` block.
+    """
+    if config is not None:
+        if block := read_yaml(config).get("noise_scheduler"):
+            return scheduler(block)
+        raise ConfigError(
+            f"--config {config}: has no noise_scheduler block; expected the settings file that the model was trained with"
+        )
     if (folder / SCHEDULER).is_file():
         return scheduler(json.loads((folder / SCHEDULER).read_text()))
     if (folder / "config.yaml").is_file():
@@ -219,7 +243,9 @@ def load_scheduler(folder: Path) -> Any:
         refuse_unresolved(block, f"{folder / 'config.yaml'}: noise_scheduler")
         if block:
             return scheduler(block)
-    raise ModelError(f"{folder}: no scheduler; expected {SCHEDULER}, or config.yaml with a noise_scheduler block")
+    raise ModelError(
+        f"{folder}: no scheduler; expected {SCHEDULER}, config.yaml with a noise_scheduler block, or that file as --config"
+    )
 
 
 def find(models: Path, stage: str, variant: str | None = None) -> Path:
@@ -235,18 +261,31 @@ def find(models: Path, stage: str, variant: str | None = None) -> Path:
     Raises:
         ModelError: there is none, or several and no variant was given.
     """
-    if not models.is_dir():
-        raise ModelError(f"{models}: no such folder of models")
-    names = [name for name in FOLDER_NAMES[stage] if variant is None or _variant(name) in (None, variant)]
-    found = [models / name for name in names if (models / name).is_dir()]
+    found = candidates(models, stage, variant)
     if not found:
-        raise ModelError(f"{models}: has no {stage} model; expected a folder named {' or '.join(names)}")
+        names = " or ".join(_names(stage, variant))
+        raise ModelError(f"{models}: has no {stage} model; expected a folder named {names}")
     if len(found) > 1 and found[0].name != stage:
         raise ModelError(
             f"{models}: has {len(found)} {stage} models ({', '.join(f.name for f in found)}); choose with --dataset "
             f"{' or '.join(VARIANTS)}"
         )
     return resolve(found[0])
+
+
+def candidates(models: Path, stage: str, variant: str | None = None) -> list[Path]:
+    """The folders of a folder of models that could be those of a stage; see `find`.
+
+    Raises:
+        ModelError: there is no such folder of models.
+    """
+    if not models.is_dir():
+        raise ModelError(f"{models}: no such folder of models")
+    return [models / name for name in _names(stage, variant) if (models / name).is_dir()]
+
+
+def _names(stage: str, variant: str | None) -> list[str]:
+    return [name for name in FOLDER_NAMES[stage] if variant is None or _variant(name) in (None, variant)]
 
 
 def shipped() -> Path:

@@ -81,3 +81,16 @@ def test_new_splits_are_exact_and_keep_every_other_column(tmp_path: Path) -> Non
         update_splits(tmp_path / "a.csv", tmp_path / "b.csv", {"TRAIN": 1, "VAL": 1, "TEST": 1})
     with pytest.raises(ConfigError, match=r"^--train 8 --val 1 --test 1: 10 videos requested, 9 available"):
         update_splits(tmp_path / "a.csv", tmp_path / "c.csv", {"TRAIN": 8, "VAL": 1, "TEST": 1})
+
+
+def test_without_a_new_name_the_file_list_is_rewritten_and_the_first_one_kept(tmp_path: Path) -> None:
+    csv = tmp_path / "FileList.csv"
+    csv.write_text("FileName,EF,Split\n" + "".join(f"v{i},{i},TRAIN\n" for i in range(4)))
+    before = csv.read_bytes()
+    for train in (2, 1):
+        result = update_splits(csv, None, {"TRAIN": train, "VAL": 1, "TEST": 1})
+        assert result["file list"] == str(csv)
+        assert [line.split(",")[2] for line in csv.read_text().splitlines()[1:]].count("TRAIN") == train
+    assert (tmp_path / "FileList.csv.before").read_bytes() == before
+    with pytest.raises(ConfigError, match="10 videos are asked for"):
+        update_splits(csv, None, {"TRAIN": 8, "VAL": 1, "TEST": 1})

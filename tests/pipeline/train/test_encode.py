@@ -16,6 +16,7 @@ from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError, ModelError
 from echosyn.pipeline.folder import read_provenance
 from echosyn.pipeline.ingest.phantom import make_phantom
+from echosyn.pipeline.models import codec
 from echosyn.pipeline.train.encode import check_scale, encode
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import EncodeSettings
@@ -164,3 +165,23 @@ def test_frames_are_counted_and_what_a_raw_list_lacks_is_filled_in(
     filelist.write(raw, [replace(r, num_frames=(r.num_frames or 0) + 7) for r in whole])
     encode(raw, tmp_path / "again", vae, EncodeSettings(any_scale=True), Compute(device="cpu"))
     assert filelist.read(tmp_path / "again") == whole
+
+
+def test_grey_is_read_as_opencv_reads_it_where_that_is_asked_for(
+    vae: Path, write_as_opencv: Callable[..., None], video_dataset: Path, tmp_path: Path
+) -> None:
+    dataset = tmp_path / "dataset"
+    (dataset / "Videos").mkdir(parents=True)
+    (record, *_) = filelist.read(video_dataset)
+    filelist.write(dataset, [record])
+    levels = video.read(filelist.video_path(video_dataset, record)).grey()
+    write_as_opencv(dataset / "Videos" / f"{record.name}.avi", levels, 32)
+    encoder = codec(vae, torch.device("cpu"))
+    for grey in ("luma", "rgb"):
+        asked = EncodeSettings(mean=True, any_scale=True, grey=grey)  # type: ignore[arg-type]
+        encode(dataset, tmp_path / grey, vae, asked, Compute(device="cpu"))
+        seen = video.read(filelist.video_path(dataset, record), grey=grey == "luma").grey()
+        expected = encoder.encode(torch.from_numpy(seen))
+        torch.testing.assert_close(latents.read(tmp_path / grey, record), expected)
+    assert not torch.equal(latents.read(tmp_path / "rgb", record), latents.read(tmp_path / "luma", record))
+    assert "grey" not in read_provenance(tmp_path / "luma")["call"]["settings"]

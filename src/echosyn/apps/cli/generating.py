@@ -13,13 +13,15 @@ from echosyn.apps.cli.given import refuse_others
 from echosyn.settings import Spelled, settings
 from echosyn.settings.making import (
     AnimateSettings,
+    DecodeSettings,
     EncodeSettings,
     FilterSettings,
     GenerateSettings,
     ModelsSettings,
+    ReproduceSettings,
     SampleSettings,
 )
-from echosyn.settings.running import ShardedRunSettings
+from echosyn.settings.running import DeviceSettings, ShardedRunSettings
 
 __all__ = ["app"]
 
@@ -102,6 +104,36 @@ def animate(kept: Stills, out: Out, models: VideoModel, asked: AnimateSettings, 
     with computing(run) as compute:
         result = animate_stills(kept, out, {"lvdm": models.lvdm, "vae": models.vae}, asked, compute)
     show(result, run.json)
+
+
+@app.command()
+def decode(
+    source: Annotated[Path, typer.Argument(help="Folder of stills, or of images.", show_default=False)],
+    out: Out,
+    model: Encoder,
+    asked: DecodeSettings,
+    run: DeviceSettings,
+) -> None:
+    """Decode stills as images, or reconstruct images.
+
+    `evaluate --only fidelity` and StyleGAN-V's metrics read the folder.
+    """
+    from echosyn.pipeline.generate.decode import decode as decode_stills
+
+    with computing(run) as compute:
+        show(decode_stills(source, out, model.vae, asked, compute), run.json)
+
+
+@app.command()
+def reproduce(dataset: Dataset, out: Out, models: VideoModel, asked: ReproduceSettings, run: DeviceSettings) -> None:
+    """Reproduce real videos from a frame and their EF.
+
+    Writes real and reproduction side by side: private, it shows real videos.
+    """
+    from echosyn.pipeline.generate.reproduce import reproduce as reproduce_videos
+
+    with computing(run) as compute:
+        show(reproduce_videos(dataset, out, {"lvdm": models.lvdm, "vae": models.vae}, asked, compute), run.json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Start here": ("quickstart", "run", "demo", "doctor"),
     "Data": ("phantom", "import", "review", "check", "export"),
     "Models": ("train", "encode", "finetune", "weights"),
-    "Generation": ("sample", "filter", "calibrate", "animate", "generate", "merge"),
+    "Generation": ("sample", "filter", "calibrate", "animate", "generate", "decode", "reproduce", "merge"),
     "Evaluation": ("evaluate", "compare", "predict-ef"),
     "Privacy and release": ("audit", "withdraw", "publish", "verify"),
     "For EchoNet-Synthetic's own tools": ("frames", "reference", "update-split"),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from echosyn.errors import ConfigError
 
+Words = Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Script:
@@ -13,33 +15,52 @@ class Script:
     name: str
     places: Sequence[str]
     """Flags whose values are our folders, in our order."""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    dropped: frozenset[str] = frozenset()
-    """Flags with a value that has no meaning here."""
-    switches: frozenset[str] = frozenset()
-    """Flags without a value that are always so here."""
+    renamed: Words = field(default_factory=dict)
+    """Our words for a flag; none where it is always so here."""
+    short: Words = field(default_factory=dict)
+    refused: Words = field(default_factory=dict)
+    """Flags that cannot be had, and what to do instead."""
+    formats: Words = field(default_factory=dict)
+    """What a flag lets the script write, as ``--save-as`` says it."""
+    defaults: Words = field(default_factory=dict)
+    """Values that the script takes where ours are others."""
 
+
+_STEPS = {"--num_samples": "--num", "--num_steps": "--steps", "--batch_size": "--batch-size"}
+_FOLDERS = {"-m": "--model", "-i": "--input", "-o": "--output"}
+_ANEW = "a step never overwrites: remove the old folder first, and leave this out"
 
 SCRIPTS: dict[str, Script] = {
     "encode": Script(
         "scripts/encode_video_dataset.py",
         ("--input", "--output"),
-        {"--model": "--vae"},
-        switches=frozenset({"--gray_scale"}),
+        {"--model": "--vae", "--gray_scale": ""},
+        short=_FOLDERS | {"-g": "--gray_scale", "-f": "--force_overwrite"},
+        refused={"--force_overwrite": _ANEW},
     ),
     "sample": Script(
         "echosyn/lidm/sample.py",
         ("--output",),
-        {"--unet": "--lidm", "--num_samples": "--num", "--num_steps": "--steps", "--batch_size": "--batch-size"},
-        dropped=frozenset({"--config", "--vae"}),
-        switches=frozenset({"--save_latent"}),
+        _STEPS | {"--unet": "--lidm", "--save_latent": "", "--ddim": "--scheduler ddim"},
+        formats={"--vae": "png", "--save_latent": "pt"},
+        defaults={"--num": "8", "--steps": "128"},
     ),
-    "filter": Script("echosyn/privacy/apply.py", ("--synthetic", "--output"), {"--model": "--reid"}),
+    "filter": Script(
+        "echosyn/privacy/apply.py",
+        ("--synthetic", "--output"),
+        {"--model": "--reid", "--cutoff_precentile": "--rule published --percentile"},
+    ),
     "animate": Script(
         "echosyn/lvdm/sample.py",
         ("--conditioning", "--output"),
-        {"--unet": "--lvdm", "--num_samples": "--num", "--num_steps": "--steps", "--batch_size": "--batch-size"},
-        dropped=frozenset({"--config", "--save_as"}),
+        _STEPS | {"--unet": "--lvdm", "--save_as": "--save-as"},
+        defaults={"--num": "8", "--steps": "64"},
+    ),
+    "decode": Script(
+        "scripts/vae_reconstruct_image_folder.py",
+        ("--input", "--output"),
+        {"--model": "--vae", "--batch_size": "--batch-size"},
+        short=_FOLDERS | {"-b": "--batch_size"},
     ),
     "reference": Script("scripts/create_reference_dataset.py", ("--dataset", "--output")),
 }
@@ -53,33 +74,35 @@ def translated(arguments: Sequence[str]) -> list[str]:
     """A command line as ours; one without the first of a script's own folder flags is ours already.
 
     Raises:
-        ConfigError: a flag of the script lacks its value, or one of its folders is missing.
+        ConfigError: a flag of the script lacks its value or cannot be had, or one of its folders is missing.
     """
     verb, *rest = list(arguments) or [""]
     script = SCRIPTS.get(verb)
-    if script is None or not any(argument.partition("=")[0] in script.places for argument in rest):
+    flags = {*script.places, *script.renamed, *script.short, *script.refused, *BOUNDS} if script else set()
+    parts = [part for argument in rest for part in _parts(argument, flags)]
+    if script is None or not any(script.short.get(part, part) in script.places for part in parts):
         return list(arguments)
-    places, bounds, ours = {}, {}, []
-    flags = {*script.places, *script.dropped, *script.renamed, *BOUNDS}
-    words = iter([part for argument in rest for part in _parts(argument, flags)])
-    for word in words:
-        if word in script.switches:
-            continue
-        if word in script.dropped or word in script.places or word in BOUNDS:
-            value = next(words, None)
+    words = [script.short.get(part, part) for part in parts]
+    if odd := next((word for word in words if word in script.refused), None):
+        raise ConfigError(f"{verb} {odd}: {script.refused[odd]}")
+    values, ours = {}, []
+    left = iter(words)
+    for word in left:
+        if word in script.places or word in BOUNDS:
+            value = next(left, None)
             if value is None:
                 raise ConfigError(f"{verb} {word}: expected a value, as {script.name} takes it")
-            if word in script.places:
-                places[word] = value
-            elif word not in script.dropped:
-                bounds[word] = value
+            values[word] = value
         else:
-            ours.append(script.renamed.get(word, word))
-    if missing := [flag for flag in script.places if flag not in places]:
+            ours += script.renamed[word].split() if word in script.renamed else [word]
+    if missing := [flag for flag in script.places if flag not in values]:
         raise ConfigError(f"{verb}: {missing[0]} is missing, as {script.name} takes it")
-    if bounds:
-        ours += ["--ef", f"{bounds.get('--min_lvef', '10')}..{bounds.get('--max_lvef', '90')}"]
-    return [verb, *(places[flag] for flag in script.places), *ours]
+    if set(BOUNDS) & values.keys():
+        ours += ["--ef", f"{values.get('--min_lvef', '10')}..{values.get('--max_lvef', '90')}"]
+    if formats := [kind for flag, kind in script.formats.items() if flag in words]:
+        ours += ["--save-as", ",".join(formats)]
+    ours += [word for flag, value in script.defaults.items() if flag not in ours for word in (flag, value)]
+    return [verb, *(values[flag] for flag in script.places), *ours]
 
 
 def _parts(argument: str, flags: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ from echosyn.apps.cli.arguments import Out, Real, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import show
 from echosyn.apps.cli.executors import computing
-from echosyn.errors import ConfigError, ModelError
+from echosyn.errors import ConfigError
 from echosyn.settings import settings
 from echosyn.settings.judging import AttackedSettings, AuditSettings, ModelsOfSet, WithdrawSettings
 from echosyn.settings.running import DeviceSettings, RunSettings
@@ -50,7 +50,7 @@ def audit(
     _check_both(synthetic, real)
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
-    models = _models(attacked.models, () if attacked.videos_only else ("lidm", "lvdm"))
+    models = _models(attacked, () if attacked.videos_only else ("lidm", "lvdm"))
     with computing(run) as compute:
         result = audit_videos(synthetic, real, out, models, asked, compute)
     show(result, run.json)
@@ -69,7 +69,7 @@ def withdraw(
     _check_both(synthetic, real)
     from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
-    models = _models(made_by.models, ("lidm", "lvdm"))
+    models = _models(made_by, ("lidm", "lvdm"))
     with computing(run) as compute:
         show(withdraw_patients(synthetic, real, out, models, asked, compute), run.json)
 
@@ -92,16 +92,16 @@ def finetune(
         show(finetune_privately(data, out, start.lidm, asked, compute), run.json)
 
 
-def _models(models: Path | None, wanted: Sequence[str]) -> dict[str, Path]:
+def _models(given: ModelsOfSet, wanted: Sequence[str]) -> dict[str, Path]:
     """The VAE and the Re-ID model, and of the wanted ones those that are there."""
     from echosyn import weights
 
-    if models is None:
+    if given.models is None:
         raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
-    found = weights.find_all(models, ["vae", "reid"])
+    found = weights.find_all(given.models, ["vae", "reid"], given.dataset)
     for stage in wanted:
-        try:
-            found[stage] = weights.find(models, stage)
-        except ModelError as error:
-            typer.echo(f"warning: {error}; it is left out", err=True)
+        if weights.candidates(given.models, stage, given.dataset):
+            found[stage] = weights.find(given.models, stage, given.dataset)
+        else:
+            typer.echo(f"warning: {given.models}: has no {stage} model; it is left out", err=True)
     return found

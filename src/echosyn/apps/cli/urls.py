@@ -30,6 +30,7 @@ STAYS_LOCAL: Mapping[tuple[str, str], str] = {
     ("frames", OUT): "its lists name files of this computer: give a local folder, then copy",
     ("review", "dataset"): "is changed where it lies: review a local copy, then copy it back",
     ("fetch", "to"): "is filled where it lies: give a local folder, then copy",
+    ("update-split", "csv"): "is a file, perhaps rewritten where it lies: give a local copy",
     ("update-split", "output"): "is a file: write a local one, then copy",
     ("import", "private"): "holds the secret key: give a local folder",
     ("demo", "models"): "the page needs local folders: copy it first",

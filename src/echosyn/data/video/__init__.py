@@ -9,7 +9,7 @@ from echosyn.data.timing import Times
 from echosyn.data.video.containers import EXTENSIONS, BadVideoError, Fault
 from echosyn.data.video.pixels import ONE_THREAD
 from echosyn.data.video.reading import Origin, Video, probe, read, size, survey
-from echosyn.data.video.writing import exact_fps, verify, write_avi, write_gif, write_mp4, write_png
+from echosyn.data.video.writing import exact_fps, verify, write_avi, write_gif, write_images, write_mp4
 
 __all__ = [
     "EXTENSIONS",
@@ -28,6 +28,6 @@ __all__ = [
     "verify",
     "write_avi",
     "write_gif",
+    "write_images",
     "write_mp4",
-    "write_png",
 ]

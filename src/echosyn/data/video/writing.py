@@ -10,6 +10,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from echosyn.data import images
 from echosyn.data.frames import Frames
 from echosyn.data.video import reading
 from echosyn.data.video.containers import BadVideoError
@@ -87,8 +88,10 @@ def write_gif(path: Path, frames: Frames, fps: float) -> None:
     _whole(path, lambda temporary: _encode(temporary, frames, rate, "gif", "gif", pixels, FULL, {}))
 
 
-def write_png(folder: Path, frames: Frames) -> None:
-    """Write a new folder of lossless images ``000000.png``, ``000001.png``, ...; the frame rate is not kept.
+def write_images(folder: Path, frames: Frames, suffix: str = ".png") -> None:
+    """Write a new folder of images ``000000.png``, ``000001.png``, ...; the frame rate is not kept.
+
+    PNG is lossless, JPEG (``.jpg``) in its highest quality is not.
 
     Raises:
         VideoError: The frames cannot be written, or the folder exists.
@@ -100,7 +103,7 @@ def write_png(folder: Path, frames: Frames) -> None:
     def write(temporary: Path) -> None:
         temporary.mkdir()
         for i, frame in enumerate(frames):
-            Image.fromarray(frame).save(temporary / f"{i:06d}.png")
+            images.save(temporary / f"{i:06d}{suffix}", frame, suffix)
 
     _whole(folder, write)
 

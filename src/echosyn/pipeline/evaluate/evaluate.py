@@ -88,7 +88,7 @@ def evaluate(
     vae, seed, device, progress = asked.vae, asked.seed, compute.device, compute.progress
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     fidelity_protocol = protocols.load(asked.protocol)
-    fidelity.check(fidelity_protocol, real, synthetic, places)
+    fidelity.check(fidelity_protocol, real, synthetic, places, asked.metrics)
     _check(sets)
     protocol = utility_protocols.load(asked.utility)
     protocol.check(real, sets.held_out, ef_settings)
@@ -102,6 +102,7 @@ def evaluate(
     inputs = {"synthetic": synthetic, "real": real} | ({"vae": weights.resolve(vae)} if vae else {})
     settings: dict[str, Any] = {"ef": ef_settings.model_dump(mode="json"), "seed": seed, "tracked": asked.track}
     settings |= {"protocol": fidelity_protocol.sha256, "utility": protocol.id}
+    settings |= {"metrics": asked.metrics} if asked.metrics else {}
     if grid is not None:
         inputs |= {f"arm {name}": path for name, path in grid.also.items()}
         settings["grid"] = {"seeds": grid.seeds, "relabel": grid.relabel}
@@ -156,6 +157,7 @@ def evaluate(
             folder,
             fidelity_protocol,
             places=places,
+            metrics=asked.metrics,
             seed=seed,
             executor=compute.executor,
             progress=progress,

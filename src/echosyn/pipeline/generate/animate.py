@@ -1,5 +1,6 @@
 """``echosyn animate``: the LVDM makes stills beat, and the result is a dataset folder."""
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,16 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.memory import Fitting
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, beat, motion_for, record_of, requested
+from echosyn.pipeline.generate.formats import OF_VIDEOS, parsed, save_video
+from echosyn.pipeline.given_stills import as_stills, numbered
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Executor, Lost, one_by_one
 from echosyn.progress import Progress, silent
 from echosyn.settings.making import AnimateSettings
+
+GIVEN = "given-stills"
+"""Folder for stills that came in another form, while they are animated."""
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +37,13 @@ class Heart:
     number: int
     file: Path
     """Of the stills that it is among."""
+    still: int | None = None
+    """Its number there, if that is another one: a still that beats again."""
+
+    @property
+    def row(self) -> int:
+        """Its number in the file."""
+        return self.number if self.still is None else self.still
 
 
 @dataclass(frozen=True)
@@ -44,17 +57,20 @@ class Beat:
     seed: int
     videos: Path
     device: str = "auto"
+    config: Path | None = None
+    """Settings file with the noise schedule."""
 
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
-        pipeline = video_pipeline(self.lvdm, self.vae, devices.resolve(self.device), self.motion.scheduler)
+        how = devices.resolve(self.device), self.motion.scheduler, self.config
+        pipeline = video_pipeline(self.lvdm, self.vae, *how)
         batches = Fitting(self.motion.batch_size, f"videos of {self.motion.num_frames} frames")
 
         def run(hearts: tuple[Heart, ...]) -> list[int]:
             numbers = [heart.number for heart in hearts]
             paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
             if not all(path.exists() for path in paths):
-                latents = stills.pick(hearts[0].file, numbers)
+                latents = stills.pick(hearts[0].file, [heart.row for heart in hearts])
                 _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
             return numbers
 
@@ -67,42 +83,49 @@ def animate(
     """Animate every still of a folder into a new dataset folder.
 
     Args:
-        kept: folder of stills.
+        kept: folder of stills, or of ``.pt`` latents or images (`echosyn.pipeline.given_stills`).
         out: new dataset folder.
         models: model folders: ``lvdm``, and the ``vae`` whose latents it speaks.
         asked: how; still ``i`` beats with the noise and EF of (seed, i).
         compute: where, by whom, and which part of the videos.
     """
-    files = stills.located(kept)
-    chosen = _first(list(files), asked.num, kept)
+    chosen = _rounds(list(numbered(kept)), asked.num)
+    formats = tuple(kind for kind in parsed(asked.save_as, OF_VIDEOS) if kind != "avi")
     shard = compute.shard
-    numbers = shard.of(chosen)
-    if not numbers:
+    own = shard.of(list(chosen))
+    if not own:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
     ef = requested(asked)
-    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler)
-    motion = motion_for(models["lvdm"], asked)
+    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler, asked.config)
+    motion = replace(motion_for(models["lvdm"], asked), formats=formats)
     motion.check(pipeline)
     settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()
+    settings |= {"save_as": formats} if formats else {}
     inputs = {"kept": kept} | {stage: weights.resolve(models[stage]) for stage in ("lvdm", "vae")}
+    inputs |= {"config": asked.config} if asked.config else {}
     executor = compute.workers()
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         videos = folder / filelist.VIDEOS
-        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, asked.seed, videos, compute.device)
-        hearts = [Heart(number, files[number]) for number in numbers]
+        how = ef, asked.seed, videos, compute.device, asked.config
+        work = Beat(inputs["lvdm"], inputs["vae"], motion, *how)
+        given = as_stills(kept, folder / GIVEN, inputs["vae"], asked.seed, compute.device)
+        files = stills.located(given)
+        hearts = [Heart(number, files[chosen[number]], chosen[number]) for number in own]
         lost: set[int] = set()
         size = batch_of(executor, work)
         for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, size)), 1):
             lost |= {heart.number for heart in unit} if isinstance(result, Lost) else set()
             compute.progress("animate", min(len(hearts), done * size), len(hearts))
-        made = [number for number in numbers if number not in lost]
+        made = [number for number in own if number not in lost]
         if not made:
-            raise DataError(f"{kept}: the workers died at each of {len(numbers)} stills; look into their logs")
-        shape = tuple(stills.pick(files[made[0]], made[:1]).shape)
+            raise DataError(f"{kept}: the workers died at each of {len(own)} stills; look into their logs")
+        still = chosen[made[0]]
+        shape = tuple(stills.pick(files[still], [still]).shape)
         records = [record_of(number, ef.draw(asked.seed, number), shape, pipeline, motion) for number in made]
         splits = split_by_order(len(made))
         filelist.write(folder, [replace(r, split=s) for r, s in zip(records, splits, strict=True)])
+        shutil.rmtree(folder / GIVEN, ignore_errors=True)
         if lost:
             note(folder, lost=sorted(lost))
     return {"dataset": str(out), "videos": len(made)} | ({"lost": len(lost)} if lost else {})
@@ -130,6 +153,18 @@ def first_stills(kept: Path, num: int | None) -> tuple[list[int], Tensor]:
     indices, hearts = stills.read(kept)
     first = _first(indices, num, kept)
     return first, hearts[: len(first)]
+
+
+def _rounds(numbers: list[int], num: int | None) -> dict[int, int]:
+    """The still of each of ``num`` videos: the stills one after the other, and once more from the first, as published.
+
+    A video has its still's number; in later rounds numbers go on where the earlier ones end.
+    """
+    if num is not None and num < 1:
+        raise ConfigError(f"--num {num}: expected at least 1")
+    count, span = len(numbers), max(numbers) + 1
+    wanted = count if num is None else num
+    return {numbers[i % count] + i // count * span: numbers[i % count] for i in range(wanted)}
 
 
 def _first(numbers: list[int], num: int | None, kept: Path) -> list[int]:
@@ -196,4 +231,5 @@ def _write(
     efs = [ef.draw(seed, number) for number in numbers]
     made = beat(pipeline, hearts, efs, rng.generators(seed, "motion", numbers), motion)
     for path, frames in zip(paths, made, strict=True):
+        save_video(path.parents[1], path.stem, frames, pipeline.config.fps, motion.formats)
         video.write_avi(path, frames, pipeline.config.fps)

@@ -43,6 +43,8 @@ class Motion:
     """What the model is told besides still and EF, by name; alike for all videos."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further columns of FileList.csv, alike for all videos: what the stills are known to be."""
+    formats: tuple[str, ...] = ()
+    """Formats besides AVI, see `echosyn.pipeline.generate.formats`."""
 
     def __post_init__(self) -> None:
         if min(self.num_frames, self.steps, self.batch_size) < 1:

@@ -16,7 +16,8 @@ from echosyn.diffusion.solvers import checked_steps
 from echosyn.errors import ConfigError, StoppedError
 from echosyn.memory import Fitting
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.models import image_pipeline
+from echosyn.pipeline.generate.formats import OF_STILLS, parsed, save_stills
+from echosyn.pipeline.models import codec, image_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Lost
 from echosyn.settings.making import SampleSettings
@@ -39,12 +40,17 @@ class Sample:
     scheduler: str | None
     batch_size: int
     device: str = "auto"
+    config: Path | None = None
+    formats: tuple[str, ...] = ()
+    """Of stills besides latents, see `echosyn.pipeline.generate.formats`."""
+    vae: Path | None = None
 
     def start(self) -> Callable[[int], int]:
         """Load the LIDM."""
         device = devices.resolve(self.device)
-        pipeline = image_pipeline(self.lidm, device, self.scheduler)
+        pipeline = image_pipeline(self.lidm, device, self.scheduler, self.config)
         batches = Fitting(self.batch_size, "hearts", fixed=device.type == "cpu")
+        decoder = codec(self.vae, device) if self.vae else None
 
         def some(numbers: Sequence[int]) -> Tensor:
             return invent(pipeline, numbers, self.seed, self.steps, len(numbers))
@@ -54,6 +60,7 @@ class Sample:
             if not stills.shard(self.folder, first).exists():
                 whole = range(first, -(-numbers.stop // self.batch_size) * self.batch_size)
                 made = torch.cat(batches.over(some, whole))
+                save_stills(self.folder, numbers, made[: len(numbers)], self.formats, decoder)
                 stills.write(self.folder, numbers, made[: len(numbers)])
             return len(numbers)
 
@@ -73,10 +80,18 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     if num < 1 or asked.batch_size < 1:
         raise ConfigError(f"--num {num} --batch-size {asked.batch_size}: expected at least 1")
     folder_of_lidm = weights.resolve(lidm)
-    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler)
+    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler, asked.config)
     facts = weights.load_facts(folder_of_lidm)
     steps = checked_steps(facts.num_inference_steps if asked.steps is None else asked.steps, pipeline.scheduler)
-    settings = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
+    formats = parsed(asked.save_as, OF_STILLS)
+    if set(formats) - {"pt"} and asked.vae is None:
+        raise ConfigError(f"--save-as {asked.save_as}: images are decoded by a VAE: give --vae")
+    if asked.vae is not None and not set(formats) - {"pt"}:
+        raise ConfigError(f"--vae {asked.vae}: has no effect without images: give --save-as png, or leave it out")
+    vae = weights.resolve(asked.vae) if asked.vae else None
+    settings: dict[str, Any] = {"num": num, "seed": seed, "steps": steps, "scheduler": scheduler}
+    settings |= {"save_as": formats} if formats else {}
+    inputs = {"lidm": folder_of_lidm, "config": asked.config, "vae": vae}
     executor = compute.workers()
     firsts = shard.of(range(0, num, PER_FILE))
     if not firsts:
@@ -85,12 +100,12 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
             "many shards"
         )
     total = sum(min(PER_FILE, num - first) for first in firsts)
-    with new_folder(out, "sample", settings, {"lidm": folder_of_lidm}, shard=shard) as folder:
+    given = {name: path for name, path in inputs.items() if path is not None}
+    with new_folder(out, "sample", settings, given, shard=shard) as folder:
         size = asked.batch_size if executor.on_gpu(compute.device) else BLOCK
         done = 0
-        for first, made in executor.map(
-            [Sample(folder_of_lidm, folder, num, seed, steps, scheduler, size, compute.device)], firsts
-        ):
+        how = size, compute.device, asked.config, formats, vae
+        for first, made in executor.map([Sample(folder_of_lidm, folder, num, seed, steps, scheduler, *how)], firsts):
             if isinstance(made, Lost):
                 raise StoppedError(
                     f"workers died repeatedly on the stills from {first} on, perhaps out of memory; reduce --workers "

@@ -1,5 +1,6 @@
 """Still images of recordings, for programs that read folders of images: other VAE trainers, StyleGAN-V's metrics."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def reference_images(
     fps: float = 32.0,
     num: int | None = None,
     seed: int = 0,
+    grey: str = "luma",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the first frames of TRAIN videos that are long enough, a folder a video: StyleGAN-V's real side.
@@ -64,6 +66,7 @@ def reference_images(
         fps: at this rate.
         num: so many videos, drawn by the seed; default 2,048, or 3,125 of 16 frames, as published.
         seed: of the draw.
+        grey: ``luma``, or ``rgb`` for the mean of R, G and B in every video.
         progress: told how many videos are done.
 
     Raises:
@@ -82,27 +85,35 @@ def reference_images(
         raise DataError(
             f"{dataset}: none of {len(train)} TRAIN videos has {frames} frames at {fps:g} fps; ask for fewer"
         )
-    settings = {"frames": frames, "fps": fps, "num": num, "seed": seed}
+    settings: dict[str, Any] = {"frames": frames, "fps": fps, "num": num, "seed": seed}
+    settings |= {} if grey == "luma" else {"grey": grey}
     with new_folder(out, "reference", settings, {"dataset": dataset}) as folder:
-        _write(dataset, long, folder, lambda count, rate: clips.resampled(count, rate, fps)[:frames], progress)
+        _write(dataset, long, folder, lambda count, rate: clips.resampled(count, rate, fps)[:frames], progress, grey)
     short = f"{len(long)} of {num} videos: the others are shorter" if len(long) < num else None
     return {"images": str(out), "videos": len(long), "note": short}
 
 
 def _write(
-    dataset: Path, records: list[Record], folder: Path, choose: Callable[[int, float], Indices], progress: Progress
+    dataset: Path,
+    records: list[Record],
+    folder: Path,
+    choose: Callable[[int, float], Indices],
+    progress: Progress,
+    grey: str = "luma",
 ) -> None:
     index = filelist.VideoIndex(dataset)
     folder.mkdir(exist_ok=True)
     for done, record in enumerate(records, start=1):
         if not (folder / record.name).exists():
-            recording = video.read(index.path(record))
-            video.write_png(folder / record.name, recording.grey()[choose(len(recording.frames), recording.fps)])
+            recording = video.read(index.path(record), grey=grey == "luma")
+            video.write_images(folder / record.name, recording.grey()[choose(len(recording.frames), recording.fps)])
         progress("write images", done, len(records))
 
 
-def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Write a file list with new splits in the order of its rows; what is left over is EXTRA. The old one stays.
+def update_splits(csv: Path, out: Path | None, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Write a file list with new splits in the order of its rows; what is left over is EXTRA.
+
+    The old one stays; without ``out`` the new one takes its name, and it becomes ``NAME.csv.before``.
 
     Raises:
         ConfigError: more videos are asked for than there are.
@@ -113,8 +124,13 @@ def update_splits(csv: Path, out: Path, counts: Mapping[str, int]) -> dict[str, 
     contents = table.read(csv, required=("FileName",))
     asked = " ".join(f"--{split.lower()} {count}" for split, count in counts.items())
     splits = in_order(list(counts.values()), len(contents.rows), asked)
-    if out.exists():
+    if out is not None and out.exists():
         raise DataError(f"{out}: exists already; expected a new file: choose another name or remove it")
+    if out is None:
+        out, before = csv, csv.with_name(f"{csv.name}.before")
+        if not before.exists():
+            with whole(before) as temporary:
+                shutil.copyfile(csv, temporary)
     columns = [*contents.columns, *([] if contents.has("Split") else ["Split"])]
     changed = [dict(row.cells) | {"split": split} for row, split in zip(contents.rows, splits, strict=True)]
     table.write(out, columns, [[cells.get(column.casefold(), "") for column in columns] for cells in changed])

@@ -4,15 +4,22 @@ import csv
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from echosyn import device as devices
+from echosyn import weights
 from echosyn.data import filelist, latents, stills
 from echosyn.errors import ConfigError, DataError, StoppedError
 from echosyn.files import whole
+from echosyn.nn.siamese import min_max
 from echosyn.pipeline.folder import new_folder, note
+from echosyn.pipeline.given_stills import as_stills, numbered
+from echosyn.pipeline.models import embed
 from echosyn.pipeline.privacy_filter import reference_frames
 from echosyn.pipeline.privacy_filter.screens import STILLS, Screens, refuse_both
 from echosyn.pipeline.workers.compute import HERE, Compute
@@ -40,14 +47,17 @@ def filter_stills(
     refuse_both(calibrated, reference=reference, false_rejection_rate=rate)
     if calibrated is not None and rule != "calibrated":
         raise ConfigError(f"--calibrated {calibrated} is not of the rule {rule!r}, which needs --reference")
-    files = shard.of(stills.shards(candidates))
-    if not files:
-        raise ConfigError(f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards")
+    if asked.percentile is not None and rule != "published":
+        raise ConfigError(f"--percentile {asked.percentile:g}: only the published rule has one: give --rule published")
+    percentile = 95.0 if asked.percentile is None else asked.percentile
+    if not 0 <= percentile <= 100:
+        raise ConfigError(f"--percentile {percentile:g}: expected 0..100")
+    numbered(candidates)  # a folder without stills is told of before anything is written
     if reference is None and calibrated is None:
         raise ConfigError("whom are the hearts compared with? Give --reference, or --calibrated")
     screens = Screens.opened(calibrated, {"reid": reid}) if calibrated else Screens.of({"reid": reid}, reference, rate)
     settings: dict[str, Any] = {"false_rejection_rate": screens.rate, "stride": reference_frames.REFERENCE_STRIDE}
-    settings |= {} if rule == "calibrated" else {"rule": rule}
+    settings |= {} if rule == "calibrated" else {"rule": rule, "percentile": percentile}
     inputs = {"candidates": candidates, "reid": screens.reid} | ({"reference": reference} if reference else {})
     hashes = {name: said for name, said in screens.hashes.items() if name != "real"}
     with new_folder(out, "filter", settings, inputs, hashes=hashes, shard=shard) as folder:
@@ -55,9 +65,15 @@ def filter_stills(
         shutil.rmtree(working, ignore_errors=True)
         for path in (private, working):
             path.mkdir(exist_ok=True)
+        every = stills.shards(as_stills(candidates, working / "given"))
+        files = shard.of(every)
+        if not files:
+            raise ConfigError(
+                f"--shard {shard.number}/{shard.count}: {candidates} has fewer files than there are shards"
+            )
         judging: Iterator[tuple[Path, Any]]
         if reference is not None and rule == "published":
-            theirs = _published(screens, reference, compute.device)
+            theirs = _published(screens, reference, every, percentile, compute.device)
             facts: dict[str, Any] = {
                 "rule": "published",
                 "threshold": {"value": theirs.threshold, "message": theirs.message},
@@ -108,20 +124,34 @@ class Judge:
         return lambda path: _judged(path, screen, self.folder)
 
 
-def _published(screens: Screens, reference: Path, device: str) -> PublishedRule:
-    """The published rule of a latents folder."""
+def _published(
+    screens: Screens, reference: Path, candidates: Sequence[Path], percentile: float, device: str
+) -> PublishedRule:
+    """The published rule of a latents folder.
+
+    Latents are scaled to -1..1 as published: a real frame by the extremes of its video, a synthetic still by those of
+    all candidates.
+    """
     records = filelist.read(reference)
+    model = weights.load(screens.reid, "reid").to(devices.resolve(device))
+    scaled = model.config.normalize
+    embedded = partial(embed, model, scaled=True)
 
     def first(position: int) -> Tensor:
-        return latents.read(reference, records[position], [0])[0]
+        video = latents.read(reference, records[position])
+        whole_video = min_max(video.flatten(0, 1)[None])[0] if scaled else video.flatten(0, 1)
+        return whole_video[: video.shape[1]]
 
     splits, patients = [r.split for r in records], [r.patient for r in records]
-    rule = PublishedRule.of(splits, patients, first, screens.embed(device))
+    rule = PublishedRule.of(splits, patients, first, embedded, percentile)
     if rule is None:
         raise DataError(
             f"{reference}: lacks TRAIN, VAL or TEST videos; the published rule needs TRAIN, TEST and, to be tried on, VAL"
         )
-    return rule
+    each = [torch.aminmax(stills.read_shard(path)["latents"]) for path in candidates]
+    low, high = min(float(one.min) for one in each), max(float(one.max) for one in each)
+    across = max(high - low, 1e-8)
+    return replace(rule, embed=lambda items: embedded((items - low) / across * 2 - 1 if scaled else items))
 
 
 def _judged(path: Path, screen: Screen[Tensor] | PublishedRule, folder: Path) -> tuple[list[int], Judgement]:

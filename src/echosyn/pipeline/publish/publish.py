@@ -153,10 +153,12 @@ def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str
         expected = made["call"].get("inputs", {}).get(stage)
         if expected is None:
             continue
-        folder = weights.find(models, stage)
-        if content_hash(folder) != expected:
+        given = [weights.resolve(path) for path in weights.candidates(models, stage)] or [weights.find(models, stage)]
+        folder = next((path for path in given if content_hash(path) == expected), None)
+        if folder is None:
+            names = " nor ".join(path.name for path in given)
             raise ModelError(
-                f"{folder}: is not the {stage} model that made this dataset; give the models it was made with"
+                f"{models}: {names} is not the {stage} model that made this dataset; give the models it was made with"
             )
         network = weights.load(folder, stage)
         facts = weights.load_facts(folder).model_dump(exclude_none=True, exclude={"stage"})

@@ -40,6 +40,7 @@ class Encode:
     seed: int
     courses: bool
     device: str = "auto"
+    grey: str = "luma"
 
     def start(self) -> Callable[[tuple[int, Record]], bool]:
         """Load the VAE."""
@@ -48,7 +49,7 @@ class Encode:
         def run(item: tuple[int, Record]) -> bool:
             i, record = item
             if not latents.path(self.folder, record).exists():
-                pixels = video.read(index.path(record)).grey()
+                pixels = video.read(index.path(record), grey=self.grey == "luma").grey()
                 frames = torch.from_numpy(pixels)
                 check_frames(frames.shape[1:])
                 noise = None
@@ -123,7 +124,8 @@ def encode(
     records = filelist.read(dataset)
     index = filelist.VideoIndex(dataset)
     encoder = codec(vae, devices.resolve("cpu"))
-    settings = {"posterior": posterior, "seed": seed, "courses": courses}
+    settings: dict[str, Any] = {"posterior": posterior, "seed": seed, "courses": courses}
+    settings |= {} if asked.grey == "luma" else {"grey": asked.grey}
     folder_of_vae = weights.resolve(vae)
     executor = compute.workers()
     own = shard.of(list(enumerate(records)))
@@ -137,7 +139,7 @@ def encode(
         latents.write_info(
             folder, vae=weights.weights_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
         )
-        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device)
+        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device, asked.grey)
         found: list[bool] = []
         for (_, record), tracked in executor.map([work], own):
             if isinstance(tracked, Lost):

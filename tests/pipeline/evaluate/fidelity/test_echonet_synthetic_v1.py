@@ -12,11 +12,11 @@ from PIL import Image
 from scipy import linalg
 
 from echosyn import rng
-from echosyn.errors import DataError
+from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.fidelity.extraction import chosen_frames
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Space
-from echosyn.pipeline.evaluate.fidelity.fidelity import fidelity
+from echosyn.pipeline.evaluate.fidelity.fidelity import check, fidelity
 from echosyn.pipeline.evaluate.fidelity.video_sets import Item
 
 SIZE = 32
@@ -167,3 +167,58 @@ def test_an_inception_score_of_too_few_images_is_empty_and_says_so(small, folder
     found = fidelity(*folders, tmp_path, few, given=SPACES)["numbers"]["inception_score/inception-v3/images"]
     assert found["value"] is None
     assert "leave some of the 10 parts of 100 images empty" in found["reason"]
+
+
+def flat(source: Path, folder: Path) -> Path:
+    """All images of folders in one folder, each a still."""
+    folder.mkdir()
+    for path in source.rglob("*.png"):
+        (folder / f"{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("metrics", [None, "fid50k_full,is50k", "FID"])
+def test_stills_have_the_numbers_of_images_and_need_no_video_network(folders, small, tmp_path, metrics):
+    real, synthetic = folders[0], flat(folders[1], tmp_path / "stills")
+    images = {"inception-v3": SPACES["inception-v3"]}
+    found = fidelity(real, synthetic, tmp_path / "f", small, given=images, seed=SEED, metrics=metrics)["numbers"]
+    x, y = image_network(np.stack(pictures(real))), image_network(np.stack(pictures(synthetic)[:30]))
+    assert found["frechet/inception-v3/images"]["value"] == pytest.approx(frechet(x, y), rel=1e-6)
+    names = {number["name"] for number in found.values()}
+    assert names == {None: {"FID", "IS", "FVD16", "FVD128"}, "FID": {"FID"}}.get(metrics, {"FID", "IS"})
+    empty = [number for number in found.values() if number["value"] is None]
+    assert [number["reason"] for number in empty] == ["the synthetic side is stills, which do not move"] * len(empty)
+    assert len(empty) == (2 if metrics is None else 0)
+
+
+def test_numbers_alone_are_what_they_are_among_all(folders, small, tmp_path):
+    every = fidelity(*folders, tmp_path / "all", small, given=SPACES, seed=SEED)
+    some = fidelity(*folders, tmp_path / "some", small, given=SPACES, seed=SEED, metrics="FVD16, IS")
+    assert some["protocol"] == every["protocol"]
+    assert some["numbers"] == {n: v for n, v in every["numbers"].items() if v["name"] in ("FVD16", "IS")}
+
+
+def test_weights_are_asked_for_only_where_they_are_needed(folders, tmp_path):
+    published = protocols.load("echonet-synthetic-v1")
+    real, stills = folders[0], flat(folders[1], tmp_path / "stills")
+    for sides, metrics, network in (
+        ((real, stills), None, "metrics/inception"),
+        (folders, "FID,IS", "metrics/inception"),
+        (folders, "FVD16", "metrics/i3d"),
+    ):
+        with pytest.raises(ModelError, match=rf"the weights {network} are not here"):
+            check(published, *sides, metrics=metrics)
+    with pytest.raises(ConfigError, match="stills do not move, and every number asked of echonet-synthetic-v1 needs"):
+        check(published, real, stills, metrics="FVD16")
+    with pytest.raises(
+        ConfigError, match=r"--metrics FIDD: echonet-synthetic-v1 has no such number; did you mean 'FID'"
+    ):
+        check(published, *folders, metrics="FIDD")
+
+
+def test_stills_beside_folders_are_refused(folders, small, tmp_path):
+    mixed = tmp_path / "mixed"
+    write(mixed, {"v": 3}, seed=3)
+    (mixed / "a.png").write_bytes(next((mixed / "v").iterdir()).read_bytes())
+    with pytest.raises(DataError, match="has images and folders of images"):
+        fidelity(folders[0], mixed, tmp_path / "f", small, given=SPACES)

@@ -40,7 +40,7 @@ def hearts(numbers: range) -> list[np.ndarray]:
 def write_pngs(folder: Path, clips: list[np.ndarray]) -> Path:
     folder.mkdir()
     for i, clip in enumerate(clips):
-        video.write_png(folder / f"v{i:03d}", clip)
+        video.write_images(folder / f"v{i:03d}", clip)
     return folder
 
 
@@ -258,5 +258,5 @@ def test_what_cannot_be_compared_is_refused_at_once(real, datasets, tmp_path):
         check(protocols.load("echosyn-quick-v2"), real, datasets[1])
     with pytest.raises(DataError, match="no such folder"):
         check(protocols.load("echosyn-quick-v2"), tmp_path / "nothing", datasets[1])
-    with pytest.raises(DataError, match="no folders of images"):
+    with pytest.raises(DataError, match="no images; expected a dataset folder"):
         fidelity(tmp_path, tmp_path, tmp_path / "f", protocol([{"space": "motion", "sampling": "all", "numbers": {}}]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from echosyn.config import near_miss
 from echosyn.data import filelist
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, MissingExtraError
@@ -16,7 +17,7 @@ from echosyn.pipeline.evaluate.fidelity.estimators import of_measure
 from echosyn.pipeline.evaluate.fidelity.extraction import CHUNK, Extract, Features, beforehand, extract
 from echosyn.pipeline.evaluate.fidelity.feature_sets import Side, scale_of
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places, Space, spaces
-from echosyn.pipeline.evaluate.fidelity.protocols import Number, Protocol, load
+from echosyn.pipeline.evaluate.fidelity.protocols import Measure, Number, Protocol, load
 from echosyn.pipeline.evaluate.fidelity.protocols import Side as Name
 from echosyn.pipeline.evaluate.fidelity.video_sets import VideoSet
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
@@ -28,6 +29,8 @@ from echosyn.settings.judging import ProtocolSettings
 
 DEFAULT = "echosyn-v2"
 FEATURES = "features"
+STYLEGAN_V = {"fid50k_full": "FID", "is50k": "IS", "fvd2048_16f": "FVD16", "fvd2048_128f": "FVD128"}
+"""What StyleGAN-V's program calls the numbers of ``echonet-synthetic-v1``."""
 
 
 def fidelity(
@@ -38,6 +41,7 @@ def fidelity(
     *,
     places: Places | None = None,
     given: Mapping[str, Space] | None = None,
+    metrics: str | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
     executor: Executor | None = None,
@@ -46,12 +50,13 @@ def fidelity(
     """Compare two sets by a protocol.
 
     Args:
-        real: dataset folder, or folder of folders of images.
+        real: dataset folder, folder of folders of images, or folder of images, each a still.
         synthetic: likewise.
         folder: for the features; a call that was killed goes on with what it finds there.
         protocol: what to compute.
         places: where weights are.
         given: feature spaces to use instead of loading them, by name.
+        metrics: only these of the protocol's numbers, as `ProtocolSettings`; each is what it is among all of them.
         seed: of subsets, splits and starts.
         chunk: videos in a file of features; changes no number.
         executor: who extracts features; default this process.
@@ -61,35 +66,39 @@ def fidelity(
         ``protocol``, ``seed``, ``sets`` and ``spaces`` with hashes, and ``numbers`` by ``number/space/sampling``; each with
         its value, interval, n, and real against real, or with the reason why there is none.
     """
-    names = {measure.space for measure in protocol.measures}
-    loaded, missing = _loaded(names, places or Places(), given)
-    measures = [m for m in protocol.measures if m.space in loaded]
     sides: dict[Name, VideoSet] = {"real": _real(real, protocol), "synthetic": _all(synthetic, protocol)}
-    if any("retrieval" in m.numbers for m in measures):
+    asked = chosen(protocol, metrics)
+    stills = [name for name, videos in sides.items() if videos.are_stills]
+    possible = [m for m in asked if not stills or takes_stills(protocol, m)]
+    names = {measure.space for measure in possible}
+    loaded, missing = _loaded(names, places or Places(), given)
+    measures = [m for m in possible if m.space in loaded]
+    moving = {m.space: f"the {' and the '.join(stills)} side is stills, which do not move" for m in asked}
+    if any("retrieval" in m.numbers for m in measures) and video_sets.is_dataset(real):
         sides["train"] = _train(real, protocol)
     if given is None:
         who = executor or InProcess.of((places or Places()).device)
         for side, videos in sides.items():
-            plan = {name: tuple(s.name for s in found) for name, found in _plan(side, protocol, loaded).items()}
+            plan = {name: tuple(s.name for s in found) for name, found in _plan(side, measures, loaded).items()}
             work = Extract(side, protocol, plan, places or Places(), folder / side, seed)
             beforehand(videos, work, who, chunk=chunk, progress=progress)
     features = {
-        side: extract(videos, side, protocol, _plan(side, protocol, loaded), folder / side,
+        side: extract(videos, side, protocol, _plan(side, measures, loaded), folder / side,
                       seed=seed, chunk=chunk, progress=progress)
         for side, videos in sides.items()
     }  # fmt: skip
     numbers: dict[str, Any] = {}
-    for done, measure in enumerate(protocol.measures, 1):
+    for done, measure in enumerate(asked, 1):
         found: dict[Number, dict[str, Any]]
-        if measure.space in missing:
-            empty = {"value": None, "reason": missing[measure.space]}
+        if measure not in measures:
+            empty = {"value": None, "reason": (moving if measure not in possible else missing)[measure.space]}
             found = dict.fromkeys(measure.numbers, empty)
         else:
             found = _numbers(measure.sampling, loaded[measure.space], list(measure.numbers), features, protocol, seed)
         for number, shown in measure.numbers.items():
             known = {"name": shown, "number": number, "space": measure.space, "sampling": measure.sampling}
             numbers[f"{number}/{measure.space}/{measure.sampling}"] = known | found[number]
-        progress("compare features", done, len(protocol.measures))
+        progress("compare features", done, len(asked))
     return {
         "protocol": {"id": protocol.id, "sha256": protocol.sha256, "background": protocol.background},
         "seed": seed,
@@ -135,7 +144,7 @@ def evaluate_fidelity(
     """``echosyn evaluate --only fidelity``: `fidelity` alone, on sets that need no EF; nothing is trained.
 
     Args:
-        synthetic: dataset folder, or folder of folders of images.
+        synthetic: dataset folder, folder of folders of images, or folder of images, each a still.
         real: likewise.
         out: new folder, for ``report.json`` and ``index.html``.
         asked: which protocol, and the seed of subsets, splits and starts.
@@ -144,10 +153,12 @@ def evaluate_fidelity(
         chunk: videos in a file of features; changes no number.
     """
     loaded = load(asked.protocol)
-    check(loaded, real, synthetic, places)
+    check(loaded, real, synthetic, places, asked.metrics)
     settings = {"only": "fidelity", "protocol": loaded.sha256, "seed": asked.seed}
+    settings |= {"metrics": asked.metrics} if asked.metrics else {}
     with new_folder(out, "evaluate", settings, {"synthetic": synthetic, "real": real}, keep=True) as folder:
         how: dict[str, Any] = {"places": places, "seed": asked.seed, "chunk": chunk, "executor": compute.executor}
+        how["metrics"] = asked.metrics
         numbers = in_folder(real, synthetic, folder, loaded, progress=compute.progress, **how)
         record = read_provenance(folder)
         write_json(folder / "report.json", {"fidelity": numbers, "provenance": record})
@@ -155,20 +166,50 @@ def evaluate_fidelity(
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **tables.headline(numbers)}
 
 
-def check(protocol: Protocol, real: Path, synthetic: Path, places: Places | None = None) -> None:
+def check(
+    protocol: Protocol, real: Path, synthetic: Path, places: Places | None = None, metrics: str | None = None
+) -> None:
     """Refuse what a protocol cannot compare, and weights that are not there, before anything is computed."""
-    _loaded({measure.space for measure in protocol.measures}, places or Places(), None)
-    in_time = [name for name, sampling in protocol.samplings.items() if sampling.fps is not None]
+    measures = chosen(protocol, metrics)
     for folder in (real, synthetic):
         if not folder.is_dir():
             raise DataError(
                 f"{folder}: no such folder; expected a dataset folder, or one folder of images for each video"
             )
+    sets = [video_sets.of_images(f, protocol.order) for f in (real, synthetic) if not video_sets.is_dataset(f)]
+    if any(one.are_stills for one in sets):
+        measures = [measure for measure in measures if takes_stills(protocol, measure)]
+        if not measures:
+            raise ConfigError(f"{synthetic}: stills do not move, and every number asked of {protocol.id} needs clips")
+    _loaded({measure.space for measure in measures}, places or Places(), None)
+    in_time = any(protocol.samplings[measure.sampling].fps is not None for measure in measures)
+    for folder in (real, synthetic):
         if in_time and not video_sets.is_dataset(folder):
             raise ConfigError(
                 f"{folder}: images have no frame rate, which {protocol.id} needs; give a dataset folder with videos, or "
                 "take --protocol echonet-synthetic-v1"
             )
+
+
+def chosen(protocol: Protocol, metrics: str | None) -> list[Measure]:
+    """The measures of a protocol, with those numbers only that are asked for: ``FID,IS``; all by default.
+
+    Raises:
+        ConfigError: the protocol has no such number.
+    """
+    if metrics is None:
+        return list(protocol.measures)
+    known = [shown for measure in protocol.measures for shown in measure.numbers.values()]
+    wanted = {STYLEGAN_V.get(name.strip(), name.strip()) for name in metrics.split(",")}
+    for name in wanted - set(known):
+        raise ConfigError(f"--metrics {name}: {protocol.id} has no such number{near_miss(name, known)}")
+    parts = [(m, {n: shown for n, shown in m.numbers.items() if shown in wanted}) for m in protocol.measures]
+    return [measure.model_copy(update={"numbers": numbers}) for measure, numbers in parts if numbers]
+
+
+def takes_stills(protocol: Protocol, measure: Measure) -> bool:
+    """Whether a measure looks at single frames, and not at clips or at several frames of a video."""
+    return protocol.samplings[measure.sampling].num_frames in (None, 1)
 
 
 def _loaded(
@@ -191,11 +232,11 @@ def _loaded(
     return loaded, missing
 
 
-def _plan(side: Name, protocol: Protocol, loaded: Mapping[str, Space]) -> dict[str, list[Space]]:
+def _plan(side: Name, measures: Sequence[Measure], loaded: Mapping[str, Space]) -> dict[str, list[Space]]:
     """Which features of which frames a side needs."""
     plan: dict[str, list[Space]] = {}
-    for measure in protocol.measures:
-        if measure.space in loaded and (side != "train" or "retrieval" in measure.numbers):
+    for measure in measures:
+        if side != "train" or "retrieval" in measure.numbers:
             plan.setdefault(measure.sampling, []).append(loaded[measure.space])
     return plan
 

@@ -1,4 +1,4 @@
-"""The sets that are compared: dataset folders, or folders of folders of images. Their content counts, not their names."""
+"""The sets that are compared: dataset folders, or folders of (folders of) images. Their content counts, not their names."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,23 +9,20 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from echosyn.data import filelist, video
+from echosyn.data import filelist, images, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.hashing import file_hash
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-
 
 @dataclass(frozen=True)
 class Item:
-    """One video."""
+    """One video, or one still."""
 
     name: str
     path: Path
-    """A video file, or a folder of images."""
+    """A video file, a folder of images, or one image: a still."""
     patient: str
 
     @cached_property
@@ -33,14 +30,21 @@ class Item:
         """SHA-256 of the content: of the file, or of the images in the order of their names."""
         if self.path.is_file():
             return file_hash(self.path)
-        return hashlib.sha256("".join(file_hash(p) for p in image_files(self.path)).encode()).hexdigest()
+        return hashlib.sha256("".join(file_hash(p) for p in images.files(self.path)).encode()).hexdigest()
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a single image."""
+        return images.is_image(self.path)
 
     def read(self) -> tuple[NDArray[np.uint8], float | None]:
         """Frames, uint8 ``(T, H, W)`` or ``(T, H, W, 3)``, and their rate; images have none."""
+        if self.is_still:
+            return images.read(self.path)[None], None
         if self.path.is_file():
             recording = video.read(self.path)
             return recording.grey(), recording.fps
-        frames = [_image(path) for path in image_files(self.path)]
+        frames = [images.read(path) for path in images.files(self.path)]
         if len({frame.shape for frame in frames}) > 1:
             raise DataError(f"{self.path}: images of unequal sizes or colours, expected frames of one video")
         return np.stack(frames), None
@@ -63,6 +67,11 @@ class VideoSet:
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(item.patient, len(seen)) for item in self.items], dtype=np.int64)
 
+    @property
+    def are_stills(self) -> bool:
+        """Whether they are single images, of which each is a patient of its own."""
+        return any(item.is_still for item in self.items)
+
 
 def of_records(dataset: Path, records: Sequence[Record], order: Literal["content", "name"]) -> VideoSet:
     """Videos of a dataset folder."""
@@ -71,17 +80,20 @@ def of_records(dataset: Path, records: Sequence[Record], order: Literal["content
 
 
 def of_images(folder: Path, order: Literal["content", "name"]) -> VideoSet:
-    """A folder with one folder of images for each video.
+    """A folder with one folder of images for each video, or with one image for each still.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or both.
     """
-    found = [Item(p.name, p, p.name) for p in folder.iterdir() if p.is_dir() and image_files(p)]
-    if not found:
+    found = [Item(p.name, p, p.name) for p in folder.iterdir() if p.is_dir() and images.files(p)]
+    stills = [Item(p.name, p, p.name) for p in images.files(folder)]
+    if found and stills:
+        raise DataError(f"{folder}: has images and folders of images; expected stills or videos: move one of them away")
+    if not found and not stills:
         raise DataError(
-            f"{folder}: no folders of images; expected a dataset folder, or one folder of PNGs for each video"
+            f"{folder}: no images; expected a dataset folder, one folder of images for each video, or images of stills"
         )
-    return _ordered(found, order)
+    return _ordered(found or stills, order)
 
 
 def is_dataset(folder: Path) -> bool:
@@ -91,19 +103,6 @@ def is_dataset(folder: Path) -> bool:
     )
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in the order of their names as text, as StyleGAN-V's program has them."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith("."))
-
-
 def _ordered(items: Sequence[Item], order: Literal["content", "name"]) -> VideoSet:
     # names as part of a path: "a/0.png" comes after "a-b/0.png"
     return VideoSet(sorted(items, key=(lambda i: i.digest) if order == "content" else (lambda i: f"{i.name}/")))
-
-
-def _image(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: no readable image; write it again or remove its folder") from error

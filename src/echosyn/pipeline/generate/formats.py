@@ -1,0 +1,73 @@
+"""Stills and videos in further formats beside those that the next verb reads: what ``--save-as`` asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from echosyn.data import images, stills, video
+from echosyn.data.frames import Frames
+from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.errors import ConfigError
+from echosyn.files import whole
+
+IMAGES, LATENTS = "images", "latents"
+"""Folders of decoded stills, and of their latents as ``.pt``, where EchoNet-Synthetic has them."""
+OF_STILLS = ("png", "jpg", "pt")
+OF_VIDEOS = ("avi", "mp4", "gif", "jpg", "png", "pt")
+
+
+def parsed(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """``avi,jpg`` as names of formats.
+
+    Raises:
+        ConfigError: one is unknown.
+    """
+    names = tuple(dict.fromkeys(name.strip().lower() for name in (text or "").split(",") if name.strip()))
+    if odd := [name for name in names if name not in known]:
+        raise ConfigError(f"--save-as {odd[0]}: expected some of {','.join(known)}")
+    return names
+
+
+def save_stills(
+    folder: Path, numbers: Sequence[int], latents: Tensor, formats: Sequence[str], decoder: LatentCodec | None
+) -> None:
+    """Write stills ``(n, C, h, w)`` below a folder: ``images/NAME.png`` decoded, ``latents/NAME.pt`` as they are."""
+    for kind in formats:
+        (folder / (LATENTS if kind == "pt" else IMAGES)).mkdir(exist_ok=True)
+    names = [stills.name(number) for number in numbers]
+    if "pt" in formats:
+        for name, one in zip(names, latents, strict=True):
+            _save_tensor(folder / LATENTS / f"{name}.pt", one)
+    shown = [kind for kind in formats if kind != "pt"]
+    if shown and decoder is not None:
+        for name, image in zip(names, grey(decoder.decode(latents)).numpy(), strict=True):
+            for kind in shown:
+                images.write(folder / IMAGES / f"{name}.{kind}", image)
+
+
+def save_video(folder: Path, name: str, frames: Frames, fps: float, formats: Sequence[str]) -> None:
+    """Write a grey video ``(T, H, W)`` as ``FORMAT/NAME``: a file, or for images and a clip's tensor what others read.
+
+    ``pt`` is uint8 ``(T, H, W, 3)``, as EchoNet-Synthetic writes it.
+    """
+    for kind in formats:
+        path = folder / kind / name
+        path.parent.mkdir(exist_ok=True)
+        if kind in ("mp4", "gif"):
+            write = video.write_mp4 if kind == "mp4" else video.write_gif
+            write(path.with_name(f"{name}.{kind}"), frames, fps)
+        elif kind in ("png", "jpg") and not path.exists():
+            video.write_images(path, frames, f".{kind}")
+        elif kind == "pt":
+            _save_tensor(path.with_name(f"{name}.pt"), torch.from_numpy(_coloured(frames)))
+
+
+def _coloured(frames: Frames) -> Frames:
+    return frames[..., None].repeat(3, axis=-1)
+
+
+def _save_tensor(path: Path, tensor: Tensor) -> None:
+    with whole(path) as temporary:
+        torch.save(tensor.clone(), temporary)
