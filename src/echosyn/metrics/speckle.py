@@ -10,7 +10,7 @@ from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.beams import beams
 from echosyn.metrics.moments import Array
-from echosyn.metrics.spectrum import BINS, FLOOR, temporal_power
+from echosyn.metrics.spectrum import BINS, FLOOR, RINGS, spatial_power, temporal_power
 
 Frames = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -62,7 +62,7 @@ def speckle(frames: Frames, inside: Mask) -> Array:
         parts = [
             [float(part.mean()) for part in np.array_split(x[inside][order], PARTS)] for x in (mean, deviation)
         ]
-        polar = grid.polar(rest / np.maximum(deviation, 1.0))
+        polar = grid.polar(rest / np.maximum(deviation, 1.0))  # at even contrast: bright parts do not decide
         halves = [slice(0, len(polar) // 2), slice(len(polar) // 2, None)]
         size = [c for half in halves for axis in (0, 1) for c in _correlations(polar[half], within[half], axis)]
         found.append([*histogram, *parts[0], *parts[1], *size])
@@ -73,17 +73,18 @@ def speckle_motion(clip: Frames, inside: Mask) -> Array:
     """How the picture and its grain change over time.
 
     Args:
-        clip: Shape ``(32, height, width)``, at 32 frames a second.
+        clip: Shape ``(t, height, width)``, more than eight frames; clips of one rate compare.
         inside: The sector, ``(height, width)``.
 
     Returns:
-        Shape ``(52,)``: the logarithms of the power in time of the picture, of its grain and of the differences of neighbouring
-        frames without grain (`BINS` each), and the `persistence` of the grain.
+        Shape ``(84,)``: the logarithms of the power in time of the picture, of its grain and of its local means (`BINS` each)
+        and of the power in space of the differences of neighbouring frames (`RINGS`); the `persistence` of the grain.
     """
     x = clip.astype(np.float32)
     means, grain = _grain(x, inside)
     powers = [temporal_power(part, inside) for part in (x, grain, means)]
-    return np.concatenate([np.log(np.concatenate(powers) + FLOOR), persistence(grain, inside)])
+    differences = spatial_power(np.diff(x, axis=0), inside)[0][:, :RINGS].mean(axis=0)
+    return np.concatenate([np.log(np.concatenate([*powers, differences]) + FLOOR), persistence(grain, inside)])
 
 
 def persistence(grain: NDArray[np.float32], inside: Mask) -> Array:
@@ -121,12 +122,11 @@ def _smoothed(x: NDArray[np.float32], inside: Mask) -> NDArray[np.float32]:
 
 def _correlations(x: Array, within: Mask, axis: int) -> list[float]:
     """At `LAGS` along an axis of a polar picture, and where it falls to a half, in samples."""
-    found = []
+    x, w = (part if axis == 0 else part.T for part in (np.where(within, x, 0.0), within))
+    squares, found = x * x, []
     for lag in range(1, LAGS[-1] + 1):
-        a, b = (x[lag:], x[:-lag]) if axis == 0 else (x[:, lag:], x[:, :-lag])
-        both = (within[lag:] & within[:-lag]) if axis == 0 else (within[:, lag:] & within[:, :-lag])
-        a, b = a[both], b[both]
-        found.append(float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-9)))
+        power = (squares[lag:] * w[:-lag]).sum() * (squares[:-lag] * w[lag:]).sum()
+        found.append(float((x[lag:] * x[:-lag]).sum() / max(float(np.sqrt(power)), 1e-9)))
     values = np.array([1.0, *found])
     below = np.flatnonzero(values < 0.5)
     i = int(below[0]) if len(below) else len(values)
