@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from echosyn.metrics.jackknife import CONFIDENCE, Estimate
 from echosyn.metrics.moments import Array
-from echosyn.metrics.regression import CONFIDENCE, MIN_PATIENTS, Estimate
+from echosyn.metrics.regression import MIN_PATIENTS
 from echosyn.rng import numpy_generator
 
 
@@ -46,7 +47,7 @@ class Curve:
         return found
 
     def with_intervals(self, real: Array, synthetic: Array, seed: int, num_bootstrap: int = 1000) -> list[Estimate]:
-        """Each band with its 95 % interval; patients of both sides are drawn with replacement.
+        """Each band with its 95 % interval; patients of both sides are drawn with replacement; without below three.
 
         Args:
             real: A curve a patient, ``(n, len(at))``.
@@ -56,7 +57,7 @@ class Curve:
         """
         values = self.compared(real.mean(axis=0), synthetic.mean(axis=0))
         if min(len(real), len(synthetic)) < MIN_PATIENTS:
-            return [Estimate(float(value), reason="fewer than three patients: no interval") for value in values]
+            return [Estimate(float(value)) for value in values]
         draws = numpy_generator(seed, "curve bootstrap")
         # how often each patient was drawn, over all draws
         weights = [draws.multinomial(n, np.full(n, 1 / n), num_bootstrap) / n for n in (len(real), len(synthetic))]

@@ -59,9 +59,7 @@ def speckle(frames: Frames, inside: Mask) -> Array:
         histogram = np.bincount(frame[inside].astype(np.int64) * LEVELS // 256, minlength=LEVELS) / inside.sum()
         deviation = np.sqrt(_smoothed(rest**2, inside))
         order = np.argsort(mean[inside], kind="stable")
-        parts = [
-            [float(part.mean()) for part in np.array_split(x[inside][order], PARTS)] for x in (mean, deviation)
-        ]
+        parts = [[float(part.mean()) for part in np.array_split(x[inside][order], PARTS)] for x in (mean, deviation)]
         polar = grid.polar(rest / np.maximum(deviation, 1.0))  # at even contrast: bright parts do not decide
         halves = [slice(0, len(polar) // 2), slice(len(polar) // 2, None)]
         size = [c for half in halves for axis in (0, 1) for c in _correlations(polar[half], within[half], axis)]

@@ -9,9 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echosyn.errors import DataError
-from echosyn.metrics.jackknife import groups_of
-from echosyn.metrics.moments import checked
-from echosyn.metrics.regression import Estimate
+from echosyn.metrics.jackknife import Estimate, groups_of
+from echosyn.metrics.moments import Array, checked
 from echosyn.metrics.roc import area_with_interval, roc
 
 FOLDS = 5
@@ -19,6 +18,8 @@ INVERSE_PENALTY = 0.01
 """scikit-learn's C for standardized features. Fixed: a value that is tuned on the two sets is part of the test."""
 
 Codes = NDArray[np.int64]
+Fold = tuple[Array, NDArray[np.bool_], list[str]]
+"""Scores of held-out features, whether they are synthetic, and their patients."""
 
 
 def classifier_auc(
@@ -40,8 +41,7 @@ def classifier_auc(
     Raises:
         DataError: A side has fewer than two patients, the sides differ in ``d``, or a feature is not finite.
     """
-    folds = list(_scored(real, synthetic, real_patients, synthetic_patients, seed))
-    return float(np.mean([roc(scores, is_synthetic).area for scores, is_synthetic, _ in folds]))
+    return _mean_area(list(_scored(real, synthetic, real_patients, synthetic_patients, seed)))
 
 
 def classifier_auc_with_interval(
@@ -68,19 +68,24 @@ def classifier_auc_with_interval(
         DataError: As `classifier_auc`.
     """
     folds = list(_scored(real, synthetic, real_patients, synthetic_patients, seed))
-    value = float(np.mean([roc(scores, is_synthetic).area for scores, is_synthetic, _ in folds]))
+    value = _mean_area(folds)
     ranks = np.concatenate([np.searchsorted(np.sort(s), s, "left") / len(s) for s, _, _ in folds])
     is_synthetic, owners = (np.concatenate([fold[i] for fold in folds]) for i in (1, 2))
     found = area_with_interval(ranks, is_synthetic, owners, num_bootstrap=num_bootstrap, seed=seed)
-    if found.low is None or found.high is None:
-        return Estimate(value, reason=found.reason)
-    return Estimate(value, found.low + value - found.value, min(1.0, found.high + value - found.value))
+    if found.value is None or found.low is None or found.high is None:
+        return Estimate(value)
+    shift = value - found.value
+    return Estimate(value, found.low + shift, min(1.0, found.high + shift))
+
+
+def _mean_area(folds: list[Fold]) -> float:
+    return float(np.mean([roc(scores, is_synthetic).area for scores, is_synthetic, _ in folds]))
 
 
 def _scored(
     real: ArrayLike, synthetic: ArrayLike, real_patients: Codes, synthetic_patients: Codes, seed: int
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]]:
-    """Of each fold: scores by a classifier trained on the others, what is synthetic, and the patients."""
+) -> Iterator[Fold]:
+    """Each fold, scored by a classifier that was trained on the others."""
     x, y = checked(real), checked(synthetic)
     if x.shape[1] != y.shape[1]:
         raise DataError(f"the two sets of features have {x.shape[1]} and {y.shape[1]} dimensions, expected equal ones")

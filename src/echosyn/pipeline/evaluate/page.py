@@ -163,6 +163,7 @@ def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> l
         sections.adherence(numbers, requested, readings.measured),
         sections.physiology(numbers),
         sections.fidelity(numbers),
+        sections.texture(numbers),
         sections.vae(numbers),
         sections.privacy(numbers),
     ]

@@ -211,9 +211,9 @@ class _Comparison:
         sides = [self.real, self.synthetic]
         data = [*(_thinned(side) for side in sides), *(_thinned_patients(side) for side in sides)]
         if self.protocol.intervals:
-            found = classifier_auc_with_interval(*data, self.seed).to_json()
+            found = _json(classifier_auc_with_interval(*data, self.seed))
         else:
-            found = {"value": classifier_auc(*data, self.seed)}
+            found = _json(Estimate(classifier_auc(*data, self.seed)))
         floors = [
             classifier_auc(_thinned(a), _thinned(b), _thinned_patients(a), _thinned_patients(b), self.seed)
             for a, b in self._halves()
@@ -232,7 +232,7 @@ class _Comparison:
         estimates = curve.with_intervals(real, synthetic, self.seed)
         floors = [curve.compared(of(a).mean(axis=0), of(b).mean(axis=0)) for a, b in self._halves()]
         bands = [
-            {"band": name} | estimate.to_json() | self._floor([float(floor[i]) for floor in floors])
+            {"band": name} | _json(estimate) | self._floor([float(floor[i]) for floor in floors])
             for i, (name, estimate) in enumerate(zip(curve.bands, estimates, strict=True))
         ]
         worst = bands[curve.worst(np.array([estimate.value for estimate in estimates]))]
