@@ -10,7 +10,7 @@ from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.beams import beams
 from echosyn.metrics.moments import Array
-from echosyn.metrics.spectrum import BINS, FLOOR, RINGS, spatial_power, temporal_power
+from echosyn.metrics.spectrum import FLOOR, RINGS, spatial_power, temporal_power
 
 Frames = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
