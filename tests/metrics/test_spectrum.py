@@ -15,8 +15,9 @@ def test_white_noise_has_its_variance_at_every_frequency_of_space_and_time():
     rings, directions = spatial_power(noise(16), INSIDE)
     assert rings.mean(axis=0)[1:] == pytest.approx(400, rel=0.08)
     assert directions.mean(axis=0) == pytest.approx(1, abs=0.05)
-    assert temporal_power(noise(32), INSIDE) == pytest.approx(400, rel=0.05)
-    assert temporal_power(noise(128), INSIDE) == pytest.approx(400, rel=0.05)
+    # the mean is taken off first, and with it a part of the slowest change
+    assert temporal_power(noise(32), INSIDE)[1:] == pytest.approx(400, rel=0.05)
+    assert temporal_power(noise(128), INSIDE)[1:] == pytest.approx(400, rel=0.05)
     assert len(temporal_power(noise(12), INSIDE)) == BINS
 
 
