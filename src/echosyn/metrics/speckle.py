@@ -120,7 +120,9 @@ def _smoothed(x: NDArray[np.float32], inside: Mask) -> NDArray[np.float32]:
 
 def _correlations(x: Array, within: Mask, axis: int) -> list[float]:
     """At `LAGS` along an axis of a polar picture, and where it falls to a half, in samples."""
-    x, w = (part if axis == 0 else part.T for part in (np.where(within, x, 0.0), within))
+    x, w = np.where(within, x, 0.0), within.astype(np.float64)
+    if axis == 1:
+        x, w = x.T, w.T
     squares, found = x * x, []
     for lag in range(1, LAGS[-1] + 1):
         power = (squares[lag:] * w[:-lag]).sum() * (squares[:-lag] * w[lag:]).sum()

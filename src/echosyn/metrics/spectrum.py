@@ -57,7 +57,8 @@ def spatial_power(frames: NDArray[Any], inside: Mask) -> tuple[Array, Array]:
 def spectrum(frames: Frames, inside: Mask) -> Array:
     """`spatial_power` as features, in natural logarithms: ``(n, WITH_CORNERS + 3 * WEDGES)``, rings first."""
     rings, directions = spatial_power(frames, inside)
-    return np.log(np.concatenate([rings + FLOOR, directions], axis=1))
+    found: Array = np.log(np.concatenate([rings + FLOOR, directions], axis=1))
+    return found
 
 
 def temporal_power(clip: NDArray[Any], inside: Mask) -> Array:

@@ -70,7 +70,8 @@ def classifier_auc_with_interval(
     folds = list(_scored(real, synthetic, real_patients, synthetic_patients, seed))
     value = _mean_area(folds)
     ranks = np.concatenate([np.searchsorted(np.sort(s), s, "left") / len(s) for s, _, _ in folds])
-    is_synthetic, owners = (np.concatenate([fold[i] for fold in folds]) for i in (1, 2))
+    is_synthetic = np.concatenate([fold[1] for fold in folds])
+    owners = [owner for fold in folds for owner in fold[2]]
     found = area_with_interval(ranks, is_synthetic, owners, num_bootstrap=num_bootstrap, seed=seed)
     if found.value is None or found.low is None or found.high is None:
         return Estimate(value)

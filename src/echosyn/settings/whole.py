@@ -34,7 +34,7 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     """Length of the generated videos, in frames."""
     variant: Annotated[str | None, Spelled()] = None
     """Which of `echosyn.weights.VARIANTS`, where the folder has several models of a stage."""
-    protocol: Annotated[str, Spelled()] = "echosyn-v2"
+    protocol: Annotated[str, Spelled()] = "echosyn-v3"
     """Protocol of the report's fidelity figures."""
 
 

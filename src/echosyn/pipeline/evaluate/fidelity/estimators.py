@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from echosyn.data.clips import spaced
 from echosyn.errors import DataError
@@ -18,7 +17,7 @@ from echosyn.metrics.jackknife import Estimate, jackknife, leave_one_out
 from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
 from echosyn.metrics.moments import Array, Moments
 from echosyn.metrics.retrieval import Retrieval, retrieval
-from echosyn.metrics.two_sample import classifier_auc, classifier_auc_with_interval
+from echosyn.metrics.two_sample import Codes, classifier_auc, classifier_auc_with_interval
 from echosyn.pipeline.evaluate.fidelity.feature_sets import Side, drawn
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Space
 from echosyn.pipeline.evaluate.fidelity.protocols import Number, Protocol
@@ -208,16 +207,12 @@ class _Comparison:
     # -- classifier, and curves
 
     def _classifier(self) -> dict[str, Any]:
-        sides = [self.real, self.synthetic]
-        data = [*(_thinned(side) for side in sides), *(_thinned_patients(side) for side in sides)]
+        data = _classified(self.real, self.synthetic)
         if self.protocol.intervals:
             found = _json(classifier_auc_with_interval(*data, self.seed))
         else:
             found = _json(Estimate(classifier_auc(*data, self.seed)))
-        floors = [
-            classifier_auc(_thinned(a), _thinned(b), _thinned_patients(a), _thinned_patients(b), self.seed)
-            for a, b in self._halves()
-        ]
+        floors = [classifier_auc(*_classified(a, b), self.seed) for a, b in self._halves()]
         return found | self._floor(floors)
 
     def _curve(self, number: Number) -> dict[str, Any]:
@@ -301,16 +296,13 @@ def _retrieved(found: Retrieval) -> dict[str, Any]:
     return said | {"retrieved": found.num_retrieved, "n_real": found.num_train}
 
 
-def _thinned(side: Side) -> Array:
-    """At most `CLASSIFIED` features of each video, spread over it."""
-    return side.rows[_spread(side.counts)]
+def _classified(a: Side, b: Side) -> tuple[Array, Array, Codes, Codes]:
+    """Features of both sides and their patients: at most `CLASSIFIED` of each video, spread over it."""
+    x, y = (_spread(side.counts) for side in (a, b))
+    return a.rows[x], b.rows[y], a.per_row(a.patients)[x], b.per_row(b.patients)[y]
 
 
-def _thinned_patients(side: Side) -> NDArray[np.int64]:
-    return side.per_row(side.patients)[_spread(side.counts)]
-
-
-def _spread(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spread(counts: Codes) -> Codes:
     starts = np.cumsum(counts) - counts
     return np.concatenate([start + spaced(int(n), CLASSIFIED) for start, n in zip(starts, counts, strict=True)])
 

@@ -277,7 +277,7 @@ def _fetched(places: Places, name: str) -> tuple[Path, str]:
     """The file of a registry entry in the folder of fetched weights, and its hash, which must be the published one."""
     source = registry.sources()[name]
     (file, digest) = next(iter(source.files.items()))
-    cure = f"give --weights FOLDER that `echosyn weights fetch FOLDER {name}` filled, or take --protocol echosyn-v2"
+    cure = f"give --weights FOLDER that `echosyn weights fetch FOLDER {name}` filled, or take --protocol echosyn-v3"
     if places.fetched is None or not (path := places.fetched / source.folder / file).is_file():
         raise ModelError(f"the weights {name} are not here; {cure}")
     return path, fetch.check(path, digest)

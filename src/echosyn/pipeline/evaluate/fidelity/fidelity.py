@@ -26,7 +26,7 @@ from echosyn.pipeline.workers.executors import Executor, InProcess
 from echosyn.progress import Progress, silent
 from echosyn.settings.judging import ProtocolSettings
 
-DEFAULT = "echosyn-v2"
+DEFAULT = "echosyn-v3"
 FEATURES = "features"
 
 
