@@ -111,6 +111,12 @@ def headline(fidelity: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def told_apart(fidelity: Mapping[str, Any]) -> dict[str, Any]:
+    """The classifiers' areas, for a page that has room for few numbers."""
+    numbers = fidelity.get("numbers", {}).values()
+    return {f"{n['name']} ({n['space']})": n["value"] for n in numbers if n["number"] == "classifier"}
+
+
 def warnings(fidelity: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a number."""
     numbers = fidelity["numbers"].values()
