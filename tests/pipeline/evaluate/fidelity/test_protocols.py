@@ -24,8 +24,10 @@ HASHES = {
     "echonet-synthetic-v1": "a2376f2a",
     "echosyn-quick-v1": "44843060",
     "echosyn-quick-v2": "b3f4494c",
+    "echosyn-quick-v3": "10846fa7",
     "echosyn-v1": "dc4a0101",
     "echosyn-v2": "cd9f9c04",
+    "echosyn-v3": "eef66683",
 }
 
 
