@@ -218,7 +218,7 @@ def _spectrum(shared: _Shared) -> Space:
 
     bands = {f"{name} of Nyquist": slice(*ends) for name, ends in spectrum.OCTAVES.items()}
     at = tuple((i + 0.5) / spectrum.RINGS for i in range(spectrum.RINGS))
-    power = Curve(slice(spectrum.RINGS), at, "spatial frequency over Nyquist", bands, "ratio")
+    power = Curve(slice(spectrum.RINGS), at, "Spatial frequency over Nyquist", bands, "ratio")
     digest = _formula("spectrum", spectrum.VERSION)
     return Space("spectrum", digest, "frames", extract, standardized=True, curves={"power_ratio": power})
 
@@ -243,11 +243,11 @@ def _speckle_motion(shared: _Shared) -> Space:
     }
     at = tuple((i + 1) / bins for i in range(bins))
     curves = {
-        "power_ratio": Curve(slice(bins), at, "temporal frequency over Nyquist", bands, "ratio"),
+        "power_ratio": Curve(slice(bins), at, "Temporal frequency over Nyquist", bands, "ratio"),
         "persistence": Curve(
             slice(-len(speckle.TIMES), None),
             tuple(map(float, speckle.TIMES)),
-            "frames later",
+            "Frames later",
             {f"{lag} frame(s) later": slice(i, i + 1) for i, lag in enumerate(speckle.TIMES)},
             "difference",
         ),

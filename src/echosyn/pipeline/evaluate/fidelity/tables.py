@@ -83,7 +83,7 @@ def bands(fidelity: Mapping[str, Any]) -> Section | None:
         ],
         "plots": [
             (pair_of_curves(n["curves"], n["curves"]["unit"], titles[n["number"]], n["number"] == "power_ratio"),
-             f"{n['name']} of real and of synthetic videos over {n['curves']['unit']}")
+             f"{titles[n['number']]} of real and of synthetic videos. {n['curves']['unit']}")
             for n in found
         ],
     }  # fmt: skip
