@@ -166,8 +166,6 @@ def as_table(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
         "| --- |" + " --- |" * (len(damages) + 1),
     ]
     for key, row in found.items():
-        if any(shown["value"] is None for shown in row.values()):
-            continue
         claims = CLAIMS.get("/".join(key.split("/")[:2]), ())
         cells = [f"{(row[CLEAN].get('real_against_real') or {'value': float('nan')})['value']:.3g}"]
         for damage in damages:
@@ -205,15 +203,16 @@ def main() -> None:
             for i in range(arguments.patients)
         ]
         data = f"{len(clips)} phantoms of both views, seed {arguments.seed}"
-    # without TRAIN videos there is nothing to retrieve from, and too slow recordings say nothing about the life of speckle
-    measures = tuple(m for m in protocol.measures if "retrieval" not in m.numbers)
+    # without TRAIN videos there is nothing to retrieve from; too slow recordings say nothing about the life of speckle
+    measures = tuple(m for m in protocol.measures if "retrieval" not in m.numbers and m.sampling != "long")
     if fps < FPS:
         measures = tuple(m for m in measures if m.space in ("efficientnet-lite0", "spectrum", "speckle", "radiomics"))
     used = {m.sampling for m in measures}
     samplings = {name: sampling for name, sampling in protocol.samplings.items() if name in used}
     protocol = protocol.model_copy(update={"measures": measures, "samplings": samplings})
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(clips, protocol, Path(folder), fps)
+        rows = measured(clips, protocol, Path(folder), fps)
+    found = {key: row for key, row in rows.items() if all(shown["value"] is not None for shown in row.values())}
     kept = ("name", "space", "value", "real_against_real")
     result = {
         "benchmark": "gauges",
