@@ -89,7 +89,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "classifier/speckle": (*_BLUR, "static noise"),
     "frechet/speckle": (*_BLUR, "static noise"),
     "density/speckle": (*_BLUR, "static noise"),
-    "coverage/speckle": (*_BLUR, "static noise"),
+    "coverage/speckle": _BLUR,
     "classifier/speckle-motion": (*_BLUR, "static noise", *_TIME),
     "power_ratio/speckle-motion": (*_BLUR, *_TIME),
     "persistence/speckle-motion": ("static noise", *_TIME),
