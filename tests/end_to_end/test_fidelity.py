@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-QUICK = ["--only", "fidelity", "--protocol", "echosyn-quick-v2"]
+QUICK = ["--only", "fidelity", "--protocol", "echosyn-quick-v3"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_twice_is_equal_even_after_a_kill(program, synthetic, real, tmp_path):
     assert "differ\n" not in shown.stdout
     assert shown.stderr == ""
     page = (tmp_path / "once" / "index.html").read_text()
-    assert "echosyn-quick-v2" in page
+    assert "echosyn-quick-v3" in page
 
 
 def test_numbers_that_too_few_videos_cannot_give_are_named(program, synthetic, tmp_path):
@@ -60,7 +60,7 @@ def test_numbers_that_too_few_videos_cannot_give_are_named(program, synthetic, t
 
 def test_mistakes_are_one_line(program, synthetic, real, tmp_path):
     for arguments, said in (
-        (["--protocol", "echosyn-quick-v3", "--only", "fidelity"], "did you mean 'echosyn-quick-v2'"),
+        (["--protocol", "echosyn-quick-v4", "--only", "fidelity"], "did you mean 'echosyn-quick-v3'"),
         (["--only", "utility"], "--only utility: expected fidelity"),
         (["--protocol", "echonet-synthetic-v1"], "give --weights FOLDER"),
     ):

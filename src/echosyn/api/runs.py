@@ -141,7 +141,7 @@ def evaluate(
         preset: of the EF regressors; the default is the utility protocol's own.
         device: ``auto``, ``cpu``, ``cuda``.
         workers: processes that extract features.
-        **options: fields of `echosyn.settings.judging.EvaluateSettings`: ``protocol="echosyn-v2"``, ``vae=folder``, ...
+        **options: fields of `echosyn.settings.judging.EvaluateSettings`: ``protocol="echosyn-v3"``, ``vae=folder``, ...
     """
     asked = _settings(EvaluateSettings, options)
     sets = Path(synthetic), Path(real), Path(out)

@@ -127,6 +127,28 @@ def similarity_histogram(
     return _png(figure)
 
 
+def pair_of_curves(curves: Mapping[str, ArrayLike], x_label: str, y_label: str, logarithmic: bool) -> bytes:
+    """A curve of real and of synthetic videos over the same axis.
+
+    Args:
+        curves: ``at``, ``real`` and ``synthetic``, ``(k,)`` each.
+        x_label: With the unit.
+        y_label: With the unit.
+        logarithmic: Both axes; otherwise neither.
+
+    Returns:
+        A PNG.
+    """
+    figure, axes = _axes("", x_label, y_label)
+    for side, colour, style in (("real", ORANGE, "-"), ("synthetic", BLUE, "--")):
+        axes.plot(np.asarray(curves["at"]), np.asarray(curves[side]), linewidth=1.6, label=side, color=colour,
+                  linestyle=style)  # fmt: skip
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    axes.legend(fontsize=8.5, frameon=False, labelcolor=INK)
+    return _png(figure)
+
+
 def power_curves(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> bytes:
     """Shares of planted copies that are caught, over the strength of the disguise, a panel for each kind.
 

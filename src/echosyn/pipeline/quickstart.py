@@ -12,7 +12,7 @@ from echosyn.settings.whole import QuickstartSettings, WholeSettings
 
 NUM_FRAMES = 96
 FPS = 32.0
-PROTOCOL = "echosyn-quick-v2"
+PROTOCOL = "echosyn-quick-v3"
 
 
 def quickstart(

@@ -20,7 +20,7 @@ class StatisticsSettings:
 class ProtocolSettings(StatisticsSettings):
     """How the fidelity of a set is measured."""
 
-    protocol: str = "echosyn-v2"
+    protocol: str = "echosyn-v3"
     """Of the fidelity figures: name or YAML file."""
     metrics: str | None = None
     """Of the fidelity figures only these, such as FID,IS.

@@ -34,7 +34,7 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     """Length of the generated videos, in frames."""
     variant: Annotated[Variant | None, Spelled("--dataset")] = None
     """Of several LIDM and Re-ID models those of this dataset or view."""
-    protocol: Annotated[str, Spelled()] = "echosyn-v2"
+    protocol: Annotated[str, Spelled()] = "echosyn-v3"
     """Protocol of the report's fidelity figures."""
 
 

@@ -36,8 +36,9 @@ def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "EF R2 on real, trained on synthetic": utility["train on synthetic"]["r2"]["value"],
         "EF MAE on real, trained on real": utility["train on real"]["mae"]["value"],
         "EF MAE on real, trained on synthetic": utility["train on synthetic"]["mae"]["value"],
-        "Fréchet distance (run-ef)": numbers["frechet"]["value"],
-        "Fréchet floor, real against real": numbers["frechet"].get("floor", {}).get("mean"),
+        **tables.told_apart(numbers.get("fidelity") or {}),
+        "EF-feature distance (run-ef)": numbers["frechet"]["value"],
+        "EF-feature distance, real against real": numbers["frechet"].get("floor", {}).get("mean"),
         "VAE PSNR (dB)": vae.get("psnr"),
         "VAE SSIM": vae.get("ssim"),
         "Hearts rejected by the privacy filter": (numbers.get("privacy") or {}).get("rejection_rate"),
@@ -104,7 +105,7 @@ def warnings(numbers: Mapping[str, Any]) -> list[str]:
     frechet = numbers["frechet"]
     if frechet["value"] is None or not frechet["floor"]["reliable"]:
         found.append(
-            f"The Fréchet distance is unreliable: {frechet.get('n', 0)} videos a side for {_dim(frechet)} feature dimensions."
+            f"The EF-feature distance is unreliable: {frechet.get('n', 0)} videos a side for {_dim(frechet)} feature dimensions."
         )
     if numbers["counts"]["real_held_out"] < 20:
         found.append(f"Only {numbers['counts']['real_held_out']} held-out real videos: the intervals are wide.")
@@ -167,6 +168,7 @@ def _sections(numbers: Mapping[str, Any], readings: Readings, public: bool) -> l
         sections.adherence(numbers, requested, readings.measured),
         sections.physiology(numbers),
         sections.fidelity(numbers),
+        sections.texture(numbers),
         sections.vae(numbers),
         sections.privacy(numbers),
     ]

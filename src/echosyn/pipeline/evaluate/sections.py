@@ -153,6 +153,12 @@ def fidelity(numbers: Mapping[str, Any]) -> Section | None:
     return tables.section(found) if found else None
 
 
+def texture(numbers: Mapping[str, Any]) -> Section | None:
+    """Power over frequency and persistence of the grain."""
+    found = numbers.get("fidelity")
+    return tables.bands(found) if found else None
+
+
 def vae(numbers: Mapping[str, Any]) -> Section | None:
     """Reconstruction of held-out frames."""
     found = numbers.get("vae")

@@ -16,14 +16,14 @@ from echosyn.data.phantom.fan import fan
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.evaluate.fidelity import fidelity as fidelities
-from echosyn.pipeline.evaluate.fidelity import protocols
+from echosyn.pipeline.evaluate.fidelity import protocols, tables
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import KNOWN, Places, Space, spaces
 from echosyn.pipeline.evaluate.fidelity.fidelity import check, evaluate_fidelity, fidelity
 from echosyn.pipeline.evaluate.fidelity.protocols import Protocol
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.judging import ProtocolSettings
 
-CLIPS = ["lite0-trajectory", "lite0-debiased", "echosyn-ef", "motion"]
+CLIPS = ["lite0-trajectory", "lite0-debiased", "echosyn-ef", "motion", "speckle-motion"]
 ALL_PAIRS = {"precision": "P", "recall": "R", "density": "D", "coverage": "C", "kernel": "K", "frechet": "F"}
 
 
@@ -60,7 +60,7 @@ def real(tmp_path_factory) -> Path:
     [
         # frames of half the size, which is four times faster
         pytest.param(64, False, ["efficientnet-lite0", "lite0-trajectory", "lite0-debiased"], marks=pytest.mark.slow),
-        (112, False, ["motion", "radiomics"]),
+        (112, False, ["motion", "speckle-motion", "radiomics", "spectrum", "speckle"]),
         # the few large features of this network need many hearts, or the same ones on both sides
         (112, True, ["echosyn-ef"]),
     ],
@@ -161,7 +161,7 @@ def numbers_of(report: dict[str, Any]) -> dict[str, float]:
 
 
 def test_names_order_and_batch_size_change_nothing(datasets, tmp_path):
-    rules = protocols.load("echosyn-quick-v2")
+    rules = protocols.load("echosyn-quick-v3")
     again = [renamed(d, tmp_path / d.name) for d in datasets]
     one = fidelity(*datasets, tmp_path / "one", rules, seed=1, chunk=16)
     other = fidelity(*again, tmp_path / "other", rules, seed=1, chunk=4)
@@ -205,6 +205,43 @@ def test_moments_are_the_same_however_they_are_chunked(datasets, tmp_path, monke
     assert found[0] == found[1]
 
 
+def test_a_distance_below_its_floor_is_flagged_and_never_stands_alone(datasets, tmp_path):
+    real, synthetic = datasets
+    loud = [
+        {"space": "spectrum", "sampling": "few", "numbers": {"classifier": "AUC", "power_ratio": "P", "frechet": "F"}}
+    ]
+    found = fidelity(real, synthetic, tmp_path / "other", protocol(loud, size=112))
+    distance = found["numbers"]["frechet/spectrum/few"]
+    assert distance["blind"] == (distance["value"] < distance["real_against_real"]["value"])
+    # half of the real patients against all of them: nearer than two halves to one another
+    same = fidelity(real, real, tmp_path / "same", protocol(loud, size=112))
+    assert same["numbers"]["frechet/spectrum/few"]["blind"]
+    assert any("cannot see the difference" in line for line in tables.warnings(same))
+    assert any("cannot see the difference" in row["note"] for row in same["rows"])
+    assert set(tables.told_apart(same)) == {"AUC (spectrum)"}
+
+
+def test_power_is_reported_band_by_band_with_both_curves_and_their_plot(datasets, tmp_path):
+    rules = protocol(
+        [{"space": "spectrum", "sampling": "few", "numbers": {"power_ratio": "P"}},
+         {"space": "speckle-motion", "sampling": "all", "numbers": {"power_ratio": "T", "persistence": "L"}}], size=112
+    )  # fmt: skip
+    found = fidelity(*datasets, tmp_path / "f", rules)
+    for key, shown in found["numbers"].items():
+        worst = max(shown["bands"], key=lambda b: abs(b["value"] if "persistence" in key else np.log(b["value"])))
+        assert shown["value"] == worst["value"]
+        assert all(b["low"] <= b["value"] <= b["high"] for b in shown["bands"])
+        assert all(b["real_against_real"]["repeats"] == 3 for b in shown["bands"])
+        assert len(shown["curves"]["real"]) == len(shown["curves"]["synthetic"]) == len(shown["curves"]["at"])
+        assert 0.4 < shown["value"] < 2.5 or "persistence" in key, "phantoms against phantoms"
+    section = tables.bands(found)
+    assert section is not None
+    assert [len(section["rows"]), len(section["plots"])] == [3 + 3 + 4, 3]
+    assert all(png.startswith(b"\x89PNG") for png, _ in section["plots"])
+    plain = fidelity(*datasets, tmp_path / "g", protocol([{"space": "radiomics", "sampling": "few", "numbers": {}}]))
+    assert tables.bands(plain) is None
+
+
 def test_short_videos_are_left_out_with_the_reason(datasets, tmp_path):
     measure = {"space": "motion", "sampling": "long", "numbers": {"frechet": "F"}}
     values = {"id": "t", "about": "", "measures": [measure]}
@@ -227,7 +264,7 @@ def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
             raise StoppedError
 
     real, synthetic = datasets
-    asked = ProtocolSettings(protocol="echosyn-quick-v2")
+    asked = ProtocolSettings(protocol="echosyn-quick-v3")
     with pytest.raises(StoppedError):
         evaluate_fidelity(synthetic, real, tmp_path / "out", asked, Compute(progress=stop), chunk=4)
     looked_at: list[str] = []

@@ -24,14 +24,16 @@ HASHES = {
     "echonet-synthetic-v1": "a2376f2a",
     "echosyn-quick-v1": "44843060",
     "echosyn-quick-v2": "b3f4494c",
+    "echosyn-quick-v3": "10846fa7",
     "echosyn-v1": "dc4a0101",
     "echosyn-v2": "cd9f9c04",
+    "echosyn-v3": "eef66683",
 }
 
 
 def test_backgrounds_are_black_by_default_and_raw_where_a_protocol_was_published_so():
     assert {name: protocols.load(name).background for name in HASHES} == {
-        name: "zeroed" if name.endswith("v2") else "raw" for name in HASHES
+        name: "zeroed" if name.endswith(("v2", "v3")) else "raw" for name in HASHES
     }
     assert protocols.load(fidelity.DEFAULT).background == protocols.load(quickstart.PROTOCOL).background == "zeroed"
 
@@ -52,8 +54,8 @@ def test_the_hash_is_of_the_settings_not_of_the_words():
 
 
 def test_bad_protocols_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="did you mean 'echosyn-v2'"):
-        protocols.load("echosyn-v3")
+    with pytest.raises(ConfigError, match="did you mean 'echosyn-v3'"):
+        protocols.load("echosyn-v4")
     own = tmp_path / "own.yaml"
     own.write_text("id: own\nabout: x\nsamplings: {}\nmeasures: [{space: motion, sampling: y, numbers: {}}]\n")
     with pytest.raises(ConfigError, match="'y' is not in this protocol"):

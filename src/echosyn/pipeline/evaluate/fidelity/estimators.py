@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from echosyn.data.clips import spaced
 from echosyn.errors import DataError
 from echosyn.metrics.bootstrap import mean_with_interval
 from echosyn.metrics.coverage import Coverage, coverage
@@ -14,14 +15,18 @@ from echosyn.metrics.frechet import frechet_distance, frechet_distance_of
 from echosyn.metrics.inception_score import InceptionScore
 from echosyn.metrics.jackknife import Estimate, jackknife, leave_one_out
 from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
-from echosyn.metrics.moments import Moments
+from echosyn.metrics.moments import Array, Moments
 from echosyn.metrics.retrieval import Retrieval, retrieval
+from echosyn.metrics.two_sample import Codes, classifier_auc, classifier_auc_with_interval
 from echosyn.pipeline.evaluate.fidelity.feature_sets import Side, drawn
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Space
 from echosyn.pipeline.evaluate.fidelity.protocols import Number, Protocol
 from echosyn.rng import numpy_generator
 
 MANIFOLD: tuple[Number, ...] = ("precision", "recall", "density", "coverage")
+CURVES: tuple[Number, ...] = ("power_ratio", "persistence")
+CLASSIFIED = 4
+"""Most features of a video that the classifier sees: frames of a video are near copies of one another."""
 
 
 def of_measure(
@@ -85,8 +90,14 @@ class _Comparison:
             found = _json(self._kernel()) | self._floor(
                 [kernel_distance(a.rows, b.rows) for a, b in self._small_halves()]
             )
+        elif number == "classifier":
+            found = self._classifier()
+        elif number in CURVES:
+            found = self._curve(number)
         else:
             found = self._manifold(number)
+        if number in ("frechet", "kernel") and "real_against_real" in found:
+            found["blind"] = found["value"] < found["real_against_real"]["value"]
         small = number in ("kernel", *MANIFOLD)
         sides = self._small if small else (self.real, self.synthetic)
         said = {"n": len(sides[1].chosen), "n_real": len(sides[0].chosen), "rows": sides[1].num_rows}
@@ -193,6 +204,36 @@ class _Comparison:
             estimate = Estimate(estimate.value, *(ends or (None, None)))
         return _json(estimate) | self._floor([getattr(m, number) for m in self._real_manifolds])
 
+    # -- classifier, and curves
+
+    def _classifier(self) -> dict[str, Any]:
+        data = _classified(self.real, self.synthetic)
+        if self.protocol.intervals:
+            found = _json(classifier_auc_with_interval(*data, self.seed))
+        else:
+            found = _json(Estimate(classifier_auc(*data, self.seed)))
+        floors = [classifier_auc(*_classified(a, b), self.seed) for a, b in self._halves()]
+        return found | self._floor(floors)
+
+    def _curve(self, number: Number) -> dict[str, Any]:
+        """The band that is furthest from equality; all bands, and both curves, beside it."""
+        if (curve := self.space.curves.get(number)) is None:
+            raise DataError(f"{self.space.name} has no curve for {number}")
+
+        def of(side: Side) -> Array:
+            return curve.of_patients(side.unscaled.rows, side.per_row(side.patients))
+
+        real, synthetic = of(self.real), of(self.synthetic)
+        estimates = curve.with_intervals(real, synthetic, self.seed)
+        floors = [curve.compared(of(a).mean(axis=0), of(b).mean(axis=0)) for a, b in self._halves()]
+        bands = [
+            {"band": name} | _json(estimate) | self._floor([float(floor[i]) for floor in floors])
+            for i, (name, estimate) in enumerate(zip(curve.bands, estimates, strict=True))
+        ]
+        worst = bands[curve.worst(np.array([estimate.value for estimate in estimates]))]
+        lines = {"real": real.mean(axis=0).tolist(), "synthetic": synthetic.mean(axis=0).tolist()}
+        return worst | {"bands": bands, "curves": {"at": list(curve.at), "unit": curve.unit} | lines}
+
     # -- scores
 
     def _inception_score(self) -> dict[str, Any]:
@@ -253,6 +294,17 @@ def _retrieval(real: Side, synthetic: Side, train: Side | None) -> dict[str, Any
 def _retrieved(found: Retrieval) -> dict[str, Any]:
     said = {"value": found.score, "low": found.low, "high": found.high, "n": found.num_queries}
     return said | {"retrieved": found.num_retrieved, "n_real": found.num_train}
+
+
+def _classified(a: Side, b: Side) -> tuple[Array, Array, Codes, Codes]:
+    """Features of both sides and their patients: at most `CLASSIFIED` of each video, spread over it."""
+    x, y = (_spread(side.counts) for side in (a, b))
+    return a.rows[x], b.rows[y], a.per_row(a.patients)[x], b.per_row(b.patients)[y]
+
+
+def _spread(counts: Codes) -> Codes:
+    starts = np.cumsum(counts) - counts
+    return np.concatenate([start + spaced(int(n), CLASSIFIED) for start, n in zip(starts, counts, strict=True)])
 
 
 def _json(estimate: Estimate) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Side:
         """Other videos of the same side."""
         return Side(self.features, self.key, chosen, self.scale)
 
+    @property
+    def unscaled(self) -> "Side":
+        """The same videos in the features' own units."""
+        return Side(self.features, self.key, self.chosen)
+
     @cached_property
     def rows(self) -> Array:
         """All features, ``(rows, d)``."""

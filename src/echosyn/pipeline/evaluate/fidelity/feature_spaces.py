@@ -16,8 +16,10 @@ from torch import Tensor
 from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.config import near_miss
+from echosyn.data.background import background
 from echosyn.errors import ConfigError, ModelError
-from echosyn.metrics import motion, radiomics
+from echosyn.metrics import motion, radiomics, speckle, spectrum
+from echosyn.metrics.curves import Curve
 from echosyn.nn import efficientnet_lite, inception
 from echosyn.pipeline.evaluate.predict_ef import ef_reader
 from echosyn.pipeline.models import codec
@@ -50,6 +52,8 @@ class Space:
     """Each dimension is divided by its standard deviation over the real set: its units say nothing."""
     min_frames: int = 1
     """Shorter clips say nothing."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """By number: the part of a vector that it compares band by band."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,51 @@ def _motion(shared: _Shared) -> Space:
     return Space("motion", _formula("motion", motion.VERSION), "clip", extract, standardized=True, min_frames=16)
 
 
+def _spectrum(shared: _Shared) -> Space:
+    def extract(frames: Frames, fps: float | None) -> Rows:
+        grey = _grey(frames)
+        return spectrum.spectrum(grey, ~background(grey)).astype(np.float32)
+
+    bands = {f"{name} of Nyquist": slice(*ends) for name, ends in spectrum.OCTAVES.items()}
+    at = tuple((i + 0.5) / spectrum.RINGS for i in range(spectrum.RINGS))
+    power = Curve(slice(spectrum.RINGS), at, "Spatial frequency over Nyquist", bands, "ratio")
+    digest = _formula("spectrum", spectrum.VERSION)
+    return Space("spectrum", digest, "frames", extract, standardized=True, curves={"power_ratio": power})
+
+
+def _speckle(shared: _Shared) -> Space:
+    def extract(frames: Frames, fps: float | None) -> Rows:
+        grey = _grey(frames)
+        return speckle.speckle(grey, ~background(grey)).astype(np.float32)
+
+    return Space("speckle", _formula("speckle", speckle.VERSION), "frames", extract, standardized=True)
+
+
+def _speckle_motion(shared: _Shared) -> Space:
+    def extract(frames: Frames, fps: float | None) -> Rows:
+        grey = _grey(frames)
+        return _one(speckle.speckle_motion(grey, ~background(grey)))
+
+    bins, scale = spectrum.BINS, spectrum.BINS / spectrum.RINGS
+    bands = {
+        f"{name} of Nyquist": slice(int(low * scale), int(high * scale))
+        for name, (low, high) in spectrum.OCTAVES.items()
+    }
+    at = tuple((i + 1) / bins for i in range(bins))
+    curves = {
+        "power_ratio": Curve(slice(bins), at, "Temporal frequency over Nyquist", bands, "ratio"),
+        "persistence": Curve(
+            slice(-len(speckle.TIMES), None),
+            tuple(map(float, speckle.TIMES)),
+            "Frames later",
+            {f"{lag} frame(s) later": slice(i, i + 1) for i, lag in enumerate(speckle.TIMES)},
+            "difference",
+        ),
+    }
+    digest = _formula("speckle-motion", speckle.VERSION)
+    return Space("speckle-motion", digest, "clip", extract, standardized=True, min_frames=16, curves=curves)
+
+
 KNOWN: Mapping[str, Callable[[_Shared], Space]] = {
     "efficientnet-lite0": _lite0,
     "lite0-trajectory": partial(_lite0_in_time, name="lite0-trajectory", describe=motion.trajectory),
@@ -217,6 +266,9 @@ KNOWN: Mapping[str, Callable[[_Shared], Space]] = {
     "echosyn-reid": _reid,
     "radiomics": _radiomics,
     "motion": _motion,
+    "spectrum": _spectrum,
+    "speckle": _speckle,
+    "speckle-motion": _speckle_motion,
 }
 """Every feature space."""
 
@@ -225,7 +277,7 @@ def _fetched(places: Places, name: str) -> tuple[Path, str]:
     """The file of a registry entry in the folder of fetched weights, and its hash, which must be the published one."""
     source = registry.sources()[name]
     (file, digest) = next(iter(source.files.items()))
-    cure = f"give --weights FOLDER that `echosyn weights fetch FOLDER {name}` filled, or take --protocol echosyn-v2"
+    cure = f"give --weights FOLDER that `echosyn weights fetch FOLDER {name}` filled, or take --protocol echosyn-v3"
     if places.fetched is None or not (path := places.fetched / source.folder / file).is_file():
         raise ModelError(f"weights {name} not found; {cure}")
     return path, fetch.check(path, digest)

@@ -27,7 +27,7 @@ from echosyn.pipeline.workers.executors import Executor, InProcess
 from echosyn.progress import Progress, silent
 from echosyn.settings.judging import ProtocolSettings
 
-DEFAULT = "echosyn-v2"
+DEFAULT = "echosyn-v3"
 FEATURES = "features"
 STYLEGAN_V = {"fid50k_full": "FID", "is50k": "IS", "fvd2048_16f": "FVD16", "fvd2048_128f": "FVD128"}
 """What StyleGAN-V's program calls the numbers of ``echonet-synthetic-v1``."""

@@ -12,7 +12,10 @@ from pydantic import Field, model_validator
 from echosyn.config import Settings, build, near_miss, read_yaml
 from echosyn.errors import ConfigError
 
-Number = Literal["frechet", "kernel", "precision", "recall", "density", "coverage", "inception_score", "retrieval"]
+Number = Literal[
+    "frechet", "kernel", "precision", "recall", "density", "coverage", "inception_score", "retrieval",
+    "classifier", "power_ratio", "persistence",
+]  # fmt: skip
 Start = Literal["first", "middle", "random"]
 Side = Literal["real", "synthetic", "train"]
 
