@@ -4,22 +4,21 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+
+import fsspec
+from fsspec.callbacks import Callback
 
 from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
 
 MARKER = ".uploading"
 """Object that a folder holds while it is sent."""
 
-THREADS = 8
-"""Files at a time."""
-
-Progress = Callable[[str, int, int], None]
+FILES_AT_ONCE = 8
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _TAGS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "updated", "created")
@@ -45,8 +44,6 @@ class Place:
     """
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url.rstrip("/")
         scheme = url.partition("://")[0]
         if scheme in ("http", "https"):
@@ -61,6 +58,7 @@ class Place:
             raise MissingExtraError(f"{url}: {scheme}:// needs a package: {cure} ({error})") from error
         except ValueError as error:
             raise ConfigError(f"{url}: no such storage; expected s3://, gs://, file:// or a local folder") from error
+        self.fs.batch_size = FILES_AT_ONCE
         self.root = self.root.rstrip("/")
         self.is_flat = scheme in _NO_FOLDERS
 
@@ -68,10 +66,9 @@ class Place:
         """Every file by its path below the folder; a file's own URL has the one name ``""``.
 
         Raises:
-            DataError: a name leads out of the folder, or the storage cannot be asked.
+            DataError: a name leads out of the folder.
         """
-        with explained(self.url):
-            found = self.fs.find(self.root, detail=True)
+        found = self.fs.find(self.root, detail=True)
         files = {
             path[len(self.root) :].lstrip("/"): _stat(info)
             for path, info in found.items()
@@ -81,45 +78,54 @@ class Place:
             raise DataError(f"{self.url}: the name {outside[0]!r} leads out of the folder; remove that object")
         return files
 
-    def stat(self, name: str) -> Stat:
-        """A listing's line of one file."""
-        with explained(self.url):
-            return _stat(self.fs.info(self._path(name)))
+    def get(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
+        """Download files, several at a time; ``arrived(name)`` after each."""
+        named = {self.path(name): name for name in files}
+        each = _Each(lambda source, target: arrived(named[source]))
+        self.fs.get(list(named), [str(path) for path in files.values()], callback=each)
 
-    def get(self, name: str, path: Path) -> None:
-        """Download one file."""
-        with explained(self.url):
-            self.fs.get_file(self._path(name), str(path))
-
-    def put(self, path: Path, name: str) -> Stat:
-        """Upload one file; what the storage then says of it."""
-        with explained(self.url):
-            self._make_room(name)
-            self.fs.put_file(str(path), self._path(name))
-        return self.stat(name)
+    def put(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
+        """Upload files, several at a time; ``arrived(name)`` after each."""
+        named = {self.path(name): name for name in files}
+        self._make_room(named)
+        each = _Each(lambda source, target: arrived(named[target]))
+        self.fs.put([str(path) for path in files.values()], list(named), callback=each)
 
     def read(self, name: str) -> str:
         """A short text."""
-        with explained(self.url):
-            return str(self.fs.cat_file(self._path(name)).decode())
+        return str(self.fs.cat_file(self.path(name)).decode())
 
     def write(self, name: str, text: str) -> None:
         """Write a short text."""
-        with explained(self.url):
-            self._make_room(name)
-            self.fs.pipe_file(self._path(name), text.encode())
+        self._make_room([self.path(name)])
+        self.fs.pipe_file(self.path(name), text.encode())
 
     def remove(self, name: str) -> None:
         """Remove one file."""
-        with explained(self.url):
-            self.fs.rm_file(self._path(name))
+        self.fs.rm_file(self.path(name))
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """What fsspec calls a file."""
         return f"{self.root}/{name}" if name else self.root
 
-    def _make_room(self, name: str) -> None:
-        if not self.is_flat:
-            self.fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+    def _make_room(self, paths: Iterable[str]) -> None:
+        for folder in set() if self.is_flat else {path.rpartition("/")[0] for path in paths}:
+            self.fs.makedirs(folder, exist_ok=True)
+
+
+class _Each(Callback):  # type: ignore[misc]
+    """Calls ``arrived(source, target)`` after each file that was transferred to its end."""
+
+    def __init__(self, arrived: Callable[[str, str], None], *file: str) -> None:
+        super().__init__()
+        self.arrived, self.file = arrived, file
+
+    def branched(self, path_1: str, path_2: str, **_: object) -> "_Each":
+        return _Each(self.arrived, path_1, path_2)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.arrived(*self.file)
 
 
 def cached(url: str) -> Path:
@@ -155,18 +161,6 @@ def locked(entry: Path, url: str, *, wait_for_it: bool) -> Iterator[None]:
         finally:
             if entry.exists() and not any(entry.iterdir()):
                 entry.rmdir()
-
-
-def together(do: Callable[[str], object], names: Iterable[str], done: Callable[[str, Any], None]) -> None:
-    """``done(name, do(name))`` for all names, several of them at a time; the first fault ends it."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        running: dict[Future[object], str] = {pool.submit(do, name): name for name in names}
-        try:
-            for future in as_completed(running):
-                done(running[future], future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 @contextmanager
