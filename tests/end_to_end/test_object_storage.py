@@ -20,6 +20,22 @@ pytestmark = pytest.mark.slow
 BUCKET = "hospital"
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
+SERVER = """
+import sys, time
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+application = DomainDispatcherApplication(create_backend_app)
+
+def slow(environment, start_response):
+    if environment["REQUEST_METHOD"] == "PUT":
+        time.sleep(0.3)
+    return application(environment, start_response)
+
+run_simple("127.0.0.1", int(sys.argv[1]), slow, threaded=True)
+"""
+"""So slow that an upload takes a second: time to break it off."""
+
 
 def wait_for(reached: Callable[[], bool], process: "subprocess.Popen[Any]", timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
@@ -41,7 +57,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        command = [sys.executable, "-c", SERVER, str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._answers, self.process)
         self.files().mkdir(BUCKET)

@@ -18,7 +18,7 @@ from echosyn.diffusion.conditions import Schema
 from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import is_flow, noised, times
 from echosyn.errors import ConfigError
-from echosyn.metrics.regression import Estimate
+from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
 from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import Archive

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from echosyn.errors import DataError
+from echosyn.estimate import Estimate
 from echosyn.metrics.bootstrap import mean_with_interval
 from echosyn.metrics.coverage import Coverage, coverage
 from echosyn.metrics.floor import halves
 from echosyn.metrics.frechet import frechet_distance, frechet_distance_of
 from echosyn.metrics.inception_score import InceptionScore
-from echosyn.metrics.jackknife import Estimate, jackknife, leave_one_out
+from echosyn.metrics.jackknife import jackknife, leave_one_out
 from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
 from echosyn.metrics.moments import Moments
 from echosyn.metrics.retrieval import Retrieval, retrieval
@@ -79,10 +80,10 @@ class _Comparison:
         if number == "inception_score":
             found = self._inception_score()
         elif number == "frechet":
-            found = _json(self._frechet()) | self._floor([self._plain_frechet(*s) for s in self._halves()])
+            found = self._frechet().to_json() | self._floor([self._plain_frechet(*s) for s in self._halves()])
             found["reliable"] = min(self._size(self.real), self._size(self.synthetic)) > self.dim
         elif number == "kernel":
-            found = _json(self._kernel()) | self._floor(
+            found = self._kernel().to_json() | self._floor(
                 [kernel_distance(a.rows, b.rows) for a, b in self._small_halves()]
             )
         else:
@@ -191,7 +192,7 @@ class _Comparison:
             patients = np.bincount(of_rows, per_row) / np.bincount(of_rows)
             _, ends = mean_with_interval(patients.tolist(), self.seed)
             estimate = Estimate(estimate.value, *(ends or (None, None)))
-        return _json(estimate) | self._floor([getattr(m, number) for m in self._real_manifolds])
+        return estimate.to_json() | self._floor([getattr(m, number) for m in self._real_manifolds])
 
     # -- scores
 
@@ -202,7 +203,7 @@ class _Comparison:
             return self._published_inception_score(count)
         parts = self._scores(self.synthetic)
         without = [[_score(parts, g) for g in range(len(parts))]] if self._has_interval(self.synthetic) else []
-        found = _json(jackknife(_score(parts), without, lowest=1.0))
+        found = jackknife(_score(parts), without, lowest=1.0).to_json()
         reals = [_score(self._scores(side)) for pair in self._halves() for side in pair]
         return found | self._floor(reals)
 
@@ -253,10 +254,6 @@ def _retrieval(real: Side, synthetic: Side, train: Side | None) -> dict[str, Any
 def _retrieved(found: Retrieval) -> dict[str, Any]:
     said = {"value": found.score, "low": found.low, "high": found.high, "n": found.num_queries}
     return said | {"retrieved": found.num_retrieved, "n_real": found.num_train}
-
-
-def _json(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _joined(parts: Sequence[Moments], without: int | None = None) -> Moments:
