@@ -81,6 +81,7 @@ def send(url: str, how=make, call=CALL) -> storage.Finished:
 def break_off_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let only so many files arrive."""
     left = iter(range(number))
+    monkeypatch.setattr("echosyn.storage.place.FILES_AT_ONCE", 1)
     for kind in (LocalFileSystem, MemoryFileSystem):
 
         def put(fs, path, file, *, real=kind.put_file, **options):
@@ -126,6 +127,7 @@ def test_a_stopped_download_continues_and_leaves_no_half_files(url, asked, monke
     fill(url, FILES)
     left = iter(range(2))
     with monkeypatch.context() as broken:
+        broken.setattr("echosyn.storage.place.FILES_AT_ONCE", 1)
         for kind in (LocalFileSystem, MemoryFileSystem):
 
             def get(fs, file, path, *, real=kind.get_file, **options):

@@ -5,13 +5,13 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import fsspec
-from fsspec.callbacks import Callback
 
 from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
 
@@ -58,7 +58,6 @@ class Place:
             raise MissingExtraError(f"{url}: {scheme}:// needs a package: {cure} ({error})") from error
         except ValueError as error:
             raise ConfigError(f"{url}: no such storage; expected s3://, gs://, file:// or a local folder") from error
-        self.fs.batch_size = FILES_AT_ONCE
         self.root = self.root.rstrip("/")
         self.is_flat = scheme in _NO_FOLDERS
 
@@ -80,16 +79,12 @@ class Place:
 
     def get(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
         """Download files, several at a time; ``arrived(name)`` after each."""
-        named = {self.path(name): name for name in files}
-        each = _Each(lambda source, target: arrived(named[source]))
-        self.fs.get(list(named), [str(path) for path in files.values()], callback=each)
+        _together(lambda name: self.fs.get_file(self.path(name), str(files[name])), files, arrived)
 
     def put(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
         """Upload files, several at a time; ``arrived(name)`` after each."""
-        named = {self.path(name): name for name in files}
-        self._make_room(named)
-        each = _Each(lambda source, target: arrived(named[target]))
-        self.fs.put([str(path) for path in files.values()], list(named), callback=each)
+        self._make_room(files)
+        _together(lambda name: self.fs.put_file(str(files[name]), self.path(name)), files, arrived)
 
     def read(self, name: str) -> str:
         """A short text."""
@@ -97,7 +92,7 @@ class Place:
 
     def write(self, name: str, text: str) -> None:
         """Write a short text."""
-        self._make_room([self.path(name)])
+        self._make_room([name])
         self.fs.pipe_file(self.path(name), text.encode())
 
     def remove(self, name: str) -> None:
@@ -108,24 +103,22 @@ class Place:
         """What fsspec calls a file."""
         return f"{self.root}/{name}" if name else self.root
 
-    def _make_room(self, paths: Iterable[str]) -> None:
-        for folder in set() if self.is_flat else {path.rpartition("/")[0] for path in paths}:
+    def _make_room(self, names: Iterable[str]) -> None:
+        for folder in set() if self.is_flat else {self.path(name).rpartition("/")[0] for name in names}:
             self.fs.makedirs(folder, exist_ok=True)
 
 
-class _Each(Callback):  # type: ignore[misc]
-    """Calls ``arrived(source, target)`` after each file that was transferred to its end."""
-
-    def __init__(self, arrived: Callable[[str, str], None], *file: str) -> None:
-        super().__init__()
-        self.arrived, self.file = arrived, file
-
-    def branched(self, path_1: str, path_2: str, **_: object) -> "_Each":
-        return _Each(self.arrived, path_1, path_2)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.arrived(*self.file)
+def _together(do: Callable[[str], object], names: Iterable[str], done: Callable[[str], None]) -> None:
+    """``do(name)`` for all names, several at a time, and ``done(name)`` here after each; the first fault ends it."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        running = {pool.submit(do, name): name for name in names}
+        try:
+            for future in as_completed(running):
+                future.result()
+                done(running[future])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def cached(url: str) -> Path:

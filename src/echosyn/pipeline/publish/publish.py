@@ -24,7 +24,7 @@ from echosyn.settings.sharing import PublishSettings
 PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
 
-EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "frechet", "fidelity", "vae")
+EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "fidelity", "vae")
 """Parts of an evaluation's report that may leave."""
 
 
