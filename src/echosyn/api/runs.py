@@ -176,9 +176,7 @@ def audit(
         **options: fields of `echosyn.settings.judging.AuditSettings`.
     """
     asked = _settings(AuditSettings, options)
-    folder = Path(models)
-    found = weights.find_all(folder, ["vae", "reid"])
-    found |= {stage: weights.find(folder, stage) for stage in ("lidm", "lvdm") if (folder / stage).is_dir()}
+    found, _ = weights.for_auditing(Path(models), ("lidm", "lvdm"))
     with _compute(device, workers) as compute:
         figures = auditing.audit(Path(synthetic), Path(real), Path(out), found, asked, compute)
     return AuditResult(Path(out), {name: value for name, value in figures.items() if name != "audit"})

@@ -259,6 +259,17 @@ def for_generating(models: Path | None, variant: str | None, *, screened: bool) 
     return find_all(shipped(), stages, variant or "a4c") if models is None else find_all(models, stages, variant)
 
 
+def for_auditing(models: Path, attacked: Iterable[str]) -> tuple[dict[str, Path], list[str]]:
+    """The VAE and the Re-ID model, and of the attacked stages those that are there; why the others are left out."""
+    found, why = find_all(models, ["vae", "reid"]), []
+    for stage in attacked:
+        try:
+            found[stage] = find(models, stage)
+        except ModelError as error:
+            why.append(f"{error}; it is left out")
+    return found, why
+
+
 def resolve(folder: Path) -> Path:
     """A model folder, also when given the run folder of the training that made it."""
     inner = folder / "model"

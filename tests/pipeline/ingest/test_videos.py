@@ -45,7 +45,7 @@ def test_a_mixed_folder_becomes_a_dataset(src: Path, tmp_path: Path) -> None:
     before = folder_hash(src)
     seen: list[tuple[int, int]] = []
     out = tmp_path / "out"
-    summary = ingest(src, out, source="folder", size=32, progress=lambda done, total: seen.append((done, total)))
+    summary = ingest(src, out, source="folder", size=32, progress=lambda what, done, total: seen.append((done, total)))
     assert folder_hash(src) == before
     report = checking.check(out)
     assert report.ok, report.table()

@@ -124,8 +124,7 @@ def import_(
         raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
     how |= {"source": asked.source, "crop": _box(asked.crop), "skip_bad": asked.skip_bad}
     with executor("cpu", run.workers, run.ray) as who:
-        progress = lambda done, total: console("import", done, total)  # noqa: E731
-        result = ingest(src, out, executor=who, progress=progress, **how)
+        result = ingest(src, out, executor=who, progress=console, **how)
     show_import(result, run.json)
 
 
@@ -163,8 +162,7 @@ def check(
     """
     from echosyn.data import checking
 
-    console = Console(shown.quiet)
-    report = checking.check(dataset, progress=lambda done, total: console("check", done, total))
+    report = checking.check(dataset, Console(shown.quiet))
     if shown.json:
         show(report.to_json(), as_json=True)
     else:

@@ -11,7 +11,7 @@ from echosyn.apps.cli.arguments import Out, Real, Synthetic
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import show
 from echosyn.apps.cli.executors import computing
-from echosyn.errors import ConfigError, ModelError
+from echosyn.errors import ConfigError
 from echosyn.settings import settings
 from echosyn.settings.judging import AttackedSettings, AuditSettings, ModelsOfSet, WithdrawSettings
 from echosyn.settings.running import DeviceSettings, RunSettings
@@ -88,10 +88,7 @@ def _models(models: Path | None, wanted: Sequence[str]) -> dict[str, Path]:
 
     if models is None:
         raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
-    found = weights.find_all(models, ["vae", "reid"])
-    for stage in wanted:
-        try:
-            found[stage] = weights.find(models, stage)
-        except ModelError as error:
-            typer.echo(f"warning: {error}; it is left out", err=True)
+    found, why = weights.for_auditing(models, wanted)
+    for text in why:
+        typer.echo(f"warning: {text}", err=True)
     return found

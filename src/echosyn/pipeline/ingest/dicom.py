@@ -1,9 +1,8 @@
 """The verb `import --from dicom`: a hospital's files -> a dataset folder that names nobody, and a private report beside it."""
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from echosyn.data.dicom.pseudonyms import Pseudonyms
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
+from echosyn.files import journal, journal_of
 from echosyn.pipeline.folder import new_folder, note, refuse_existing
 from echosyn.pipeline.ingest import review, twinning
 from echosyn.pipeline.ingest.summary import REPORT, finish_dicom, listed
@@ -207,29 +207,17 @@ def _imported(
     """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
     videos = folder / filelist.VIDEOS
     tasks = {p.item: item.Task(p.source.path, videos / f"{p.name}.avi", size, fps, ocr) for p in plan}
-    before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
-    outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
+    before = {entry.pop("item"): Outcome(**entry) for entry in journal_of(folder / _JOURNAL)}
+    outcomes = {k: o for k, o in before.items() if k in tasks and (o.status != "imported" or tasks[k].out.exists())}
     keys = {task.path: key for key, task in tasks.items()}
     waiting = [task for key, task in tasks.items() if key not in outcomes]
-    with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
-        journal.write("\n")  # a line that a kill has torn ends here
+    with journal(folder / _JOURNAL) as remember:
         for task, result in executor.map([Limited(item.run, _LIMIT_S)], waiting):
             key = keys[task.path]
             outcomes[key] = item.failure("decoder crashed", _CRASHED) if isinstance(result, Lost) else result
-            journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
-            journal.flush()
+            remember({"item": key} | asdict(outcomes[key]))
             progress("import", len(outcomes), len(plan))
     return outcomes
-
-
-def _journal(folder: Path) -> Iterator[tuple[str, Outcome]]:
-    path = folder / _JOURNAL
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-            yield entry.pop("item"), Outcome(**entry)
-        except ValueError:
-            continue  # empty or torn
 
 
 def _records(

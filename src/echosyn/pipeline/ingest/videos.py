@@ -18,6 +18,7 @@ from echosyn.pipeline.ingest.mending import mended
 from echosyn.pipeline.ingest.summary import Found, finish, listed
 from echosyn.pipeline.workers.executors import Executor, InProcess, Lost
 from echosyn.pipeline.workers.shards import WHOLE, Shard
+from echosyn.progress import Progress, silent
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ def ingest(
     skip_bad: bool = False,
     executor: Executor | None = None,
     shard: Shard = WHOLE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
 
@@ -137,7 +138,7 @@ def ingest(
         skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
         executor: Who does the work; default this process. It changes nothing.
         shard: Only this part of the videos; `echosyn.pipeline.merge` joins all parts to what one job makes.
-        progress: Called with (done, total) after each video.
+        progress: Told after each video.
 
     Returns:
         ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason), ``notes`` and ``left_out``
@@ -195,15 +196,14 @@ def _all(
     items: Sequence[tuple[int, tuple[Record, Path]]],
     work: Ingest,
     executor: Executor,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> tuple[dict[int, _Done], dict[int, _Bad]]:
     """What became of the videos, by position and in this order."""
     found: dict[int, _Done | _Bad] = {}
     for (i, (_, path)), result in executor.map([work], items):
         died = isinstance(result, Lost)
         found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
-        if progress:
-            progress(len(found), len(items))
+        progress("import", len(found), len(items))
     in_order = [(i, found[i]) for i in sorted(found)]
     return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, _Bad)}
 

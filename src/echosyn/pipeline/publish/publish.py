@@ -116,7 +116,7 @@ def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:
 
 
 def _check(dataset: Path, progress: Progress) -> None:
-    report = checking.check(dataset, lambda done, total: progress("check", done, total))
+    report = checking.check(dataset, progress)
     if not report.ok:
         lines = [f"  {problem.name}: {problem.detail}" for problem in report.problems]
         raise DataError(table.listing(f"{dataset}: {len(lines)} problem(s); make it again", lines))
