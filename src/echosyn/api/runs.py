@@ -1,5 +1,6 @@
 """Whole runs from Python, as the verbs of the same names do them; their results show themselves in a notebook."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,7 +177,9 @@ def audit(
         **options: fields of `echosyn.settings.judging.AuditSettings`.
     """
     asked = _settings(AuditSettings, options)
-    found, _ = weights.for_auditing(Path(models), ("lidm", "lvdm"))
+    found, why = weights.for_auditing(Path(models), ("lidm", "lvdm"))
+    for text in why:
+        warnings.warn(text, stacklevel=2)
     with _compute(device, workers) as compute:
         figures = auditing.audit(Path(synthetic), Path(real), Path(out), found, asked, compute)
     return AuditResult(Path(out), {name: value for name, value in figures.items() if name != "audit"})

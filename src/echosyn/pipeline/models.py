@@ -12,6 +12,9 @@ from echosyn.diffusion.solvers import solver
 from echosyn.errors import ModelError
 from echosyn.nn.winograd import accelerate
 
+NO_WEIGHTS = torch.device("meta")
+"""Device of a pipeline that only knows its settings: no weights are read, and it cannot compute."""
+
 
 def for_decoding(vae: Any, device: torch.device) -> Any:
     """A VAE for inference on a device; on a CPU its wide convolutions become cheaper ones (docs/adr/0011)."""
@@ -31,7 +34,7 @@ def codec(vae: Path, device: torch.device, batch_size: int | None = None) -> Lat
 def image_pipeline(lidm: Path, device: torch.device, scheduler: str | None = None) -> LatentImagePipeline:
     """The LIDM of a model folder, for latents (no VAE); ``scheduler`` names a solver other than its own."""
     folder = weights.resolve(lidm)
-    network = weights.load(folder, "lidm")
+    network = weights.load(folder, "lidm", empty=device == NO_WEIGHTS)
     pipeline = LatentImagePipeline(None, network, solver(weights.load_scheduler(folder), scheduler))
     pipeline.to(device)
     return pipeline
@@ -45,7 +48,8 @@ def video_pipeline(lvdm: Path, vae: Path, device: torch.device, scheduler: str |
         ConfigError: the solver is unknown or cannot integrate this model.
     """
     lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
-    network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
+    empty = device == NO_WEIGHTS
+    network, autoencoder = weights.load(lvdm, "lvdm", empty=empty), weights.load(vae, "vae", empty=empty)
     solving = solver(weights.load_scheduler(lvdm), scheduler)
     facts = weights.load_facts(lvdm)
     check_same_vae(lvdm, facts.vae, vae)
