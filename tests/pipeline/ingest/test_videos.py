@@ -13,9 +13,9 @@ from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import read_provenance
-from echosyn.pipeline.ingest.videos import ingest
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.workers.shards import Shard
+from importing import ingest
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
 
