@@ -118,10 +118,6 @@ class Report:
 def check(dataset: Path, progress: Progress = silent) -> Report:
     """Check every row of a dataset folder against the files; go on after problems.
 
-    Args:
-        dataset: A folder with ``FileList.csv`` and ``Videos/``.
-        progress: Told after each video.
-
     Raises:
         DataError: There is no usable file list or no ``Videos`` folder at all.
     """

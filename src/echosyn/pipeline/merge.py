@@ -26,11 +26,6 @@ from echosyn.progress import Progress, silent
 def merge(folders: Sequence[Path], out: Path, *, progress: Progress = silent) -> dict[str, Any]:
     """Check the parts and join them in a new folder. Files are linked where the disk can, else copied; the parts stay.
 
-    Args:
-        folders: of all parts, in any order.
-        out: new folder.
-        progress: told how many parts are done.
-
     Raises:
         DataError: a part is missing, double, unfinished, of another job, or lacks a file; or the parts of a `generate` have
             not enough videos together.

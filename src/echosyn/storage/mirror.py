@@ -18,10 +18,6 @@ def local(url: str, progress: Progress = silent) -> Path:
     A file appears under its name when it is whole; files that are gone there go here too. Given again after a stop, it
     continues with the files that are missing.
 
-    Args:
-        url: such as ``s3://bucket/folder``.
-        progress: told how many files are there.
-
     Raises:
         DataError: there is nothing, an upload to it has not ended, or the storage cannot be read.
         ConfigError: the scheme is unknown.

@@ -35,10 +35,6 @@ class KeptFrames:
 def times(found: Dataset, given: float | None = None) -> KeptFrames:
     """What the trims keep, at a constant rate; frames at uneven times are resampled, nothing is sped up or slowed down.
 
-    Args:
-        found: The data set.
-        given: As for `frame_rate`.
-
     Raises:
         BadDicomError: No tag says the rate, or the recording pauses.
     """

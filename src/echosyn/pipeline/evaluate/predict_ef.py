@@ -91,14 +91,6 @@ def predict_files(
     """EF of each file, as soon as it is known; a bad file says why and the others go on.
 
     A file that is not 112x112 is resized as a whole, as `import` does.
-
-    Args:
-        files: see `video_files`.
-        model: see `ef_reader`.
-        num_clips: clips to average over.
-        fps: frame rate, whatever the files say.
-        device: where to compute.
-        progress: told how many files are done.
     """
     read = ef_reader(model, device)
     for i, path in enumerate(files):
