@@ -25,8 +25,8 @@ from echosyn.pipeline.privacy_filter.real_videos import Archive
 from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
 from echosyn.privacy.fingerprints import Look, evenly
 from echosyn.privacy.patient_matches import Array
+from echosyn.training.verification import FEW_FALSE_ALARMS
 
-FEW_FALSE_ALARMS = 0.01
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64

@@ -13,11 +13,10 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, VideoError
+from echosyn.metrics.moments import Array
 from echosyn.pixels import convention
 from echosyn.progress import Progress, silent
 from echosyn.training.ef_reading import EFReader, NumClips
-
-Array = NDArray[np.float64]
 
 CLIPS_PER_VIDEO = 4
 SIZE = 112
