@@ -11,7 +11,7 @@ import torch
 
 from echosyn.data import table
 from echosyn.data.records import Record
-from echosyn.files import whole
+from echosyn.files import journal, journal_of, whole
 from echosyn.hashing import write_sums
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.audit.pages import write_table
@@ -103,3 +103,16 @@ def test_every_writer_that_dies_midway_leaves_the_old_file(name, tmp_path, monke
         write(tmp_path)
     assert (tmp_path / file).read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == [file]
+
+
+def test_a_journal_forgets_no_more_than_the_entry_that_a_kill_has_torn(tmp_path: Path) -> None:
+    path = tmp_path / "made.jsonl"
+    assert list(journal_of(path)) == []
+    with journal(path) as add:
+        add({"number": 1})
+        assert list(journal_of(path)) == [{"number": 1}]  # on disk at once
+        add({"number": 2})
+    path.write_text(path.read_text()[:-4])
+    with journal(path) as add:
+        add({"number": 3})
+    assert list(journal_of(path)) == [{"number": 1}, {"number": 3}]

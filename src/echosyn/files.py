@@ -1,13 +1,15 @@
-"""Files that we write: whole or not at all, their permissions, and copies that take no room where the disk can.
+"""Files that we write: whole or not at all, journals, their permissions, and copies that take no room where the disk can.
 
 Safetensors keeps its files to their owner, a shared folder needs the usual permissions.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -31,6 +33,28 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
+
+
+def journal_of(path: Path) -> Iterator[dict[str, Any]]:
+    """What a journal holds, entry by entry; one that a kill has torn is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yield a function that adds an entry to a file of JSON lines: on disk before it returns."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n")  # a line that a kill has torn ends here
+
+        def add(entry: Mapping[str, Any]) -> None:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+
+        yield add
 
 
 def usual_permissions(path: Path) -> None:

@@ -32,7 +32,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def test_a_good_dataset_is_ok_and_summarized(dataset: Path) -> None:
     seen: list[tuple[int, int]] = []
-    report = checking.check(dataset, progress=lambda done, total: seen.append((done, total)))
+    report = checking.check(dataset, progress=lambda what, done, total: seen.append((done, total)))
     assert report.ok
     assert not report.problems
     assert not report.notes

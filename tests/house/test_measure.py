@@ -31,9 +31,9 @@ def test_all_kinds_of_parameters_are_counted() -> None:
 
 def test_few_functions_have_many_parameters() -> None:
     worst = measure.crowded(measure.functions())
-    assert len(worst) <= 12, worst
+    assert len(worst) <= 10, worst
     assert max(one.parameters for one in worst) <= 12, worst
 
 
 def test_few_parameters_are_only_handed_on() -> None:
-    assert measure.share(measure.functions()) < 0.36
+    assert measure.share(measure.functions()) < 0.355

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echosyn.errors import DataError
-from echosyn.metrics.frechet import frechet_distance, frechet_distance_of, frechet_floor, trace_of_root
+from echosyn.metrics.floor import halves
+from echosyn.metrics.frechet import frechet_distance, frechet_distance_of, trace_of_root
 from echosyn.metrics.moments import Moments, moments
 
 
@@ -58,37 +59,28 @@ def test_singular_covariances_are_exact():
     assert frechet_distance(moments(np.zeros((5, 3))), moments(np.ones((5, 3)))) == pytest.approx(3.0)
 
 
-def test_the_floor_is_above_zero_falls_with_n_and_says_when_it_is_unreliable():
-    x = np.random.default_rng(0).normal(size=(600, 10))
-    patients = [str(i // 3) for i in range(600)]
-    floor = frechet_floor(x, patients, seed=1, repeats=4)
-    small = frechet_floor(x, patients, seed=1, repeats=4, n=10)
-    assert 0 < floor.mean < small.mean
-    assert (floor.n, floor.dim, floor.reliable) == (300, 10, True)
-    assert (small.n, small.reliable) == (10, False)
-    assert floor == frechet_floor(x, patients, seed=1, repeats=4)
-    assert floor != frechet_floor(x, patients, seed=2, repeats=4)
-    assert floor.to_json()["reliable"] is True
-
-
 def test_the_floor_splits_patients_not_features():
     # Each patient is one point: were its clips on both sides, the floor would be much lower.
     rng = np.random.default_rng(0)
     x = np.repeat(rng.normal(size=(20, 3)), 30, axis=0)
-    by_patient = frechet_floor(x, [str(i // 30) for i in range(600)], seed=0, repeats=20)
-    by_clip = frechet_floor(x, [str(i) for i in range(600)], seed=0, repeats=20)
-    assert by_patient.mean > 5 * by_clip.mean
+
+    def floor(patients: list[str], seed: int = 0, n: int | None = None) -> float:
+        splits = [halves(patients, seed, repeat, n) for repeat in range(20)]
+        return float(np.mean([frechet_distance_of(x[left], x[right]) for left, right in splits]))
+
+    patients, clips = [str(i // 30) for i in range(600)], [str(i) for i in range(600)]
+    assert floor(patients) > 5 * floor(clips)
+    assert 0 < floor(clips) < floor(clips, n=10)
+    assert floor(clips) == floor(clips) != floor(clips, seed=1)
 
 
 def test_bad_input_is_refused():
     with pytest.raises(DataError, match="4 and 3 dimensions"):
         frechet_distance(moments(normal(9, 4, 0)), moments(normal(9, 3, 0)))
-    with pytest.raises(DataError, match="one each"):
-        frechet_floor(np.zeros((4, 2)), ["a"], seed=0)
     with pytest.raises(DataError, match="halves of 1 patients"):
-        frechet_floor(np.zeros((4, 2)), ["a"] * 4, seed=0)
+        halves(["a"] * 4, 0, 0)
     with pytest.raises(DataError, match="smaller n"):
-        frechet_floor(normal(8, 2, 0), list("abcdefgh"), seed=0, n=5)
+        halves(list("abcdefgh"), 0, 0, n=5)
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 8), (20, 30, 64), (5, 200, 16)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from echosyn.errors import DataError
-from echosyn.metrics.kernel import kernel_distance, kernel_distances_without, subset_kernel_distance
+from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
 
 
 def normal(n: int, seed: int, d: int = 4, shift: float = 0.0) -> np.ndarray:
@@ -25,18 +25,9 @@ def test_blocks_change_nothing():
     assert kernel_distance(x, y) == pytest.approx(kernel_distance(x[::-1], y[::-1]), rel=1e-9)
 
 
-def test_subsets_have_the_mean_of_the_whole():
-    x, y = normal(200, 0), normal(200, 1, shift=0.5)
-    mean, spread = subset_kernel_distance(x, y, num_subsets=200, subset_size=50, seed=1)
-    assert mean == pytest.approx(kernel_distance(x, y), abs=3 * spread / np.sqrt(200))
-    assert (mean, spread) == subset_kernel_distance(x, y, num_subsets=200, subset_size=50, seed=1)
-
-
 def test_bad_input_is_refused():
     with pytest.raises(DataError, match="at least 2"):
         kernel_distance(normal(1, 0), normal(5, 1))
-    with pytest.raises(DataError, match="at least 1000"):
-        subset_kernel_distance(normal(5, 0), normal(5, 1))
     with pytest.raises(DataError, match="4 and 3 dimensions"):
         kernel_distance(normal(5, 0), normal(5, 1, d=3))
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from echosyn.errors import DataError
 from echosyn.metrics.area import lv_area
-from echosyn.metrics.physiology import change, flags, heart_rate, rhythm, seam_score, window_efs
+from echosyn.metrics.physiology import change, flags, heart_rate, rhythm, seam_score
 
 
 def curve(rate, seconds=6.0, fps=32.0, ef=60.0):
@@ -39,11 +39,6 @@ def test_twice_the_frame_rate_is_twice_the_heart_rate():
 def test_a_curve_that_stands_still_has_no_rhythm():
     assert rhythm(np.full(64, 400.0), 32.0).heart_rate is None
     assert rhythm(np.full(64, np.nan), 32.0).num_beats == 0
-
-
-def test_windows_of_a_steady_heart_have_one_ef():
-    assert np.ptp(window_efs(curve(75.0), 64, 32, "PSAX")) < 1
-    assert np.isnan(window_efs(np.full(64, np.nan), 64, 32)).all()
 
 
 def test_a_jump_at_a_border_is_a_seam():

@@ -4,9 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echosyn.errors import DataError, MissingExtraError
+from echosyn.errors import DataError
 from echosyn.privacy import matching
-from echosyn.privacy.approximate import nearest_approximate
 from echosyn.privacy.matching import nearest
 
 
@@ -125,20 +124,3 @@ def test_what_float32_finds_is_what_float64_finds_to_the_bit(d, grouped, mean):
     best, where = scores.max(dim=1)
     assert torch.equal(found.similarity, best.clamp(-1, 1))
     assert torch.equal(found.index, where)
-
-
-def test_an_index_finds_copies_and_measures_what_it_misses():
-    pytest.importorskip("faiss")
-    references = people(4000, 1)
-    found = nearest_approximate(references[::100] + 0.01, references, num_probes=4)
-    assert found.matches.index.tolist() == list(range(0, 4000, 100))
-    assert found.recall == 1
-    blind = nearest_approximate(people(300, 2), references, num_probes=1)
-    assert 0.05 < blind.recall < 0.9
-    assert blind.checked == 200
-
-
-def test_without_faiss_the_cure_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
-    with pytest.raises(MissingExtraError, match=r"echosyn\[faiss\]"):
-        nearest_approximate(people(5, 1), people(50, 2))

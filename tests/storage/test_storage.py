@@ -81,7 +81,7 @@ def send(url: str, how=make, call=CALL) -> storage.Finished:
 def break_off_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let only so many files arrive."""
     left = iter(range(number))
-    monkeypatch.setattr("echosyn.storage.place.THREADS", 1)
+    monkeypatch.setattr("echosyn.storage.place.FILES_AT_ONCE", 1)
     for kind in (LocalFileSystem, MemoryFileSystem):
 
         def put(fs, path, file, *, real=kind.put_file, **options):
@@ -125,21 +125,21 @@ def test_a_copy_that_somebody_changed_is_replaced(url):
 
 def test_a_stopped_download_continues_and_leaves_no_half_files(url, asked, monkeypatch):
     fill(url, FILES)
-    real, count = Place.get, 0
-
-    def get(place, file, path):
-        nonlocal count
-        count += 1
-        if count == 3:
-            path.write_text("half")
-            raise KeyboardInterrupt
-        return real(place, file, path)
-
+    left = iter(range(2))
     with monkeypatch.context() as broken:
-        broken.setattr("echosyn.storage.place.THREADS", 1)
-        broken.setattr(Place, "get", get)
+        broken.setattr("echosyn.storage.place.FILES_AT_ONCE", 1)
+        for kind in (LocalFileSystem, MemoryFileSystem):
+
+            def get(fs, file, path, *, real=kind.get_file, **options):
+                if next(left, None) is None:
+                    Path(path).write_text(fs.cat_file(file).decode()[:-1])
+                    raise KeyboardInterrupt
+                return real(fs, file, path, **options)
+
+            broken.setattr(kind, "get_file", get)
         with pytest.raises(KeyboardInterrupt):
             storage.local(url)
+    assert len(on_disk(storage.cached(url))) == 2
     assert on_disk(storage.cached(url)).items() <= FILES.items()
     before = len(asked)
     assert on_disk(storage.local(url)) == FILES
@@ -148,7 +148,8 @@ def test_a_stopped_download_continues_and_leaves_no_half_files(url, asked, monke
 
 def test_a_file_of_another_size_than_listed_is_refused(url, monkeypatch):
     fill(url, FILES)
-    monkeypatch.setattr(Place, "get", lambda place, file, path: path.write_text("something longer"))
+    for kind in (LocalFileSystem, MemoryFileSystem):
+        monkeypatch.setattr(kind, "get_file", lambda fs, a, b, **k: Path(b).write_text("something longer"))
     with pytest.raises(DataError, match="bytes came, expected"):
         storage.local(url)
     assert on_disk(storage.cached(url)) == {}
@@ -281,11 +282,9 @@ def test_the_upload_of_somebody_else_is_left_alone(url, monkeypatch, tmp_path):
 def test_a_file_that_somebody_changed_meanwhile_is_noticed(url, monkeypatch):
     real = Place.put
 
-    def put(place, path, file):
-        stat = real(place, path, file)
-        if file == "Videos/a.avi":
-            place.write(file, "by somebody else")
-        return stat
+    def put(place, files, arrived):
+        real(place, files, arrived)
+        place.write("Videos/a.avi", "by somebody else")
 
     with monkeypatch.context() as broken:
         broken.setattr(Place, "put", put)
@@ -294,6 +293,21 @@ def test_a_file_that_somebody_changed_meanwhile_is_noticed(url, monkeypatch):
     assert MARKER in there(url)
     send(url, never)
     assert there(url) == FILES
+
+
+def test_the_marker_of_somebody_else_in_the_same_moment_is_noticed(url, monkeypatch):
+    real = Place.put
+
+    def put(place, files, arrived):
+        real(place, files, arrived)
+        place.write(MARKER, "0" * len(place.read(MARKER)))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Place, "put", put)
+        with pytest.raises(DataError, match="somebody else writes there"):
+            send(url)
+    with pytest.raises(DataError, match="not whole"):
+        storage.local(url)
 
 
 def test_a_mistake_while_making_leaves_nothing(url):

@@ -57,6 +57,33 @@ def test_saving_again_replaces_the_folder_and_leaves_no_rest(lidm: Path, build: 
     assert not (lidm / "old").exists()
 
 
+@pytest.mark.parametrize("stage", ["vae", "lidm", "lvdm"])
+def test_a_model_without_weights_knows_its_settings_and_reads_none(stage: str, build: Build, tmp_path: Path) -> None:
+    weights.save(build(stage), tmp_path / "m", weights.Facts(stage=stage))
+    known = weights.load(tmp_path / "m", stage).config
+    next((tmp_path / "m").glob("*.safetensors")).write_bytes(b"garbage")
+    empty = weights.load(tmp_path / "m", stage, empty=True)
+    assert dict(empty.config) == dict(known)
+    assert {p.device.type for p in empty.parameters()} == {"meta"}
+    with pytest.raises(ModelError):
+        weights.load(tmp_path / "m", "reid", empty=True)
+
+
+def test_an_audit_finds_models_under_published_names_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    for name in ("vae", "reidentification_dynamic", "lidm_dynamic"):
+        (tmp_path / name).mkdir()
+    found, why = weights.for_auditing(tmp_path, ["lidm", "lvdm"])
+    assert {stage: folder.name for stage, folder in found.items()} == {
+        "vae": "vae",
+        "reid": "reidentification_dynamic",
+        "lidm": "lidm_dynamic",
+    }
+    assert len(why) == 1
+    assert "has no lvdm model" in why[0]
+    (tmp_path / "lidm_ped_a4c").mkdir()
+    assert any("has 2 lidm models" in text for text in weights.for_auditing(tmp_path, ["lidm"])[1])
+
+
 def test_a_model_forgets_where_it_was_loaded_from(lidm: Path, tmp_path: Path) -> None:
     network = weights.load(lidm, "lidm")
     weights.save(network, tmp_path / "copy", weights.load_facts(lidm), weights.load_scheduler(lidm))

@@ -13,8 +13,8 @@ from echosyn.data.dicom import deidentify, pixels, reading
 from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.video import Video
 from echosyn.errors import DataError
-from echosyn.pipeline.ingest.dicom import ingest_dicom
 from echosyn.pipeline.workers.executors import InProcess
+from importing import ingest_dicom
 from zoo import dicom
 from zoo.case import Case
 

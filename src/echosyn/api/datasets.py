@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from echosyn.api import display
 from echosyn.data import clips, filelist, video
+from echosyn.data.frames import Frames
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 
-Frames = NDArray[np.uint8]
 NUM_SHOWN = 4
 
 

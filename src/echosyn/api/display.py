@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from echosyn.data import video
-
-Frames = NDArray[np.uint8]
+from echosyn.data.frames import Frames
 
 LIMIT_FRAMES = 64
 """Frames of a moving picture, about two heartbeats."""

@@ -33,10 +33,6 @@ class EchoPipeline:
     """The models of a folder and their privacy filter.
 
     Equal arguments give equal arrays. The same still beats with any EF: change ``ef`` and keep ``seed``.
-
-    Args:
-        studio: the models.
-        view: which of their image models.
     """
 
     def __init__(self, studio: Studio, view: str | None) -> None:

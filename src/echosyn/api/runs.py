@@ -1,5 +1,6 @@
 """Whole runs from Python, as the verbs of the same names do them; their results show themselves in a notebook."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,9 +179,9 @@ def audit(
         **options: fields of `echosyn.settings.judging.AuditSettings`.
     """
     asked = _settings(AuditSettings, options)
-    folder = Path(models)
-    attacked = [stage for stage in ("lidm", "lvdm") if weights.candidates(folder, stage, dataset)]
-    found = weights.find_all(folder, ["vae", "reid", *attacked], dataset)
+    found, why = weights.for_auditing(Path(models), ("lidm", "lvdm"), dataset)
+    for text in why:
+        warnings.warn(text, stacklevel=2)
     with _compute(device, workers) as compute:
         figures = auditing.audit(Path(synthetic), Path(real), Path(out), found, asked, compute)
     return AuditResult(Path(out), {name: value for name, value in figures.items() if name != "audit"})

@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from echosyn.data import cells, filelist, leftovers, table, twins, unmatched, vi
 from echosyn.data.filelist import Entry, VideoIndex
 from echosyn.data.records import SPLITS, Record
 from echosyn.errors import DataError
+from echosyn.progress import Progress, silent
 
 Reason = Literal[
     "bad row",
@@ -114,12 +115,8 @@ class Report:
         }
 
 
-def check(dataset: Path, progress: Callable[[int, int], None] | None = None) -> Report:
+def check(dataset: Path, progress: Progress = silent) -> Report:
     """Check every row of a dataset folder against the files; go on after problems.
-
-    Args:
-        dataset: A folder with ``FileList.csv`` and ``Videos/``.
-        progress: Called with (done, total) after each video.
 
     Raises:
         DataError: There is no usable file list or no ``Videos`` folder at all.
@@ -133,8 +130,7 @@ def check(dataset: Path, progress: Callable[[int, int], None] | None = None) -> 
         for done, entry in enumerate(entries, start=1):
             problems += [Problem(entry.line, entry.name, _reason(text), text) for text in entry.problems]
             problems += _check_video(entry, index, lost, found, Path(prints))
-            if progress:
-                progress(done, len(entries))
+            progress("check", done, len(entries))
         apart, harmless = _check_twins(entries, Path(prints))
     tracing_problems, notes = _check_tracings(dataset, entries, found)
     problems += [*tracing_problems, *apart]

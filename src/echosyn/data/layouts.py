@@ -11,11 +11,9 @@ from echosyn.data.filelist import VideoIndex
 from echosyn.data.leftovers import LeftOut
 from echosyn.data.records import EXTRA, PATIENT_COLUMNS, SPLITS, Record, Split, Tracing
 from echosyn.errors import DataError
+from echosyn.hashing import PROVENANCE
 
 PEDIATRIC_VIEWS = ("A4C", "PSAX")
-
-
-PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)

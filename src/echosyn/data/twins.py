@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn.data.video import Frames
+from echosyn.files import whole
 
 FOLDER = "Fingerprints"
 """In a dataset folder that is being made, beside ``Videos``."""
@@ -93,10 +94,8 @@ def path(video: Path) -> Path:
 def write(file: Path, made: Fingerprint) -> None:
     """Keep a fingerprint, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(file.name + ".tmp")
-    with temporary.open("wb") as to:
+    with whole(file) as temporary, temporary.open("wb") as to:
         np.savez(to, digest=np.array(made.digest), picture=made.picture, changes=made.changes)
-    temporary.replace(file)
 
 
 def read(file: Path) -> Fingerprint:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from echosyn.metrics.regression import CONFIDENCE, MIN_PATIENTS
+from echosyn.estimate import MIN_PATIENTS, percentiles
 from echosyn.rng import numpy_generator
 
 
@@ -26,6 +26,4 @@ def mean_with_interval(
     if len(values) < MIN_PATIENTS:
         return mean, None
     draws = numpy_generator(seed, "mean bootstrap").integers(len(values), size=(num_bootstrap, len(values)))
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(values[draws].mean(axis=1), [tail, 1.0 - tail])
-    return mean, (float(low), float(high))
+    return mean, percentiles(values[draws].mean(axis=1))

@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from echosyn.metrics.jackknife import CONFIDENCE, Estimate
+from echosyn.estimate import CONFIDENCE, MIN_PATIENTS, Estimate
 from echosyn.metrics.moments import Array
-from echosyn.metrics.regression import MIN_PATIENTS
 from echosyn.rng import numpy_generator
 
 

@@ -1,34 +1,10 @@
-"""Fréchet distance between two sets of features (the F of FID and FVD), and its floor: real against real."""
-
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+"""Fréchet distance between two sets of features (the F of FID and FVD)."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
-from echosyn.metrics.floor import halves
-from echosyn.metrics.moments import Array, Moments, checked, moments
-
-
-@dataclass(frozen=True)
-class FrechetFloor:
-    """Fréchet distance between disjoint halves of the real patients: what a perfect generator would score."""
-
-    mean: float
-    """Mean distance over the repeats."""
-    spread: float
-    """Standard deviation over the repeats; 0 for a single one. Repeats share patients, so it is no standard error."""
-    n: int
-    """Features on *each* side (smallest over the repeats). The distance falls with ``n``: compare at equal ``n``."""
-    dim: int
-    repeats: int
-    reliable: bool
-    """``n > dim``: with fewer features than dimensions the covariances are singular and the number is mostly bias."""
-
-    def to_json(self) -> dict[str, float | int | bool]:
-        """Plain numbers under the fields' names."""
-        return asdict(self)
+from echosyn.metrics.moments import Array, Moments, checked
 
 
 def frechet_distance(a: Moments, b: Moments, *, population: bool = False) -> float:
@@ -83,35 +59,3 @@ def trace_of_root(c1: Array, c2: Array) -> float:
     product = s @ c2 @ s
     eigenvalues = np.linalg.eigvalsh((product + product.T) / 2.0)
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
-
-
-def frechet_floor(
-    features: ArrayLike, groups: Sequence[str], seed: int, repeats: int = 5, n: int | None = None
-) -> FrechetFloor:
-    """Fréchet distance between two random disjoint halves of the real patients.
-
-    Patients, not features, are split: two clips of one patient on both sides would make the floor too low.
-
-    Args:
-        features: Shape ``(num, d)``.
-        groups: The patient of each feature.
-        seed: Of the splits.
-        repeats: Number of random splits.
-        n: Use this many features a side, to compare with a synthetic set of ``n``; by default all of the smaller half.
-
-    Raises:
-        DataError: Fewer than two patients, too few features, or as many groups as features are not given.
-    """
-    x = np.asarray(features)
-    if len(groups) != len(x):
-        raise DataError(f"{len(groups)} groups for {len(x)} features, expected one each")
-    if repeats < 1:
-        raise DataError(f"repeats is {repeats}, expected at least 1")
-    distances, sizes = [], []
-    for repeat in range(repeats):
-        left, right = halves(np.asarray(groups, dtype=str), seed, repeat, n)
-        distances.append(frechet_distance(moments(x[left]), moments(x[right])))
-        sizes.append(len(left))
-    spread = float(np.std(distances, ddof=1)) if repeats > 1 else 0.0
-    dim = int(x.shape[1])
-    return FrechetFloor(float(np.mean(distances)), spread, min(sizes), dim, repeats, min(sizes) > dim)

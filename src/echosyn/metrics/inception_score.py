@@ -61,27 +61,6 @@ class InceptionScore:
         return float(np.exp(self._sure / self.count - surprise))
 
 
-def inception_score(logits: ArrayLike, num_splits: int = 1) -> tuple[float, float]:
-    """Mean and standard deviation over consecutive parts of equal size, as usually published with ten.
-
-    Args:
-        logits: Shape ``(n, classes)``.
-        num_splits: Number of parts, in the order of the rows.
-
-    Raises:
-        DataError: Fewer rows than parts.
-    """
-    x = checked(logits)
-    if not 1 <= num_splits <= len(x):
-        raise DataError(f"{len(x)} images in {num_splits} parts, expected at least one in each")
-    scores = []
-    for i in range(num_splits):
-        part = InceptionScore()
-        part.update(x[i * len(x) // num_splits : (i + 1) * len(x) // num_splits])
-        scores.append(part.score)
-    return float(np.mean(scores)), float(np.std(scores))
-
-
 def _log_softmax(x: Array) -> Array:
     shifted = x - x.max(axis=1, keepdims=True)
     result: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -6,28 +6,17 @@ and streams.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
+from echosyn.estimate import CONFIDENCE, Estimate
 from echosyn.rng import numpy_generator
 
 GROUPS = 10
-CONFIDENCE = 0.95
 
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float | None = None
-    """None where there are too few patients for an interval."""
-    high: float | None = None
 
 
 def groups_of(patients: Sequence[int] | NDArray[np.int64], seed: int, num_groups: int = GROUPS) -> NDArray[np.int64]:

@@ -5,7 +5,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from echosyn.errors import DataError
 from echosyn.metrics.moments import Array, checked
-from echosyn.rng import numpy_generator
 
 DEGREE = 3
 BLOCK = 1024
@@ -57,23 +56,6 @@ def kernel_distances_without(
     without_x = [value(np.arange(len(all_x)) != g, all_y) for g in range(len(all_x))]
     without_y = [value(all_x, np.arange(len(all_y)) != g) for g in range(len(all_y))]
     return without_x, without_y
-
-
-def subset_kernel_distance(
-    a: ArrayLike, b: ArrayLike, *, num_subsets: int = 100, subset_size: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Mean and standard deviation of `kernel_distance` over random subsets, as KID is usually published.
-
-    Raises:
-        DataError: As `kernel_distance`, or a side is smaller than a subset.
-    """
-    x, y = pair(a, b, at_least=max(2, subset_size))
-    values = []
-    for i in range(num_subsets):
-        rng = numpy_generator(seed, "kernel subsets", i)
-        left, right = (side[rng.permutation(len(side))[:subset_size]] for side in (x, y))
-        values.append(kernel_distance(left, right))
-    return float(np.mean(values)), float(np.std(values))
 
 
 def pair(a: ArrayLike, b: ArrayLike, at_least: int) -> tuple[Array, Array]:

@@ -97,13 +97,6 @@ def heart_rate(areas: Array, fps: float) -> float:
     return float(rates[best])
 
 
-def window_efs(areas: Array, window: int, hop: int, view: View = "A4C") -> Array:
-    """EF of each window of a stitched video in percent; NaN where there is none."""
-    starts = range(0, max(1, len(areas) - window + 1), hop)
-    efs = [ef_from_area(areas[i : i + window], view) for i in starts]
-    return np.array([np.nan if ef is None else ef for ef in efs])
-
-
 def seam_score(frames: NDArray[np.uint8], borders: list[int]) -> float:
     """Mean absolute change from frame ``b - 1`` to ``b`` at the borders over that inside: 1 is no seam.
 

@@ -8,29 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
+from echosyn.estimate import CONFIDENCE, MIN_PATIENTS, Estimate, patients_drawn, percentiles
 from echosyn.metrics.moments import Array
 from echosyn.rng import numpy_generator
 
 MIN_VALUES = 3
-MIN_PATIENTS = 3
-CONFIDENCE = 0.95
 FIGURES = ("r2", "mae", "rmse", "bias", "pearson", "slope")
 _NEED_VARIED_TARGET = ("r2", "pearson", "slope")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % bootstrap interval. What cannot be computed is ``None``, and ``reason`` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, float | str | None]:
-        """``{"value", "low", "high"}``, and ``"reason"`` if there is one."""
-        numbers: dict[str, float | str | None] = {"value": self.value, "low": self.low, "high": self.high}
-        return numbers | ({"reason": self.reason} if self.reason else {})
 
 
 @dataclass(frozen=True)
@@ -146,9 +130,7 @@ def _sums_per_patient(p: Array, t: Array, codes: np.ndarray, num_patients: int) 
 
 
 def _resampled(sums: Array, num_bootstrap: int, seed: int) -> Array:
-    num = len(sums)
-    counts = numpy_generator(seed, "regression bootstrap").multinomial(num, np.full(num, 1.0 / num), size=num_bootstrap)
-    product: Array = counts @ sums
+    product: Array = patients_drawn(numpy_generator(seed, "regression bootstrap"), len(sums), num_bootstrap) @ sums
     return product
 
 
@@ -160,9 +142,7 @@ def _estimate(value: float, resamples: Array | None, why_missing: str, why_no_in
     defined = resamples[np.isfinite(resamples)]
     if len(defined) < CONFIDENCE * len(resamples):
         return Estimate(value, reason="too few different targets for an interval")
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(defined, [tail, 1.0 - tail])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *percentiles(defined))
 
 
 def _why_missing(name: str, t: Array) -> str:

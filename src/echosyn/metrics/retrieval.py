@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
+from echosyn.estimate import Z
 from echosyn.metrics.coverage import nearest
 from echosyn.metrics.kernel import pair
-
-Z = 1.959963984540054
-"""Of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True)

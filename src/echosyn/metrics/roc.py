@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
+from echosyn.estimate import MIN_PATIENTS, Estimate, patients_drawn, percentiles
 from echosyn.metrics.moments import Array
-from echosyn.metrics.regression import CONFIDENCE, MIN_PATIENTS, Estimate
 from echosyn.rng import numpy_generator
 
 
@@ -134,17 +134,15 @@ def _with_interval(
     generator = numpy_generator(seed, "roc bootstrap")
     found = []
     for _ in range(num_bootstrap):
-        counts = generator.multinomial(num_patients, np.full(num_patients, 1.0 / num_patients)).astype(np.float64)
+        counts = patients_drawn(generator, num_patients).astype(np.float64)
         weights = counts[a] * np.where(a == b, 1.0, counts[b])
         if weights[ranking.positive].any() and weights[~ranking.positive].any():
             found.append(measure(ranking.roc(weights)))
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(found, [tail, 1.0 - tail])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *percentiles(found))
 
 
 class _Ranking:
-    """Scores sorted once, for many weights."""
+    """Scores sorted once, for many weights; `docs/adr/0066-curves-of-resamples.md` says why not with scikit-learn."""
 
     def __init__(self, scores: ArrayLike, positive: ArrayLike) -> None:
         x, self.positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echosyn.errors import DataError
-from echosyn.metrics.jackknife import Estimate, groups_of
+from echosyn.estimate import Estimate
+from echosyn.metrics.jackknife import groups_of
 from echosyn.metrics.moments import Array, checked
 from echosyn.metrics.roc import area_with_interval, roc
 

@@ -1,7 +1,6 @@
 """``echosyn merge``: the parts that ``--shard`` made become what one job would have made, to the byte."""
 
 import csv
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from echosyn.data import filelist, latents, stills
 from echosyn.data.layouts import split_by_order
 from echosyn.data.records import Record
 from echosyn.errors import DataError
-from echosyn.files import whole
+from echosyn.files import journal_of, whole
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance
 from echosyn.pipeline.generate.generate import JOURNAL
 from echosyn.pipeline.generate.outcome import Outcome, finish, from_json
@@ -25,11 +24,6 @@ from echosyn.progress import Progress, silent
 
 def merge(folders: Sequence[Path], out: Path, *, progress: Progress = silent) -> dict[str, Any]:
     """Check the parts and join them in a new folder. Files are linked where the disk can, else copied; the parts stay.
-
-    Args:
-        folders: of all parts, in any order.
-        out: new folder.
-        progress: told how many parts are done.
 
     Raises:
         DataError: a part is missing, double, unfinished, of another job, or lacks a file; or the parts of a `generate` have
@@ -179,8 +173,7 @@ def _generate(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[s
     for part in parts:
         outcome = outcome.joined(Outcome.from_json(part.said["part"]["outcome"]))
     rules = Rules(**parts[0].said["part"]["rules"])
-    lines = [line for part in parts for line in (part.folder / JOURNAL).read_text().splitlines() if line.strip()]
-    made = {one.number: one for one in (from_json(json.loads(line)) for line in lines)}
+    made = {one.number: one for part in parts for one in map(from_json, journal_of(part.folder / JOURNAL))}
     measured = {m.name: m for n in stay if (m := made[n].measured) is not None}
     tracings = [row for n in stay for row in made[n].tracings]
     privacy = finish(folder, [of[n][1] for n in stay], measured, tracings, outcome, rules, stay, stay[-1] + 1)

@@ -14,6 +14,9 @@ from echosyn.diffusion.solvers import solver
 from echosyn.errors import ModelError
 from echosyn.nn.winograd import accelerate
 
+NO_WEIGHTS = torch.device("meta")
+"""Device of a pipeline that only knows its settings: no weights are read, and it cannot compute."""
+
 
 def for_decoding(vae: Any, device: torch.device) -> Any:
     """A VAE for inference on a device; on a CPU its wide convolutions become cheaper ones (docs/adr/0011)."""
@@ -42,7 +45,7 @@ def image_pipeline(
         config: settings file whose noise schedule wins over the folder's.
     """
     folder = weights.resolve(lidm)
-    network = weights.load(folder, "lidm")
+    network = weights.load(folder, "lidm", empty=device == NO_WEIGHTS)
     pipeline = LatentImagePipeline(None, network, solver(weights.load_scheduler(folder, config), scheduler))
     pipeline.to(device)
     return pipeline
@@ -58,7 +61,8 @@ def video_pipeline(
         ConfigError: the solver is unknown or cannot integrate this model.
     """
     lvdm, vae = weights.resolve(lvdm), weights.resolve(vae)
-    network, autoencoder = weights.load(lvdm, "lvdm"), weights.load(vae, "vae")
+    empty = device == NO_WEIGHTS
+    network, autoencoder = weights.load(lvdm, "lvdm", empty=empty), weights.load(vae, "vae", empty=empty)
     solving = solver(weights.load_scheduler(lvdm, config), scheduler)
     facts = weights.load_facts(lvdm, config)
     check_same_vae(lvdm, facts.vae, vae)

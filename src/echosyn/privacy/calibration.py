@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn.errors import DataError
+from echosyn.estimate import patients_drawn, percentiles
 from echosyn.rng import numpy_generator
 
 Array = NDArray[np.float64]
 
-CONFIDENCE = 0.95
 _ROUNDING = 1e-9
 
 
@@ -106,15 +106,14 @@ def threshold_from_scores(
     value, above = _quantile(scores, share, num, false_rejection_rate)
     rng = numpy_generator(seed, "threshold bootstrap")
     values = [
-        _quantile(scores, share * rng.multinomial(num, np.full(num, 1.0 / num))[codes], num, false_rejection_rate)[0]
+        _quantile(scores, share * patients_drawn(rng, num)[codes], num, false_rejection_rate)[0]
         for _ in range(num_bootstrap)
     ]
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(values, [tail, 1.0 - tail]) if values else (value, value)
+    low, high = percentiles(values) if values else (value, value)
     return Threshold(
         value=value,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         requested_rate=false_rejection_rate,
         claimed_rate=above,
         num_patients=num,

@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass
 
 from echosyn.errors import DataError
-
-Z = 1.959963984540054
-"""Standard normal quantile of a two-sided 95 % interval."""
+from echosyn.estimate import Z
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,21 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+
+import fsspec
 
 from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
 
 MARKER = ".uploading"
 """Object that a folder holds while it is sent."""
 
-THREADS = 8
-"""Files at a time."""
-
-Progress = Callable[[str, int, int], None]
+FILES_AT_ONCE = 8
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _TAGS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "updated", "created")
@@ -45,8 +44,6 @@ class Place:
     """
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url.rstrip("/")
         scheme = url.partition("://")[0]
         if scheme in ("http", "https"):
@@ -68,10 +65,9 @@ class Place:
         """Every file by its path below the folder; a file's own URL has the one name ``""``.
 
         Raises:
-            DataError: a name leads out of the folder, or the storage cannot be asked.
+            DataError: a name leads out of the folder.
         """
-        with explained(self.url):
-            found = self.fs.find(self.root, detail=True)
+        found = self.fs.find(self.root, detail=True)
         files = {
             path[len(self.root) :].lstrip("/"): _stat(info)
             for path, info in found.items()
@@ -81,45 +77,48 @@ class Place:
             raise DataError(f"{self.url}: the name {outside[0]!r} leads out of the folder; remove that object")
         return files
 
-    def stat(self, name: str) -> Stat:
-        """A listing's line of one file."""
-        with explained(self.url):
-            return _stat(self.fs.info(self._path(name)))
+    def get(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
+        """Download files, several at a time; ``arrived(name)`` after each."""
+        _together(lambda name: self.fs.get_file(self.path(name), str(files[name])), files, arrived)
 
-    def get(self, name: str, path: Path) -> None:
-        """Download one file."""
-        with explained(self.url):
-            self.fs.get_file(self._path(name), str(path))
-
-    def put(self, path: Path, name: str) -> Stat:
-        """Upload one file; what the storage then says of it."""
-        with explained(self.url):
-            self._make_room(name)
-            self.fs.put_file(str(path), self._path(name))
-        return self.stat(name)
+    def put(self, files: Mapping[str, Path], arrived: Callable[[str], None]) -> None:
+        """Upload files, several at a time; ``arrived(name)`` after each."""
+        self._make_room(files)
+        _together(lambda name: self.fs.put_file(str(files[name]), self.path(name)), files, arrived)
 
     def read(self, name: str) -> str:
         """A short text."""
-        with explained(self.url):
-            return str(self.fs.cat_file(self._path(name)).decode())
+        return str(self.fs.cat_file(self.path(name)).decode())
 
     def write(self, name: str, text: str) -> None:
         """Write a short text."""
-        with explained(self.url):
-            self._make_room(name)
-            self.fs.pipe_file(self._path(name), text.encode())
+        self._make_room([name])
+        self.fs.pipe_file(self.path(name), text.encode())
 
     def remove(self, name: str) -> None:
         """Remove one file."""
-        with explained(self.url):
-            self.fs.rm_file(self._path(name))
+        self.fs.rm_file(self.path(name))
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """What fsspec calls a file."""
         return f"{self.root}/{name}" if name else self.root
 
-    def _make_room(self, name: str) -> None:
-        if not self.is_flat:
-            self.fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+    def _make_room(self, names: Iterable[str]) -> None:
+        for folder in set() if self.is_flat else {self.path(name).rpartition("/")[0] for name in names}:
+            self.fs.makedirs(folder, exist_ok=True)
+
+
+def _together(do: Callable[[str], object], names: Iterable[str], done: Callable[[str], None]) -> None:
+    """``do(name)`` for all names, several at a time, and ``done(name)`` here after each; the first fault ends it."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        running = {pool.submit(do, name): name for name in names}
+        try:
+            for future in as_completed(running):
+                future.result()
+                done(running[future])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def cached(url: str) -> Path:
@@ -155,18 +154,6 @@ def locked(entry: Path, url: str, *, wait_for_it: bool) -> Iterator[None]:
         finally:
             if entry.exists() and not any(entry.iterdir()):
                 entry.rmdir()
-
-
-def together(do: Callable[[str], object], names: Iterable[str], done: Callable[[str, Any], None]) -> None:
-    """``done(name, do(name))`` for all names, several of them at a time; the first fault ends it."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        running: dict[Future[object], str] = {pool.submit(do, name): name for name in names}
-        try:
-            for future in as_completed(running):
-                done(running[future], future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 @contextmanager

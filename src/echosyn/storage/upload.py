@@ -11,10 +11,10 @@ from pathlib import Path
 from echosyn.errors import DataError
 from echosyn.files import whole
 from echosyn.hashing import PROVENANCE
-from echosyn.storage.journal import Journal
-from echosyn.storage.place import MARKER, Place, Progress, Stat, cached, locked, together
+from echosyn.progress import Progress, silent
+from echosyn.storage.place import MARKER, Place, cached, explained, locked
 
-WORK, SENT = "work.json", "sent.jsonl"
+WORK = "work.json"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Work:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Stands in the marker: this upload, no other."""
     finished: Finished | None = None
+    sent: bool = False
+    """All is there; only the marker may be left."""
 
 
 def has_work(entry: Path) -> bool:
@@ -42,7 +44,7 @@ def has_work(entry: Path) -> bool:
 
 @contextmanager
 def output(
-    url: str, call: Mapping[str, object], progress: Progress = lambda what, done, total: None
+    url: str, call: Mapping[str, object], progress: Progress = silent
 ) -> Iterator[Callable[[Callable[[Path], Finished]], Finished]]:
     """Yield ``do(make)``: it calls ``make(folder)`` and sends what it made to ``url``.
 
@@ -72,7 +74,8 @@ def output(
                     return finished
                 work.finished = finished
                 _write(entry, work)
-            _send(place, work, target, progress)
+            with explained(place.url):
+                _send(place, work, target, progress)
             (entry / WORK).unlink()  # first: half a copy without it is only something to tidy
             shutil.rmtree(entry)
             return work.finished
@@ -95,13 +98,11 @@ def _claimed(place: Place, target: Path, call: Mapping[str, object]) -> Work:
             f"again, or remove {entry}"
         )
     work = left if left and is_old else new
-    if not is_old:
-        (entry / SENT).unlink(missing_ok=True)
-    _refuse_others(place, work, place.listing(), Journal(entry / SENT))
+    with explained(place.url):
+        _refuse_others(place, work, target)
     if work.finished is None and target.exists():
         _take_up(target, target.with_name(target.name + ".partial")) if is_old else _remove(target)
     if not is_old:
-        (entry / "mirror.jsonl").unlink(missing_ok=True)
         _write(entry, work)
     return work
 
@@ -118,64 +119,60 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _refuse_others(place: Place, work: Work, files: Mapping[str, Stat], sent: Journal) -> None:
-    """Raise `DataError` unless there is nothing, or only what this work has sent."""
-    if MARKER in files:
+def _refuse_others(place: Place, work: Work, target: Path) -> dict[str, int]:
+    """Bytes of each file there; raises `DataError` unless there is nothing, or only what this work has sent."""
+    there = {name: stat.size for name, stat in place.listing().items()}
+    if MARKER in there:
         if place.read(MARKER) != work.token:
             raise DataError(
                 f"{place.url}: another upload to it has not ended; wait for it, or choose another name or remove what it left"
             )
-        return
-    if others := [name for name, stat in files.items() if not _is_sent(stat, sent.facts.get(name))]:
+    elif there and not (work.sent and there == _sizes(target)):
         raise DataError(
-            f"{place.url}: exists already (it holds {others[0] or 'a file'}); expected a new folder: choose another name "
-            "or remove it"
+            f"{place.url}: exists already (it holds {next(iter(there)) or 'a file'}); expected a new folder: choose another "
+            "name or remove it"
         )
+    return there
+
+
+def _sizes(target: Path) -> dict[str, int]:
+    """Bytes of each file of the local folder."""
+    return {p.relative_to(target).as_posix(): p.stat().st_size for p in sorted(target.rglob("*")) if p.is_file()}
 
 
 def _send(place: Place, work: Work, target: Path, progress: Progress) -> None:
-    names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
-    with Journal(target.parent / SENT) as journal:
-        there = place.listing()
-        _refuse_others(place, work, there, journal)
-        if MARKER not in there:
-            place.write(MARKER, work.token)
-        missing = [n for n in names if n not in there or not _is_sent(there[n], journal.facts.get(n))]
-        done = len(names) - len(missing)
+    sizes, there = _sizes(target), _refuse_others(place, work, target)
+    missing = {name: target / name for name, size in sizes.items() if there.get(name) != size}
+    if not missing and work.sent and MARKER not in there:
+        return
+    if MARKER not in there:
+        place.write(MARKER, work.token)
+    done = len(sizes) - len(missing)
 
-        def put(name: str) -> Stat:
-            stat = place.put(target / name, name)
-            if stat.size != (size := (target / name).stat().st_size):
-                raise DataError(
-                    f"{place.url}/{name}: {stat.size} bytes arrived, expected {size}; run the same command again"
-                )
-            return stat
+    def arrived(name: str) -> None:
+        nonlocal done
+        done += 1
+        progress("upload", done, len(sizes))
 
-        def arrived(name: str, stat: Stat) -> None:
-            nonlocal done
-            journal.add(name, *stat)
-            done += 1
-            progress("upload", done, len(names))
-
-        together(put, [name for name in missing if name != PROVENANCE], arrived)
-        together(put, [name for name in missing if name == PROVENANCE], arrived)
-        _compare(place, {name: Stat(*journal.facts[name]) for name in names})  # type: ignore[arg-type]
+    last = {name: path for name, path in missing.items() if name == PROVENANCE}
+    place.put({name: path for name, path in missing.items() if name not in last}, arrived)
+    place.put(last, arrived)
+    _compare(place, work, sizes)
+    work.sent = True
+    _write(target.parent, work)
     place.remove(MARKER)
 
 
-def _compare(place: Place, sent: Mapping[str, Stat]) -> None:
+def _compare(place: Place, work: Work, sent: Mapping[str, int]) -> None:
     """Raise `DataError` unless a new listing says what was sent, and nothing else."""
-    there = {name: stat for name, stat in place.listing().items() if name != MARKER}
-    wrong = sorted(name for name in there.keys() | sent.keys() if there.get(name) != sent.get(name))
-    if wrong:
+    there = {name: stat.size for name, stat in place.listing().items()}
+    expected = {**sent, MARKER: len(work.token)}
+    wrong = sorted(name for name in there.keys() | expected.keys() if there.get(name) != expected.get(name))
+    if wrong or place.read(MARKER) != work.token:
         raise DataError(
-            f"{place.url}: {len(wrong)} file(s) are not what was sent, first {wrong[0]}: somebody else writes there; "
-            "run the same command again when nobody does"
+            f"{place.url}: {len(wrong) or 1} file(s) are not what was sent, first {(wrong or [MARKER])[0]}: somebody else "
+            "writes there; run the same command again when nobody does"
         )
-
-
-def _is_sent(stat: Stat, known: list[object] | None) -> bool:
-    return stat.tag is not None and known == [*stat]
 
 
 def _read(entry: Path) -> Work | None:

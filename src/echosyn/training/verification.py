@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from echosyn.data.records import Record
-from echosyn.metrics.regression import Estimate
+from echosyn.estimate import Estimate
 from echosyn.metrics.roc import Roc, area_with_interval, roc
 
 MAX_PATIENTS = 200

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -151,8 +152,13 @@ def _forget_where_from(config: Path) -> None:
     config.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
 
 
-def load(folder: Path, stage: str) -> Any:
+def load(folder: Path, stage: str, *, empty: bool = False) -> Any:
     """The network of a model folder in evaluation mode, on the CPU.
+
+    Args:
+        folder: model folder.
+        stage: which network is expected.
+        empty: read no weights: a network without memory that only knows its ``config``.
 
     Raises:
         ModelError: there is no model folder, it is of another stage, or its weights do not fit.
@@ -171,6 +177,9 @@ def load(folder: Path, stage: str) -> Any:
     said = load_facts(folder).stage
     if said is not None and said != stage:
         raise ModelError(f"{folder}: was trained as {said}, expected a {stage} model")
+    if empty:
+        with torch.device("meta"):
+            return _filled(network_class(name), config, {}, folder)[0].eval()
     found = stored.read(folder)
     model, missing = _filled(network_class(name), config, found, folder)
     if missing:
@@ -302,6 +311,19 @@ def for_generating(models: Path | None, variant: str | None, *, screened: bool) 
     """The model folders that generating needs: of a folder of models, or those that ship (the A4C view unless said)."""
     stages = ["vae", "lidm", "lvdm", *(["reid"] if screened else [])]
     return find_all(shipped(), stages, variant or "a4c") if models is None else find_all(models, stages, variant)
+
+
+def for_auditing(
+    models: Path, attacked: Iterable[str], variant: str | None = None
+) -> tuple[dict[str, Path], list[str]]:
+    """The VAE and the Re-ID model, and of the attacked stages those that are there; why the others are left out."""
+    found, why = find_all(models, ["vae", "reid"], variant), []
+    for stage in attacked:
+        if candidates(models, stage, variant):
+            found[stage] = find(models, stage, variant)
+        else:
+            why.append(f"{models}: has no {stage} model; it is left out")
+    return found, why
 
 
 def resolve(folder: Path) -> Path:

@@ -4,7 +4,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from echosyn import hashing
 from echosyn.errors import ConfigError, ModelError
 from echosyn.hashing import file_hash
+from echosyn.progress import Progress, silent
 from echosyn.weights.registry import Source
 
 SUMS = "SHA256SUMS"
@@ -41,7 +42,7 @@ def fetch(
     offline: bool = False,
     trust_on_first_use: bool = False,
     pause_s: float = 1.0,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> dict[str, str]:
     """Bring the files of sources into ``out``, in the published layout; what is there and right stays.
 

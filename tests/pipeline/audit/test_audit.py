@@ -11,8 +11,8 @@ import torch
 
 from echosyn import weights
 from echosyn.data import filelist, video
+from echosyn.estimate import Estimate
 from echosyn.metrics.area import lv_area
-from echosyn.metrics.regression import Estimate
 from echosyn.pipeline.audit import attack_inputs, membership
 from echosyn.pipeline.audit.criteria import Findings, checked, public, warnings
 from echosyn.pipeline.audit.membership import Attack, judged

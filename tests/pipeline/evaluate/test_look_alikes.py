@@ -82,7 +82,6 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
         "ef_adherence": agreement.agreement(ef, made, 0),
         "ef_by_area": {side: ef_adherence.of_rows(r, made[:1], 0) for side, r in rows.items()},
         "physiology": {side: measure.summary(r) for side, r in rows.items()},
-        "frechet": {"space": "run-ef", "value": None, "reason": "too few"},
         "fidelity": fidelity,
         "provenance": {"seed": 0},
         "privacy": None,

@@ -10,9 +10,9 @@ import pytest
 from echosyn.data import checking, filelist, video
 from echosyn.data.records import Record, Tracing
 from echosyn.pipeline.folder import read_provenance
-from echosyn.pipeline.ingest.videos import ingest
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.workers.shards import Shard
+from importing import ingest
 from zoo.containers import VARIABLE, Recipe, discs, encode, held, many, merged_gif, repeated, with_dropped_frames
 
 EXACT = {"qp": "0", "bf": "0"}

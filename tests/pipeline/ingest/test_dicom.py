@@ -20,10 +20,10 @@ from echosyn.data import checking, filelist, video
 from echosyn.data.dicom import deidentify, item, pseudonyms
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.ingest import review
-from echosyn.pipeline.ingest.dicom import ingest_dicom
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.workers.executors import Processes
 from echosyn.pipeline.workers.shards import Shard
+from importing import ingest_dicom
 
 SIDE = 48
 
@@ -309,9 +309,12 @@ def killed_and_repeated(src: Path, out: Path, private: Path, workers: int) -> in
         "import sys, resource\nfrom pathlib import Path\n"
         "if __name__ == '__main__':\n"
         "    from echosyn.pipeline.workers.executors import Processes\n"
+        "    from echosyn.pipeline.workers.compute import Compute\n"
         "    from echosyn.pipeline.ingest.dicom import ingest_dicom\n"
+        "    from echosyn.settings.data import ImportSettings\n"
         "    src, out, private = map(Path, sys.argv[1:4])\n"
-        "    ingest_dicom(src, out, private=private, executor=Processes(int(sys.argv[4])))\n"
+        "    compute = Compute('cpu', Processes(int(sys.argv[4])))\n"
+        "    ingest_dicom(src, out, ImportSettings(source='dicom', private=private), compute)\n"
         "    status = Path('/proc/self/status')  # getrusage counts what the parent had, too\n"
         "    own = int(status.read_text().partition('VmHWM:')[2].split()[0]) if status.is_file() else 0\n"
         "    print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024)\n"

@@ -13,9 +13,9 @@ from echosyn.data.records import Record, Split, Tracing
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import read_provenance
-from echosyn.pipeline.ingest.videos import ingest
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.workers.shards import Shard
+from importing import ingest
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
 
@@ -45,7 +45,7 @@ def test_a_mixed_folder_becomes_a_dataset(src: Path, tmp_path: Path) -> None:
     before = folder_hash(src)
     seen: list[tuple[int, int]] = []
     out = tmp_path / "out"
-    summary = ingest(src, out, source="folder", size=32, progress=lambda done, total: seen.append((done, total)))
+    summary = ingest(src, out, source="folder", size=32, progress=lambda what, done, total: seen.append((done, total)))
     assert folder_hash(src) == before
     report = checking.check(out)
     assert report.ok, report.table()

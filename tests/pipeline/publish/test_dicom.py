@@ -10,9 +10,9 @@ from echosyn.data import filelist, video
 from echosyn.data.dicom import pixels, reading, timing
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import write_json
-from echosyn.pipeline.ingest.dicom import ingest_dicom
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.publish.dicom import export_dicom
+from importing import ingest_dicom
 
 REQUIRED = {
     "Patient": ["PatientName", "PatientID", "PatientBirthDate", "PatientSex"],

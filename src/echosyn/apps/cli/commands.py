@@ -112,27 +112,14 @@ def import_(
     """
     from echosyn.pipeline.ingest.dicom import ingest_dicom
     from echosyn.pipeline.ingest.videos import ingest
+    from echosyn.pipeline.workers.compute import Compute
     from echosyn.pipeline.workers.shards import part
 
-    console = Console(run.quiet)
-    how: dict[str, Any] = {"labels": asked.labels, "fps": asked.fps, "seed": asked.seed, "shard": part(run.shard)}
-    if asked.source == "dicom":
-        if asked.crop or asked.skip_bad:
-            raise ConfigError(
-                "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
-                "files: leave them out"
-            )
-        how |= {"private": asked.private, "ocr": asked.ocr, "progress": console}
-        with executor("cpu", run.workers or (None if run.ray else 1), run.ray) as who:
-            show_import(ingest_dicom(src, out, executor=who, **how), run.json)
-        return
-    if asked.private or asked.ocr:
-        raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
-    how |= {"source": asked.source, "crop": _box(asked.crop), "skip_bad": asked.skip_bad}
-    with executor("cpu", run.workers, run.ray) as who:
-        progress = lambda done, total: console("import", done, total)  # noqa: E731
-        result = ingest(src, out, executor=who, progress=progress, **how)
-    show_import(result, run.json)
+    is_dicom = asked.source == "dicom"
+    workers = 1 if run.workers is None and run.ray is None and is_dicom else run.workers
+    with executor("cpu", workers, run.ray) as who:
+        compute = Compute("cpu", who, part(run.shard), Console(run.quiet))
+        show_import((ingest_dicom if is_dicom else ingest)(src, out, asked, compute), run.json)
 
 
 @app.command()
@@ -169,8 +156,7 @@ def check(
     """
     from echosyn.data import checking
 
-    console = Console(shown.quiet)
-    report = checking.check(dataset, progress=lambda done, total: console("check", done, total))
+    report = checking.check(dataset, Console(shown.quiet))
     if shown.json:
         show(report.to_json(), as_json=True)
     else:
@@ -398,16 +384,6 @@ def _clips(text: str) -> Any:
     if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"--clips {text}: expected a whole number of at least 1, or all")
     return int(text)
-
-
-def _box(text: str | None) -> tuple[int, int, int, int] | None:
-    if text is None:
-        return None
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(f"--crop {text}: expected X,Y,W,H, four whole numbers such as 0,0,112,112") from error
-    return x, y, width, height
 
 
 def _warn_unless_releasable(result: dict[str, Any]) -> None:

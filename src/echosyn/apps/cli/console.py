@@ -11,11 +11,7 @@ LINE_EVERY_S = 20.0
 
 
 class Console:
-    """Progress of one command.
-
-    Args:
-        quiet: show nothing.
-    """
+    """Progress of one command."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet

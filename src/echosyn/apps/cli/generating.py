@@ -1,5 +1,6 @@
 """The verbs from videos to latents, hearts and a synthetic dataset."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from echosyn.apps.cli.arguments import Dataset, Out, Stills
 from echosyn.apps.cli.commands import app
 from echosyn.apps.cli.console import Console, show
 from echosyn.apps.cli.executors import computing
-from echosyn.apps.cli.given import refuse_others
+from echosyn.errors import ConfigError
 from echosyn.settings import Spelled, settings
 from echosyn.settings.making import (
     AnimateSettings,
@@ -152,7 +153,7 @@ def generate(
     if instead.replay is not None:
         from echosyn.apps.cli.page import make_again
 
-        refuse_others(context, "--replay", {"out", "models", "replay", "device", "quiet", "json"})
+        _refuse_others(context, "--replay", {"out", "models", "replay", "device", "quiet", "json"})
         make_again(instead.replay, out, where.models or weights.shipped(), run.device, Console(run.quiet), run.json)
         return
     screened = bool(asked.reference or asked.calibrated)
@@ -170,3 +171,16 @@ def generate(
             err=True,
         )
     show(result, run.json)
+
+
+def _refuse_others(context: typer.Context, option: str, used: Collection[str]) -> None:
+    """Refuse what stands on the command line beside an option that leaves no choice but the parameters ``used``."""
+    idle = [
+        next(iter(parameter.opts), str(parameter.name))
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(str(parameter.name))) is not None
+        and source.name == "COMMANDLINE"
+        and parameter.name not in used
+    ]
+    if idle:
+        raise ConfigError(f"{', '.join(idle)}: no effect with {option}, whose file says it all: leave out")

@@ -98,10 +98,7 @@ def _models(given: ModelsOfSet, wanted: Sequence[str]) -> dict[str, Path]:
 
     if given.models is None:
         raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
-    found = weights.find_all(given.models, ["vae", "reid"], given.dataset)
-    for stage in wanted:
-        if weights.candidates(given.models, stage, given.dataset):
-            found[stage] = weights.find(given.models, stage, given.dataset)
-        else:
-            typer.echo(f"warning: {given.models}: has no {stage} model; it is left out", err=True)
+    found, why = weights.for_auditing(given.models, wanted, given.dataset)
+    for text in why:
+        typer.echo(f"warning: {text}", err=True)
     return found

@@ -170,11 +170,7 @@ class _Renaming(io.TextIOBase):
 
 @contextmanager
 def renamed(places: Mapping[str, str]) -> Iterator[None]:
-    """Call local copies by their URLs in everything that is printed or raised.
-
-    Args:
-        places: URL by local path.
-    """
+    """Call local copies by their URLs in everything that is printed or raised."""
     with redirect_stdout(_Renaming(sys.stdout, places)), redirect_stderr(_Renaming(sys.stderr, places)):
         try:
             yield

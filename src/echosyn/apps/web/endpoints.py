@@ -15,13 +15,7 @@ WAIT_S = 120.0
 def endpoints(
     gradio: Any, running: "Running", said: Callable[[Callable[[], Any]], Any]
 ) -> list[tuple[Callable[..., Any], str]]:
-    """Each call and its queue.
-
-    Args:
-        gradio: the module.
-        running: the server.
-        said: runs a call and words its mistakes.
-    """
+    """Each call and its queue."""
 
     def quick(name: str, *given: Any) -> dict[str, Any]:
         answer: dict[str, Any] = said(lambda: getattr(running.wait(WAIT_S), name)(*given))

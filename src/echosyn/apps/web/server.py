@@ -49,11 +49,7 @@ class Options:
 
 
 class Running:
-    """A server: `start` it, `stop` it, or use it in a ``with``.
-
-    Args:
-        options: see `Options`.
-    """
+    """A server: `start` it, `stop` it, or use it in a ``with``."""
 
     def __init__(self, options: Options) -> None:
         from echosyn.pipeline.demo.browse import Collection

@@ -22,7 +22,7 @@ _UNUSABLE = (AttributeError, TypeError, ValueError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, eq=False)
-class Times:
+class KeptFrames:
     """The frames to keep, at one rate."""
 
     indices: NDArray[np.int64]
@@ -32,12 +32,8 @@ class Times:
     notes: tuple[str, ...] = ()
 
 
-def times(found: Dataset, given: float | None = None) -> Times:
+def times(found: Dataset, given: float | None = None) -> KeptFrames:
     """What the trims keep, at a constant rate; frames at uneven times are resampled, nothing is sped up or slowed down.
-
-    Args:
-        found: The data set.
-        given: As for `frame_rate`.
 
     Raises:
         BadDicomError: No tag says the rate, or the recording pauses.
@@ -46,7 +42,7 @@ def times(found: Dataset, given: float | None = None) -> Times:
     first, last, note = _trimmed(found)
     kept = np.arange(first, last + 1)
     if source != "FrameTimeVector" or len(kept) < 2:
-        return Times(kept, fps, source, (note,) if note else ())
+        return KeptFrames(kept, fps, source, (note,) if note else ())
     at = np.concatenate([[0.0], np.cumsum(_increments(found))])[kept] / 1000
     _refuse_pause(np.diff(at))
     try:
@@ -56,9 +52,11 @@ def times(found: Dataset, given: float | None = None) -> Times:
     if steady is None:
         raise BadDicomError("no frame rate", "all frames have one time; remove FrameTimeVector, or give --fps")
     if steady.repeats is None:
-        return Times(kept, steady.fps, source, (note,) if note else ())
+        return KeptFrames(kept, steady.fps, source, (note,) if note else ())
     uneven = "uneven frame times: resampled to a constant rate"
-    return Times(np.repeat(kept, steady.repeats), steady.fps, source, tuple(said for said in (note, uneven) if said))
+    return KeptFrames(
+        np.repeat(kept, steady.repeats), steady.fps, source, tuple(said for said in (note, uneven) if said)
+    )
 
 
 def _trimmed(found: Dataset) -> tuple[int, int, str]:

@@ -18,7 +18,7 @@ from echosyn.diffusion.conditions import Schema
 from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import is_flow, noised, times
 from echosyn.errors import ConfigError
-from echosyn.metrics.regression import Estimate
+from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
 from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import Archive
@@ -26,8 +26,8 @@ from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Array
+from echosyn.training.verification import FEW_FALSE_ALARMS
 
-FEW_FALSE_ALARMS = 0.01
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64

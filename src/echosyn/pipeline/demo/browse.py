@@ -50,9 +50,6 @@ class Filters:
 class Collection:
     """An allow-list of folders, each under a number that the page knows it by.
 
-    Args:
-        folders: dataset folders, or folders with reports.
-
     Raises:
         DataError: one is no folder.
     """

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from echosyn.data.records import Record
 from echosyn.errors import DataError
+from echosyn.estimate import Estimate
 from echosyn.metrics.moments import Array
-from echosyn.metrics.regression import Estimate, regression_report
+from echosyn.metrics.regression import regression_report
 from echosyn.metrics.roc import area_with_interval
 
 THRESHOLDS = (35.0, 40.0, 45.0, 50.0)

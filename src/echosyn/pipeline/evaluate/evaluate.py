@@ -9,19 +9,17 @@ import numpy as np
 import torch
 
 from echosyn import device as devices
-from echosyn import rng, weights
+from echosyn import weights
 from echosyn.data import clips, filelist, table, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.errors import ConfigError, DataError
-from echosyn.metrics.frechet import frechet_distance, frechet_floor
 from echosyn.metrics.image import psnr, ssim
-from echosyn.metrics.moments import moments
 from echosyn.pipeline.evaluate import ef_adherence, page
 from echosyn.pipeline.evaluate.agreement import agreement
 from echosyn.pipeline.evaluate.fidelity import fidelity, protocols
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places
-from echosyn.pipeline.evaluate.predict_ef import Predictions, predict_ef
+from echosyn.pipeline.evaluate.predict_ef import predict_ef
 from echosyn.pipeline.evaluate.utility import protocols as utility_protocols
 from echosyn.pipeline.evaluate.utility import utility
 from echosyn.pipeline.evaluate.utility.grid import Grid
@@ -33,10 +31,6 @@ from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.progress import Progress
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.training.stage import StageSettings
-
-FEATURE_SPACE = "run-ef"
-"""Penultimate features of the EF regressor that the evaluation trained on the real TRAIN videos; the space `echosyn-ef`
-is of the network that ships."""
 
 VAE_FRAMES = 256
 
@@ -71,9 +65,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write ``OUT/report.json``, ``OUT/videos.csv`` (a line for each tracked video) and ``OUT/index.html``.
 
-    Two EF regressors are trained alike, on the TRAIN videos of each side, and tested on held-out real videos, as the protocol
-    ``asked.utility`` says. The one trained on real videos also measures the EF of the synthetic ones, and its features give a
-    Fréchet distance.
+    Two EF regressors are trained alike, on the TRAIN videos of each set, and tested on held-out real videos, as the protocol
+    ``asked.utility`` says. The one trained on real videos also measures the EF of the synthetic ones.
 
     Args:
         synthetic: dataset folder.
@@ -128,7 +121,6 @@ def evaluate(
             **reading,
         )
         predicted = {side: predict_ef(real, sets.held_out, model, **reading) for side, model in models.items()}
-        of_real = predicted["real"]
         is_tested = np.array([r.split in protocol.splits for r in sets.held_out])
         tested = [r for r in sets.held_out if r.split in protocol.splits]
         numbers["utility_protocol"] = {"id": protocol.id, "words": protocol.words}
@@ -150,7 +142,6 @@ def evaluate(
         measure.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
         if grid is not None:
             numbers["grid"] = grid.run(synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, compute)
-        numbers["frechet"] = frechet(of_synthetic, of_real, [r.patient for r in sets.held_out], seed)
         numbers["fidelity"] = fidelity.in_folder(
             real,
             synthetic,
@@ -174,21 +165,6 @@ def evaluate(
         )
         page.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **page.headline(numbers)}
-
-
-def frechet(synthetic: Predictions, real: Predictions, patients: Sequence[str], seed: int) -> dict[str, Any]:
-    """Fréchet distance of synthetic to held-out real videos, and its floor at the same number of videos a side."""
-    n = min(len(synthetic.features), len(real.features) // 2)
-    if n < 2:
-        return {
-            "space": FEATURE_SPACE,
-            "value": None,
-            "reason": f"{len(real.features)} real videos; at least 4 are needed",
-        }
-    chosen = rng.numpy_generator(seed, "frechet subset").permutation(len(real.features))[:n]
-    value = frechet_distance(moments(synthetic.features[:n]), moments(real.features[chosen]))
-    floor = frechet_floor(real.features, patients, seed, n=n)
-    return {"space": FEATURE_SPACE, "value": value, "n": n, "floor": floor.to_json()}
 
 
 def _tracked(dataset: Path, records: list[Record], progress: Progress) -> tuple[list[measure.Measured], list[Record]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echosyn.data import clips, filelist, video
+from echosyn.data.frames import Frames
 from echosyn.data.records import Record
 from echosyn.pipeline.evaluate.look_alikes import Pair
 from echosyn.pipeline.report.page import Media, Mosaic, Side
@@ -22,7 +23,6 @@ ROWS = 2
 """Videos of an EF band in the mosaic."""
 SECONDS = 2.0
 """Of the mosaic, about two beats."""
-Frames = NDArray[np.uint8]
 
 
 def videos(

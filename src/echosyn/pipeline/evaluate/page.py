@@ -28,6 +28,7 @@ def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
     utility = numbers["utility"]
     adherence = numbers["ef_adherence"]
     vae = numbers.get("vae") or {}
+    distances = (numbers.get("fidelity") or {}).get("numbers", {}).values()
     return {
         "EF adherence, R2": adherence["r2"]["value"],
         "EF adherence, MAE (points)": adherence["mae"]["value"],
@@ -37,8 +38,7 @@ def headline(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "EF MAE on real, trained on real": utility["train on real"]["mae"]["value"],
         "EF MAE on real, trained on synthetic": utility["train on synthetic"]["mae"]["value"],
         **tables.told_apart(numbers.get("fidelity") or {}),
-        "EF-feature distance (run-ef)": numbers["frechet"]["value"],
-        "EF-feature distance, real against real": numbers["frechet"].get("floor", {}).get("mean"),
+        **{f"{n['name']} ({n['space']})": n["value"] for n in distances if n["number"] == "frechet"},
         "VAE PSNR (dB)": vae.get("psnr"),
         "VAE SSIM": vae.get("ssim"),
         "Hearts rejected by the privacy filter": (numbers.get("privacy") or {}).get("rejection_rate"),
@@ -102,19 +102,9 @@ def warnings(numbers: Mapping[str, Any]) -> list[str]:
         found.append(f"Privacy filter: {threshold['message']}.")
     if fidelity := numbers.get("fidelity"):
         found += tables.warnings(fidelity)
-    frechet = numbers["frechet"]
-    if frechet["value"] is None or not frechet["floor"]["reliable"]:
-        found.append(
-            f"The EF-feature distance is unreliable: {frechet.get('n', 0)} videos a side for {_dim(frechet)} feature dimensions."
-        )
     if numbers["counts"]["real_held_out"] < 20:
         found.append(f"Only {numbers['counts']['real_held_out']} held-out real videos: the intervals are wide.")
     return found
-
-
-def _dim(frechet: Mapping[str, Any]) -> int | str:
-    dim: int | str = frechet.get("floor", {}).get("dim", "more")
-    return dim
 
 
 def verdict(numbers: Mapping[str, Any]) -> Verdict:

@@ -13,11 +13,10 @@ from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, VideoError
+from echosyn.metrics.moments import Array
 from echosyn.pixels import convention
 from echosyn.progress import Progress, silent
 from echosyn.training.ef_reading import EFReader, NumClips
-
-Array = NDArray[np.float64]
 
 CLIPS_PER_VIDEO = 4
 SIZE = 112
@@ -96,14 +95,6 @@ def predict_files(
     """EF of each file, as soon as it is known; a bad file says why and the others go on.
 
     A file that is not 112x112 is resized as a whole, as `import` does.
-
-    Args:
-        files: see `video_files`.
-        model: see `ef_reader`.
-        num_clips: clips to average over.
-        fps: frame rate, whatever the files say.
-        device: where to compute.
-        progress: told how many files are done.
     """
     read, done = ef_reader(model, device), 0
     for path in files:

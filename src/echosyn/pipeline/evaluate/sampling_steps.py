@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn import device as devices
@@ -20,10 +21,10 @@ from echosyn.diffusion.windows import borders
 from echosyn.errors import ConfigError, DataError
 from echosyn.files import whole
 from echosyn.metrics import plots
+from echosyn.metrics.frechet import frechet_distance_of
 from echosyn.metrics.physiology import seam_score
 from echosyn.pipeline.evaluate.agreement import agreement
 from echosyn.pipeline.evaluate.ef_adherence import by_area
-from echosyn.pipeline.evaluate.evaluate import frechet
 from echosyn.pipeline.evaluate.predict_ef import Predictions, predict_ef
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.generate.animate import first_stills, write_videos
@@ -68,8 +69,13 @@ class Yardstick:
         if self.regressor is not None and self.read is not None:
             read = predict_ef(made, records, self.regressor, device=self.device, progress=self.progress)
             row["by_regressor"] = agreement(read.ef, records, self.seed)
-            row["frechet"] = frechet(read, self.read, [r.patient for r in self.records], self.seed)
+            row["frechet"] = _frechet(read.features, self.read.features)
         return row
+
+
+def _frechet(made: NDArray[np.float32], real: NDArray[np.float32]) -> float | None:
+    """Distance in the regressor's own space; None below two videos a side."""
+    return frechet_distance_of(made, real) if min(len(made), len(real)) > 1 else None
 
 
 def steps_of(text: str) -> list[int]:
@@ -199,7 +205,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     figures = {f"area_{name}": area[name]["value"] for name in ("r2", "mae", "pearson")}
     figures |= {f"regressor_{name}": regressor[name]["value"] if regressor else None for name in ("r2", "mae")}
     rest = {"steps": row["steps"], "seconds": row["seconds"]["wall"], "unmeasured": area["unmeasured"]}
-    rest |= {"seam": row["seam"], "difference": row["difference"], "frechet": row.get("frechet", {}).get("value")}
+    rest |= {"seam": row["seam"], "difference": row["difference"], "frechet": row.get("frechet")}
     return {name: (figures | rest)[name] for name in COLUMNS}
 
 

@@ -20,7 +20,7 @@ from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, beat, motion_for, record_of, requested
 from echosyn.pipeline.generate.formats import OF_VIDEOS, parsed, save_video
 from echosyn.pipeline.given_stills import as_stills, numbered
-from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Executor, Lost, one_by_one
 from echosyn.progress import Progress, silent
@@ -96,7 +96,7 @@ def animate(
     if not own:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")
     ef = requested(asked)
-    pipeline = video_pipeline(models["lvdm"], models["vae"], devices.resolve("cpu"), asked.scheduler, asked.config)
+    pipeline = video_pipeline(models["lvdm"], models["vae"], NO_WEIGHTS, asked.scheduler, asked.config)
     motion = replace(motion_for(models["lvdm"], asked), formats=formats)
     motion.check(pipeline)
     settings = {"num": len(chosen), "seed": asked.seed, "ef": ef.described()} | motion.described()

@@ -30,10 +30,6 @@ def estimate(order: Order, workers: int) -> dict[str, Any]:
 
     Hearts are invented without the filter and videos are read back but not compared: the matching itself is left out, see
     docs/scale.md for its cost. Work is counted as if it were spread evenly; other machines need a dry run of their own.
-
-    Args:
-        order: what would be made.
-        workers: so many would make it.
     """
     device = devices.resolve(order.device)
     threads = torch.get_num_threads()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.data.records import Record
@@ -14,7 +13,7 @@ from echosyn.errors import ConfigError
 from echosyn.pipeline.generate.animate import Beat
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for, requested
 from echosyn.pipeline.generate.tasks import Invent, Look, Measure
-from echosyn.pipeline.models import video_pipeline
+from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import Reading
 from echosyn.pipeline.privacy_filter.screens import RATE, Screens, refuse_both
 from echosyn.pipeline.tracking import measure
@@ -34,7 +33,7 @@ class Order:
     screens: Screens | None
     """In a folder if they were calibrated earlier, instead of the two; None if there is nobody to compare with."""
     animator: LatentVideoPipeline
-    """On the CPU, for what it knows."""
+    """Without weights, for what it knows."""
     motion: Motion
     ef: EFDistribution
     rate: float
@@ -58,7 +57,7 @@ class Order:
         screened = reference is not None or calibrated is not None
         folders = {s: weights.resolve(models[s]) for s in ("vae", "lidm", "lvdm", *(["reid"] if screened else []))}
         ef = requested(asked)
-        animator = video_pipeline(folders["lvdm"], folders["vae"], devices.resolve("cpu"), asked.scheduler)
+        animator = video_pipeline(folders["lvdm"], folders["vae"], NO_WEIGHTS, asked.scheduler)
         known = weights.load_facts(folders["lidm"]).only  # all its hearts are of that view
         motion = replace(motion_for(folders["lvdm"], asked), columns=known)
         motion.check(animator)

@@ -17,7 +17,7 @@ from echosyn.errors import ConfigError, StoppedError
 from echosyn.memory import Fitting
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.formats import OF_STILLS, parsed, save_stills
-from echosyn.pipeline.models import codec, image_pipeline
+from echosyn.pipeline.models import NO_WEIGHTS, codec, image_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Lost
 from echosyn.settings.making import SampleSettings
@@ -80,7 +80,7 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     if num < 1 or asked.batch_size < 1:
         raise ConfigError(f"--num {num} --batch-size {asked.batch_size}: expected at least 1")
     folder_of_lidm = weights.resolve(lidm)
-    pipeline = image_pipeline(lidm, devices.resolve("cpu"), scheduler, asked.config)
+    pipeline = image_pipeline(lidm, NO_WEIGHTS, scheduler, asked.config)
     facts = weights.load_facts(folder_of_lidm)
     steps = checked_steps(facts.num_inference_steps if asked.steps is None else asked.steps, pipeline.scheduler)
     formats = parsed(asked.save_as, OF_STILLS)

@@ -1,6 +1,5 @@
 """The search for enough videos: invent hearts, throw away those that are somebody's, animate, look, until enough stay."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from echosyn.errors import DataError, StoppedError
+from echosyn.files import journal, journal_of
 from echosyn.pipeline.generate.animate import Beat, Heart, batch_of, units
 from echosyn.pipeline.generate.outcome import Outcome, as_json, from_json
 from echosyn.pipeline.generate.sample import BLOCK
@@ -55,12 +55,7 @@ class Search:
     """Blocks of all shards that were looked at."""
 
     def __post_init__(self) -> None:
-        for line in self.journal.read_text().splitlines() if self.journal.exists() else ():
-            try:
-                one = from_json(json.loads(line))
-            except (ValueError, TypeError, KeyError):
-                continue  # torn by a kill
-            self.made[one.number] = one
+        self.made |= {made.number: made for made in map(from_json, journal_of(self.journal))}
 
     @property
     def candidates(self) -> int:
@@ -100,16 +95,15 @@ class Search:
         hearts = [Heart(n, self.stills[n].file) for n in wanted if n not in self.made and n not in self.lost]
         works: list[Any] = [self.beat, self.look, *([self.measure] if self.measure else [])]
         done = len(wanted) - len(hearts)
-        with self.journal.open("a") as journal:
-            journal.write("\n")  # a line that a kill has torn ends here
+        with journal(self.journal) as remember:
             for unit, result in one_by_one(self.executor, works, units(hearts, batch_of(self.executor, self.beat))):
                 done += len(unit)
                 if isinstance(result, Lost):
                     self._lose([heart.number for heart in unit])
                 else:
                     self.made |= {made.number: made for made in result}
-                    journal.writelines(json.dumps(as_json(made)) + "\n" for made in result)
-                    journal.flush()
+                    for made in result:
+                        remember(as_json(made))
                 self.progress("animate", min(done, len(wanted)), len(wanted))
 
     def _lose(self, numbers: Sequence[int]) -> None:

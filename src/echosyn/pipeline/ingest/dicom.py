@@ -1,9 +1,8 @@
 """The verb `import --from dicom`: a hospital's files -> a dataset folder that names nobody, and a private report beside it."""
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,13 +18,16 @@ from echosyn.data.dicom.pseudonyms import Pseudonyms
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
+from echosyn.files import journal, journal_of
 from echosyn.pipeline.folder import new_folder, note, refuse_existing
 from echosyn.pipeline.ingest import review, twinning
 from echosyn.pipeline.ingest.summary import REPORT, finish_dicom, listed
+from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Executor, Lost, Processes
 from echosyn.pipeline.workers.processes import Limited
 from echosyn.pipeline.workers.shards import WHOLE, Shard
-from echosyn.progress import Progress, silent
+from echosyn.progress import Progress
+from echosyn.settings.data import ImportSettings
 
 _JOURNAL = "import.jsonl"
 _LIMIT_S = 900.0
@@ -47,16 +49,10 @@ class _Planned:
 def ingest_dicom(
     src: Path,
     out: Path,
+    asked: ImportSettings,
+    compute: Compute = HERE,
     *,
-    private: Path | None = None,
-    labels: Path | None = None,
-    fps: float | None = None,
     size: int = 112,
-    seed: int = 0,
-    ocr: bool = False,
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
 
@@ -64,24 +60,25 @@ def ingest_dicom(
         src: Folder or DICOMDIR; never changed.
         out: New dataset folder: videos under keyed pseudonyms, ``import.csv`` (what became of every file, without its
             name), ``review/`` (contact sheets to look at).
-        private: Folder for the key of the pseudonyms and for the report with the files' names, ``OUT-private`` if left
-            out. Keep it; never share it.
-        labels: CSV with EF (ESV, EDV) by SOPInstanceUID, FileName (below ``src``) or PatientID.
-        fps: Frame rate of files that do not say theirs.
+        asked: How they are read. What is in ``private`` must never be shared.
+        compute: By whom (default one other process, since a damaged file may end the process that decodes it), and which
+            part: all files of an instance, by its pseudonym. ``private`` must be given for a part, and have the same key for
+            all. Every part reads the headers of all files; the contact sheets are made when the parts are merged, and the
+            splits drawn.
         size: Height and width of the result in pixels.
-        seed: Of the split, which is by patient.
-        ocr: Leave out videos on which text is read inside the sector.
-        executor: Who does the work; default one other process, since a damaged file may end the process that decodes it.
-        shard: Only this part, for `echosyn.pipeline.merge`: all files of an instance, by its pseudonym. ``private`` must be
-            given then, and have the same key for all parts. Every part reads the headers of all files; the contact sheets
-            are made when the parts are merged, and the splits drawn.
-        progress: Told how many files are done.
 
     Raises:
         ConfigError: A setting makes no sense.
         DataError: ``src`` is no source, ``labels`` are wrong, or nothing could be imported.
         MissingExtraError: pydicom (or rapidocr) is not installed.
     """
+    if asked.crop or asked.skip_bad:
+        raise ConfigError(
+            "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
+            "files: leave them out"
+        )
+    private, labels, fps, seed, ocr = asked.private, asked.labels, asked.fps, asked.seed, asked.ocr
+    shard, progress = compute.shard, compute.progress
     if private is None and shard != WHOLE:
         raise ConfigError(
             f"--shard {shard.number}/{shard.count} without --private: each part would draw its own key and give a "
@@ -96,7 +93,7 @@ def ingest_dicom(
     given = Labels.read(labels) if labels else Labels({}, {}, {})
     keyed = pseudonyms.open_key(private)
     settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
-    who: AbstractContextManager[Executor] = nullcontext(executor) if executor else Processes(1)
+    who: AbstractContextManager[Executor] = nullcontext(compute.executor) if compute.executor else Processes(1)
     with new_folder(out, "import", settings, shard=shard) as folder, who as executor:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         candidates, outcomes = _part(shard, *_plan(sources, keyed, executor, progress))
@@ -207,29 +204,17 @@ def _imported(
     """Import what an earlier try has not; every file's outcome is on disk before the next is asked for."""
     videos = folder / filelist.VIDEOS
     tasks = {p.item: item.Task(p.source.path, videos / f"{p.name}.avi", size, fps, ocr) for p in plan}
-    before = {key: outcome for key, outcome in _journal(folder) if key in tasks}
-    outcomes = {k: o for k, o in before.items() if o.status != "imported" or tasks[k].out.exists()}
+    before = {entry.pop("item"): Outcome(**entry) for entry in journal_of(folder / _JOURNAL)}
+    outcomes = {k: o for k, o in before.items() if k in tasks and (o.status != "imported" or tasks[k].out.exists())}
     keys = {task.path: key for key, task in tasks.items()}
     waiting = [task for key, task in tasks.items() if key not in outcomes]
-    with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
-        journal.write("\n")  # a line that a kill has torn ends here
+    with journal(folder / _JOURNAL) as remember:
         for task, result in executor.map([Limited(item.run, _LIMIT_S)], waiting):
             key = keys[task.path]
             outcomes[key] = item.failure("decoder crashed", _CRASHED) if isinstance(result, Lost) else result
-            journal.write(json.dumps({"item": key} | asdict(outcomes[key])) + "\n")
-            journal.flush()
+            remember({"item": key} | asdict(outcomes[key]))
             progress("import", len(outcomes), len(plan))
     return outcomes
-
-
-def _journal(folder: Path) -> Iterator[tuple[str, Outcome]]:
-    path = folder / _JOURNAL
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-            yield entry.pop("item"), Outcome(**entry)
-        except ValueError:
-            continue  # empty or torn
 
 
 def _records(

@@ -4,12 +4,7 @@ from echosyn.data.video import Origin
 
 
 def mended(origin: Origin, fps: float) -> list[str]:
-    """Phrases that follow "N video(s)"; none for a video that was taken as it is stored.
-
-    Args:
-        origin: what was in the file.
-        fps: the rate at which it was imported.
-    """
+    """Phrases that follow "N video(s)"; none for a video that was taken as it is stored."""
     phrases = []
     times = origin.times
     if times.variable:

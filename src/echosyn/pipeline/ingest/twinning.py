@@ -14,12 +14,7 @@ _WINS: tuple[Split, ...] = (*SPLITS, EXTRA)
 
 
 def together(records: Sequence[Record], folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
-    """The records with twins in one patient and one split, and what was found.
-
-    Args:
-        records: of the videos, in order.
-        folders: the dataset folder of each, with its fingerprint.
-    """
+    """The records with twins in one patient and one split, and what was found."""
     files = [
         twins.path(folder / filelist.VIDEOS / f"{record.name}.avi")
         for folder, record in zip(folders, records, strict=True)

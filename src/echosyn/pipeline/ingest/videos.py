@@ -16,8 +16,10 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.ingest.mending import mended
 from echosyn.pipeline.ingest.summary import Found, finish, listed
-from echosyn.pipeline.workers.executors import Executor, InProcess, Lost
-from echosyn.pipeline.workers.shards import WHOLE, Shard
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.pipeline.workers.executors import InProcess, Lost
+from echosyn.pipeline.workers.shards import WHOLE
+from echosyn.settings.data import ImportSettings
 
 T = TypeVar("T")
 
@@ -111,33 +113,19 @@ class _Geometry:
 def ingest(
     src: Path,
     out: Path,
+    asked: ImportSettings,
+    compute: Compute = HERE,
     *,
-    source: Source,
-    crop: Box | None = None,
-    labels: Path | None = None,
-    fps: float | None = None,
     size: int = 112,
-    seed: int = 0,
-    skip_bad: bool = False,
-    executor: Executor | None = None,
-    shard: Shard = WHOLE,
-    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
 
     Args:
         src: Folder in another layout; never changed.
         out: New dataset folder.
-        source: How ``src`` is laid out, see `echosyn.data.layouts`.
-        crop: ``(x, y, width, height)`` to cut out of every frame first.
-        labels: Table with FileName, EF, ...; only with ``source="folder"``.
-        fps: Overrides the frame rate of every video.
+        asked: How ``src`` is laid out, and how it is read.
+        compute: By whom, and which part of the videos.
         size: Height and width of the result in pixels.
-        seed: Of the split, where the source has none.
-        skip_bad: Leave bad videos out and count them by reason, instead of refusing the whole import.
-        executor: Who does the work; default this process. It changes nothing.
-        shard: Only this part of the videos; `echosyn.pipeline.merge` joins all parts to what one job makes.
-        progress: Called with (done, total) after each video.
 
     Returns:
         ``videos``, ``frames``, ``splits`` (counts), ``folds``, ``skipped`` (counts by reason), ``notes`` and ``left_out``
@@ -147,17 +135,28 @@ def ingest(
         ConfigError: A setting makes no sense.
         DataError: The source is not what was said, or videos are bad: all of them in one message, nothing written.
     """
-    _check_settings(src, out, source, crop, labels, fps, size)
-    layout = _layout(src, source, labels, seed)
+    assert asked.source != "dicom"
+    if asked.private or asked.ocr:
+        raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
+    source, crop, fps, seed, skip_bad, shard = (
+        asked.source,
+        _box(asked.crop),
+        asked.fps,
+        asked.seed,
+        asked.skip_bad,
+        compute.shard,
+    )
+    _check_settings(src, out, source, crop, asked.labels, fps, size)
+    layout = _layout(src, source, asked.labels, seed)
     rows = [_Bad(entry.reason, entry.message) for entry in layout.bad if entry.reason == "bad row"]
     _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
     settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
-    inputs = {"source": src} | ({"labels": labels} if labels else {})
+    inputs = {"source": src} | ({"labels": asked.labels} if asked.labels else {})
     with new_folder(out, "import", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         work = Ingest(folder, _Geometry(crop, size), fps)
         items = [item for item in enumerate(layout.items) if shard.has(item[0])]
-        done, bad = _all(items, work, executor or InProcess.of("cpu"), progress)
+        done, bad = _all(items, work, compute)
         refused = [*(_Bad(entry.reason, entry.message) for entry in layout.bad), *bad.values()]
         _refuse(src, refused, none_left=not done and shard == WHOLE, skip_bad=skip_bad)
         found = _found(layout, done, bad, _Geometry(crop, size))
@@ -192,18 +191,14 @@ class Ingest:
 
 
 def _all(
-    items: Sequence[tuple[int, tuple[Record, Path]]],
-    work: Ingest,
-    executor: Executor,
-    progress: Callable[[int, int], None] | None,
+    items: Sequence[tuple[int, tuple[Record, Path]]], work: Ingest, compute: Compute
 ) -> tuple[dict[int, _Done], dict[int, _Bad]]:
     """What became of the videos, by position and in this order."""
     found: dict[int, _Done | _Bad] = {}
-    for (i, (_, path)), result in executor.map([work], items):
+    for (i, (_, path)), result in (compute.executor or InProcess.of("cpu")).map([work], items):
         died = isinstance(result, Lost)
         found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
-        if progress:
-            progress(len(found), len(items))
+        compute.progress("import", len(found), len(items))
     in_order = [(i, found[i]) for i in sorted(found)]
     return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, _Bad)}
 
@@ -301,3 +296,13 @@ def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], g
         [(entry.name, entry.reason) for entry in layout.bad],
         layout.left_out,
     )
+
+
+def _box(text: str | None) -> Box | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--crop {text}: expected X,Y,W,H, four whole numbers such as 0,0,112,112") from error
+    return x, y, width, height

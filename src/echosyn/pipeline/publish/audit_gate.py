@@ -31,11 +31,6 @@ class Audit(Settings):
 def required(path: Path | None, without: str | None, videos: str) -> Audit | None:
     """The audit of exactly these videos, or None where its absence was asked for in so many words.
 
-    Args:
-        path: JSON file of the audit.
-        without: the words of `WITHOUT`.
-        videos: hash of the videos that are to be published.
-
     Raises:
         DataError: there is no audit and the words were not said; it is of other videos; it did not pass.
     """

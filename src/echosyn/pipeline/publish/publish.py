@@ -24,7 +24,7 @@ from echosyn.settings.sharing import PublishSettings
 PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
 """Verbs whose datasets show nobody; all else may be patients."""
 
-EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "frechet", "fidelity", "vae")
+EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "fidelity", "vae")
 """Parts of an evaluation's report that may leave."""
 
 
@@ -116,7 +116,7 @@ def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:
 
 
 def _check(dataset: Path, progress: Progress) -> None:
-    report = checking.check(dataset, lambda done, total: progress("check", done, total))
+    report = checking.check(dataset, progress)
     if not report.ok:
         lines = [f"  {problem.name}: {problem.detail}" for problem in report.problems]
         raise DataError(table.listing(f"{dataset}: {len(lines)} problem(s); make it again", lines))

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from echosyn.data.phantom.ventricle import NUM_CHORDS
 from echosyn.data.records import Record, Tracing
 from echosyn.metrics.area import LeftVentricle, ef_from_area
 from echosyn.metrics.cavity import View
+from echosyn.metrics.moments import Array
 from echosyn.pipeline.tracking.measure import Measured
-
-NUM_CHORDS = 20
-Array = NDArray[np.float64]
 
 EF_MEASURED, RATE_MEASURED, FLAGS = "EFMeasured", "HeartRateMeasured", "Flags"
 

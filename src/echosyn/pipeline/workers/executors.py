@@ -126,11 +126,7 @@ class InProcess:
 
 
 class Processes:
-    """Processes of this machine, as long as it is entered; one that dies costs only the item it died of.
-
-    Args:
-        workers: How many.
-    """
+    """Processes of this machine, as long as it is entered; one that dies costs only the item it died of."""
 
     def __init__(self, workers: int) -> None:
         if workers < 1:

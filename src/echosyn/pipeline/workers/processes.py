@@ -18,11 +18,7 @@ R = TypeVar("R")
 
 
 class Pool:
-    """Processes that stay between calls, as long as it is entered.
-
-    Args:
-        workers: Processes.
-    """
+    """Processes that stay between calls, as long as it is entered."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers

@@ -8,12 +8,13 @@ import numpy as np
 
 from echosyn.data.clips import spaced
 from echosyn.errors import DataError
+from echosyn.estimate import Estimate
 from echosyn.metrics.bootstrap import mean_with_interval
 from echosyn.metrics.coverage import Coverage, coverage
 from echosyn.metrics.floor import halves
 from echosyn.metrics.frechet import frechet_distance, frechet_distance_of
 from echosyn.metrics.inception_score import InceptionScore
-from echosyn.metrics.jackknife import Estimate, jackknife, leave_one_out
+from echosyn.metrics.jackknife import jackknife, leave_one_out
 from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
 from echosyn.metrics.moments import Array, Moments
 from echosyn.metrics.retrieval import Retrieval, retrieval
@@ -84,10 +85,10 @@ class _Comparison:
         if number == "inception_score":
             found = self._inception_score()
         elif number == "frechet":
-            found = _json(self._frechet()) | self._floor([self._plain_frechet(*s) for s in self._halves()])
+            found = self._frechet().to_json() | self._floor([self._plain_frechet(*s) for s in self._halves()])
             found["reliable"] = min(self._size(self.real), self._size(self.synthetic)) > self.dim
         elif number == "kernel":
-            found = _json(self._kernel()) | self._floor(
+            found = self._kernel().to_json() | self._floor(
                 [kernel_distance(a.rows, b.rows) for a, b in self._small_halves()]
             )
         elif number == "classifier":
@@ -202,16 +203,16 @@ class _Comparison:
             patients = np.bincount(of_rows, per_row) / np.bincount(of_rows)
             _, ends = mean_with_interval(patients.tolist(), self.seed)
             estimate = Estimate(estimate.value, *(ends or (None, None)))
-        return _json(estimate) | self._floor([getattr(m, number) for m in self._real_manifolds])
+        return estimate.to_json() | self._floor([getattr(m, number) for m in self._real_manifolds])
 
     # -- classifier, and curves
 
     def _classifier(self) -> dict[str, Any]:
         data = _classified(self.real, self.synthetic)
         if self.protocol.intervals:
-            found = _json(classifier_auc_with_interval(*data, self.seed))
+            found = classifier_auc_with_interval(*data, self.seed).to_json()
         else:
-            found = _json(Estimate(classifier_auc(*data, self.seed)))
+            found = Estimate(classifier_auc(*data, self.seed)).to_json()
         floors = [classifier_auc(*_classified(a, b), self.seed) for a, b in self._halves()]
         return found | self._floor(floors)
 
@@ -227,7 +228,7 @@ class _Comparison:
         estimates = curve.with_intervals(real, synthetic, self.seed)
         floors = [curve.compared(of(a).mean(axis=0), of(b).mean(axis=0)) for a, b in self._halves()]
         bands = [
-            {"band": name} | _json(estimate) | self._floor([float(floor[i]) for floor in floors])
+            {"band": name} | estimate.to_json() | self._floor([float(floor[i]) for floor in floors])
             for i, (name, estimate) in enumerate(zip(curve.bands, estimates, strict=True))
         ]
         worst = bands[curve.worst(np.array([estimate.value for estimate in estimates]))]
@@ -243,7 +244,7 @@ class _Comparison:
             return self._published_inception_score(count)
         parts = self._scores(self.synthetic)
         without = [[_score(parts, g) for g in range(len(parts))]] if self._has_interval(self.synthetic) else []
-        found = _json(jackknife(_score(parts), without, lowest=1.0))
+        found = jackknife(_score(parts), without, lowest=1.0).to_json()
         reals = [_score(self._scores(side)) for pair in self._halves() for side in pair]
         return found | self._floor(reals)
 
@@ -305,10 +306,6 @@ def _classified(a: Side, b: Side) -> tuple[Array, Array, Codes, Codes]:
 def _spread(counts: Codes) -> Codes:
     starts = np.cumsum(counts) - counts
     return np.concatenate([start + spaced(int(n), CLASSIFIED) for start, n in zip(starts, counts, strict=True)])
-
-
-def _json(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _joined(parts: Sequence[Moments], without: int | None = None) -> Moments:

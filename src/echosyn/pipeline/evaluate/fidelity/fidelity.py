@@ -113,16 +113,7 @@ def fidelity(
 def in_folder(
     real: Path, synthetic: Path, folder: Path, protocol: Protocol, *, progress: Progress = silent, **options: Any
 ) -> dict[str, Any]:
-    """`fidelity` in a report's folder; a finished one is not computed again, and its features do not stay.
-
-    Args:
-        real: see `fidelity`.
-        synthetic: likewise.
-        folder: the report's folder.
-        protocol: what to compute.
-        progress: told what is done.
-        **options: see `fidelity`.
-    """
+    """`fidelity` in a report's folder; a finished one is not computed again, and its features do not stay."""
     said = folder / "fidelity.json"
     if not said.is_file():
         write_json(said, fidelity(real, synthetic, folder / FEATURES, protocol, progress=progress, **options))

@@ -29,11 +29,6 @@ class Grid:
     def check(self, synthetic: Path, real: Path, held_out: Sequence[Record]) -> None:
         """Refuse what cannot be compared, before anything is trained.
 
-        Args:
-            synthetic: dataset folder.
-            real: dataset folder.
-            held_out: its VAL and TEST videos that have an EF.
-
         Raises:
             ConfigError: there is no training, or a name of a further set is taken.
             DataError: there is no TEST video, or a set without TRAIN or without VAL videos.

@@ -79,10 +79,6 @@ def standard(
 def counts(sets: Mapping[str, Path], known: Mapping[str, Sequence[Record]]) -> dict[str, int]:
     """How many TRAIN and VAL videos every set can give.
 
-    Args:
-        sets: dataset folders by name.
-        known: their records.
-
     Raises:
         DataError: a set has no labelled TRAIN or no labelled VAL video.
     """
@@ -105,13 +101,7 @@ def slug(name: str) -> str:
 
 
 def join(out: Path, parts: Mapping[str, Path], records: Mapping[str, Sequence[Record]] | None = None) -> list[Record]:
-    """Write several datasets as one; names of videos get the part's name in front, and no video is copied where links work.
-
-    Args:
-        out: new dataset folder.
-        parts: dataset folders by name.
-        records: which of their videos, with what labels; default all.
-    """
+    """Write several datasets as one; names of videos get the part's name in front, and no video is copied where links work."""
     chosen = records or {name: filelist.read(part) for name, part in parts.items()}
     joined: list[Record] = []
     with new_folder(out, "join", {"videos": {n: [str(r) for r in c] for n, c in chosen.items()}}) as folder:

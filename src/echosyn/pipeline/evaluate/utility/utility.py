@@ -12,9 +12,10 @@ import numpy as np
 from echosyn import rng
 from echosyn.data import filelist
 from echosyn.data.records import Record
+from echosyn.estimate import CONFIDENCE, Estimate, patients_drawn, percentiles
 from echosyn.hashing import content_hash
 from echosyn.metrics.moments import Array
-from echosyn.metrics.regression import CONFIDENCE, regression_report
+from echosyn.metrics.regression import regression_report
 from echosyn.pipeline.evaluate.predict_ef import predict_ef
 from echosyn.pipeline.evaluate.utility import training_sets as arms
 from echosyn.pipeline.evaluate.utility.training_sets import REAL, Arm
@@ -147,7 +148,7 @@ def table(predicted: Mapping[str, Mapping[int, Array]], target: Array, patients:
         row: dict[str, Any] = {"name": name, "n": len(target), "seeds": sorted(by_seed)}
         for figure in ("r2", "mae", "rmse"):
             each = [getattr(report, figure).value for report in reports.values()]
-            row[figure] = {"value": float(np.mean(each)), **_interval(draws[name][figure])}
+            row[figure] = Estimate(float(np.mean(each)), *percentiles(draws[name][figure])).to_json()
             row[f"{figure}_by_seed"] = each
         if REAL in predicted:
             row["ratio"] = _ratio(row["r2"]["value"], rows[0]["r2"]["value"] if rows else row["r2"]["value"],
@@ -161,7 +162,7 @@ def _resampled(by_seed: Mapping[int, Array], target: Array, patients: Sequence[s
     codes = np.unique(np.asarray(patients, str), return_inverse=True)[1]
     num = int(codes.max()) + 1
     generator = rng.numpy_generator(0, "grid bootstrap")
-    counts = generator.multinomial(num, np.full(num, 1 / num), size=NUM_BOOTSTRAP)[:, codes].astype(np.float64)
+    counts = patients_drawn(generator, num, NUM_BOOTSTRAP)[:, codes].astype(np.float64)
     n = counts.sum(axis=1)
     spread = counts @ target**2 - (counts @ target) ** 2 / n
     each: dict[str, list[Array]] = {"r2": [], "mae": [], "rmse": []}
@@ -179,11 +180,5 @@ def _resampled(by_seed: Mapping[int, Array], target: Array, patients: Sequence[s
 def _ratio(value: float, real: float, draws: Array, of_real: Array) -> dict[str, float | str | None]:
     """R2 over that of the real arm, where that explains anything."""
     if real <= 0 or np.mean(of_real <= 0) > (1 - CONFIDENCE) / 2:
-        return {"value": None, "low": None, "high": None, "reason": "real videos taught nothing"}
-    return {"value": value / real, **_interval(draws / of_real)}
-
-
-def _interval(draws: Array) -> dict[str, float]:
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return {"low": float(low), "high": float(high)}
+        return Estimate(None, reason="real videos taught nothing").to_json()
+    return Estimate(value / real, *percentiles(draws / of_real)).to_json()
