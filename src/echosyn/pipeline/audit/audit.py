@@ -86,13 +86,13 @@ def audit(
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         archive, screen = screens.of_videos(real, None, working, compute, seed)
-        of = Compared(real, archive, screens, screen, files, look(files, folders["vae"], working, compute))
+        sets = Compared(real, archive, screens, screen, files, look(files, folders["vae"], working, compute))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
-        judged, exposure = compared(screen, of.looks, sides, compute.workers(), working, compute.progress)
-        found = _findings(of, (judged, exposure), sides, folders, asked, len(quiet), compute)
+        judged, exposure = compared(screen, sets.looks, sides, compute.workers(), working, compute.progress)
+        found = _findings(sets, (judged, exposure), sides, folders, asked, len(quiet), compute)
         checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
-        _write(folder, summary, of, judged, exposure)
+        _write(folder, summary, sets, judged, exposure)
         shutil.rmtree(working)
     crossed = [criterion.name for criterion in checked if not criterion.holds]
     risk = max(found.risks.values(), key=lambda r: r.high)
@@ -109,7 +109,7 @@ def audit(
 
 
 def _findings(
-    of: Compared,
+    sets: Compared,
     matches: tuple[Judgement, Exposure],
     sides: Sides,
     models: Mapping[str, Path],
@@ -119,11 +119,11 @@ def _findings(
 ) -> Findings:
     """All numbers."""
     judged, exposure = matches
-    archive, screen, seed, progress = of.archive, of.screen, asked.seed, compute.progress
+    archive, screen, seed, progress = sets.archive, sets.screen, asked.seed, compute.progress
     device = devices.resolve(compute.device)
     encoder = codec(models["vae"], device)
     names, is_train, _ = membership.by_patient(archive)
-    index = filelist.VideoIndex(of.real)
+    index = filelist.VideoIndex(sets.real)
     planted = [archive.records[i] for i in positive_controls.chosen(archive, asked.canaries)]
     redraw = positive_controls.redrawing(models["lidm"], device, seed) if "lidm" in models else None
     caught = positive_controls.plant(
@@ -135,19 +135,19 @@ def _findings(
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, of.looks, exposure.highest, screen.prints.centre, seed)
+    attacks = membership.on_videos(archive, sets.looks, exposure.highest, screen.prints.centre, seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
-        attacks += membership.on_images(models["lidm"], of.real, archive, encoder, device, seed)
+        attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
-        attacks += membership.on_motion(models["lvdm"], of.real, archive, encoder, device, seed)
+        attacks += membership.on_motion(models["lvdm"], sets.real, archive, encoder, device, seed)
     return Findings(
-        num_videos=len(of.looks),
+        num_videos=len(sets.looks),
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
         false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
-        published=positive_controls.published_rule(archive, of.screens.embed(compute.device)),
+        published=positive_controls.published_rule(archive, sets.screens.embed(compute.device)),
         controls=caught,
         risks={
             "linkability": linkability(exposure, is_train),
@@ -163,19 +163,19 @@ def _findings(
 def _write(
     folder: Path,
     summary: Mapping[str, Any],
-    of: Compared,
+    sets: Compared,
     judged: Judgement,
     exposure: Exposure,
 ) -> None:
     """Everything but the provenance, which is there."""
-    names, is_train, _ = membership.by_patient(of.archive)
-    threshold = of.screen.threshold.value
+    names, is_train, _ = membership.by_patient(sets.archive)
+    threshold = sets.screen.threshold.value
     write_json(folder / "public.json", summary)
     pages.write_public(summary, folder / "public.html")
-    private = {"too_close": [p.name for p, kept in zip(of.files, judged.kept.tolist(), strict=True) if not kept]}
+    private = {"too_close": [p.name for p, kept in zip(sets.files, judged.kept.tolist(), strict=True) if not kept]}
     contract = {"videos": summary["videos"], "verdict": summary["verdict"]}
     write_json(folder / "audit.json", contract | {"public": summary, "private": private})
-    rows = zip(of.files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
+    rows = zip(sets.files, judged.score.tolist(), judged.kept.tolist(), judged.space, judged.nearest, strict=True)
     pages.write_table(
         folder / "private" / "matches.csv",
         ("FileName", "Score", "Kept", "Space", "NearestPatient"),
@@ -189,7 +189,7 @@ def _write(
                 name,
                 "TRAIN" if train else "held out",
                 f"{exposure.highest[i]:.6f}",
-                of.files[exposure.nearest[i]].name,
+                sets.files[exposure.nearest[i]].name,
                 int(exposure.close[i]),
             )
             for i, (name, train) in enumerate(zip(names, is_train, strict=True))
@@ -197,21 +197,21 @@ def _write(
     )
     pages.write_private(
         summary,
-        _pairs(of, judged),
-        (judged.score.numpy(), of.screen.held_out.numpy(), threshold),
+        _pairs(sets, judged),
+        (judged.score.numpy(), sets.screen.held_out.numpy(), threshold),
         read_provenance(folder).get("call", {}),
         folder / "index.html",
     )
 
 
-def _pairs(of: Compared, judged: Judgement) -> list[pages.Pair]:
+def _pairs(sets: Compared, judged: Judgement) -> list[pages.Pair]:
     """The most suspicious videos' middle frames, and the patients' frames they come nearest to."""
-    index = filelist.VideoIndex(of.real)
-    first = {r.patient: r for r in reversed(of.archive.records)}
+    index = filelist.VideoIndex(sets.real)
+    first = {r.patient: r for r in reversed(sets.archive.records)}
     worst = judged.score.argsort(descending=True, stable=True)[: pages.SHOWN].tolist()
     pairs = []
     for i in worst:
-        synthetic, real = frames_of(of.files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
+        synthetic, real = frames_of(sets.files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
         a, b = synthetic.float()[::REFERENCE_EVERY], real.float()[::REFERENCE_EVERY]
         k, j = divmod(int(torch.cdist(a.flatten(1), b.flatten(1)).argmin()), len(b))
         words = f"{judged.score[i]:.1f} ({judged.space[i]})" + ("" if judged.kept[i] else ", too close")
