@@ -149,3 +149,28 @@ def test_evaluate_compares_videos_and_stills(program: Any, project: Path, datase
     sides = [project / "lidm_dynamic" / "images", tmp_path / "frames" / "images"]
     found = program.good("evaluate", *sides, tmp_path / "stills", *how, "--metrics", "Kernel distance")
     assert [name for name in found.json if name.startswith("Kernel")]
+
+
+def test_what_cannot_be_had_is_refused_in_one_line(program: Any, project: Path, models: Path, tmp_path: Path) -> None:
+    stills_of, out = project / "lidm_dynamic" / "latents", tmp_path / "out"
+    video = [
+        "animate",
+        "--unet",
+        models / "lvdm",
+        "--vae",
+        models / "vae",
+        "--conditioning",
+        stills_of,
+        "--output",
+        out,
+    ]
+    for line, words in (
+        ([*video, "--save_as", "avi,webm"], "--save-as webm: expected some of avi,mp4,gif,jpg,png,pt"),
+        (["encode", "-m", models / "vae", "-i", project / "set", "-o", out, "-f"], "a step never overwrites"),
+        ([*video, "--config", project / "set" / "FileList.csv"], "FileList.csv"),
+    ):
+        refused = program(*line)
+        assert refused.code == 2, line
+        assert refused.stderr.count("\n") == 1
+        assert words in refused.stderr
+        assert not list(tmp_path.iterdir())

@@ -193,3 +193,18 @@ def test_all_eleven_published_folders_can_be_fetched() -> None:
         name = f"reidentification_{variant}"
         assert files[name] == {"config.json", f"{name}_best_network.pth"}
         assert files[f"regression_{variant}"] == {"best.pt"}
+
+
+def test_a_folder_that_came_another_way_is_recorded_and_verified_from_then_on(tmp_path: Path) -> None:
+    chosen = registry.select(["echonet-synthetic/vae", "echonet-synthetic/regression_ped_a4c"])
+    for source in chosen:
+        (tmp_path / source.folder).mkdir()
+        for file in source.files:
+            (tmp_path / source.folder / file).write_bytes(file.encode())
+    with pytest.raises(ModelError, match=r"no such record; .* echosyn weights fetch .* --offline --trust-on-first-use"):
+        fetch.verify(tmp_path)
+    fetch.fetch(chosen, tmp_path, offline=True, trust_on_first_use=True)
+    assert len(fetch.verify(tmp_path)) == 3
+    (tmp_path / "vae" / "config.json").write_bytes(b"other")
+    with pytest.raises(ModelError, match="its SHA-256 is"):
+        fetch.verify(tmp_path)

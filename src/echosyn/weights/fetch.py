@@ -87,7 +87,10 @@ def verify(out: Path) -> dict[str, str]:
     """
     known = read_sums(out)
     if not known:
-        raise ModelError(f"{out / SUMS}: no such record; expected a folder that `echosyn weights fetch` filled")
+        raise ModelError(
+            f"{out / SUMS}: no such record; for a folder that came another way write one with: echosyn weights fetch "
+            f"echonet-synthetic --to {out} --offline --trust-on-first-use"
+        )
     for name, digest in known.items():
         check(out / name, digest)
     return known

@@ -20,6 +20,7 @@ from echosyn.pipeline.generate.sample import sample
 from echosyn.pipeline.given_stills import as_stills, numbered
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.workers.compute import Compute
+from echosyn.pipeline.workers.shards import part
 from echosyn.settings.making import AnimateSettings, DecodeSettings, ReproduceSettings, SampleSettings
 
 ON_CPU = Compute(device="cpu")
@@ -249,6 +250,13 @@ def test_an_unknown_format_is_refused(tmp_path: Path, tiny_models: Path) -> None
         sampled(tmp_path, "out", tiny_models / "lidm", save_as="png")
     with pytest.raises(ConfigError, match=r"--vae .*: has no effect without images: give --save-as png"):
         sampled(tmp_path, "out", tiny_models / "lidm", save_as="pt", vae=tiny_models / "vae")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_parts_of_a_set_have_no_further_formats(tmp_path: Path, tiny_models: Path) -> None:
+    asked = SampleSettings(num=600, steps=1, save_as="pt")
+    with pytest.raises(ConfigError, match=r"--save-as pt: `echosyn merge` joins parts without them"):
+        sample(tmp_path / "out", tiny_models / "lidm", asked, Compute(device="cpu", shard=part("1/2")))
     assert not list(tmp_path.glob("out*"))
 
 

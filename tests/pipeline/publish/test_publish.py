@@ -4,19 +4,21 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from echosyn import weights
 from echosyn.data import checking, checksum, filelist
-from echosyn.errors import DataError, EchosynError
+from echosyn.errors import DataError, EchosynError, ModelError
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.publish import cards, checksums, layout
 from echosyn.pipeline.publish.audit_gate import WITHOUT
-from echosyn.pipeline.publish.publish import publish
+from echosyn.pipeline.publish.publish import _model_cards, publish
 from echosyn.pipeline.publish.verify import verify
 from echosyn.settings.sharing import PublishSettings
 
@@ -392,3 +394,17 @@ def test_ten_thousand_and_thirty_videos(synthetic: Path, tmp_path: Path) -> None
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"{path.name}: changed since it was sealed"):
         verify(out)
+
+
+def test_of_several_image_models_the_one_that_made_the_set_gets_a_card(
+    tmp_path: Path, build: Callable[..., Any]
+) -> None:
+    variants = ("dynamic", "ped_a4c", "ped_psax")
+    for seed, variant in enumerate(variants):
+        weights.save(build("lidm", seed), tmp_path / f"lidm_{variant}", weights.Facts(num_inference_steps=seed + 1))
+    made = content_hash(tmp_path / "lidm_ped_a4c")
+    found = _model_cards(tmp_path, {"call": {"inputs": {"lidm": made}}}, "Title", "cc-by-4.0")
+    assert list(found) == ["lidm"]
+    assert made in found["lidm"]
+    with pytest.raises(ModelError, match="is not lidm_dynamic or lidm_ped_a4c or lidm_ped_psax; give"):
+        _model_cards(tmp_path, {"call": {"inputs": {"lidm": "0" * 64}}}, "Title", "cc-by-4.0")

@@ -90,8 +90,8 @@ def animate(
         compute: where, by whom, and which part of the videos.
     """
     chosen = _rounds(list(numbered(kept)), asked.num)
-    formats = tuple(kind for kind in parsed(asked.save_as, OF_VIDEOS) if kind != "avi")
     shard = compute.shard
+    formats = parsed(asked.save_as, OF_VIDEOS, shard)
     own = shard.of(list(chosen))
     if not own:
         raise ConfigError(f"--shard {shard.number}/{shard.count}: none of {len(chosen)} stills is left for it")

@@ -11,6 +11,7 @@ from echosyn.data.frames import Frames
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.errors import ConfigError
 from echosyn.files import whole
+from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 IMAGES, LATENTS = "images", "latents"
 """Folders of decoded stills, and of their latents as ``.pt``, where EchoNet-Synthetic has them."""
@@ -18,15 +19,20 @@ OF_STILLS = ("png", "jpg", "pt")
 OF_VIDEOS = ("avi", "mp4", "gif", "jpg", "png", "pt")
 
 
-def parsed(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
-    """``avi,jpg`` as names of formats.
+def parsed(text: str | None, known: Sequence[str], shard: Shard) -> tuple[str, ...]:
+    """``avi,jpg`` as names of formats, without AVI, which is always written.
 
     Raises:
-        ConfigError: one is unknown.
+        ConfigError: one is unknown, or is asked of a part of a set, which `merge` joins without it.
     """
     names = tuple(dict.fromkeys(name.strip().lower() for name in (text or "").split(",") if name.strip()))
     if odd := [name for name in names if name not in known]:
         raise ConfigError(f"--save-as {odd[0]}: expected some of {','.join(known)}")
+    names = tuple(name for name in names if name != "avi")
+    if names and shard != WHOLE:
+        raise ConfigError(
+            f"--save-as {','.join(names)}: `echosyn merge` joins parts without them: leave it or --shard out"
+        )
     return names
 
 

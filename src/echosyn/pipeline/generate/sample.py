@@ -83,7 +83,7 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     pipeline = image_pipeline(lidm, NO_WEIGHTS, scheduler, asked.config)
     facts = weights.load_facts(folder_of_lidm)
     steps = checked_steps(facts.num_inference_steps if asked.steps is None else asked.steps, pipeline.scheduler)
-    formats = parsed(asked.save_as, OF_STILLS)
+    formats = parsed(asked.save_as, OF_STILLS, shard)
     if set(formats) - {"pt"} and asked.vae is None:
         raise ConfigError(f"--save-as {asked.save_as}: images are decoded by a VAE: give --vae")
     if asked.vae is not None and not set(formats) - {"pt"}:

@@ -156,9 +156,9 @@ def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str
         given = [weights.resolve(path) for path in weights.candidates(models, stage)] or [weights.find(models, stage)]
         folder = next((path for path in given if content_hash(path) == expected), None)
         if folder is None:
-            names = " nor ".join(path.name for path in given)
+            names = " or ".join(path.name for path in given)
             raise ModelError(
-                f"{models}: {names} is not the {stage} model that made this dataset; give the models it was made with"
+                f"{models}: the {stage} model that made this dataset is not {names}; give the models it was made with"
             )
         network = weights.load(folder, stage)
         facts = weights.load_facts(folder).model_dump(exclude_none=True, exclude={"stage"})
