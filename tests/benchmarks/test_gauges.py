@@ -111,3 +111,8 @@ def test_damages_leave_the_background_black_and_the_beat_alone():
         if name != "shuffled frames":
             means = [x.astype(float).mean(axis=(1, 2)) for x in (clip, damaged)]
             assert np.corrcoef(*means)[0, 1] > 0.9, name
+
+
+def test_every_damage_is_claimed_by_several_gauges():
+    for damage in set(gauges.DAMAGES) - {gauges.CLEAN}:
+        assert sum(damage in claimed for claimed in gauges.CLAIMS.values()) >= 3, damage

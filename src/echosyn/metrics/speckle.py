@@ -93,15 +93,9 @@ def persistence(grain: NDArray[np.float32], inside: Mask) -> Array:
         inside: The sector.
     """
     x = grain[:, inside].astype(np.float64)
-    power = (x * x).mean(axis=1) if inside.any() else np.zeros(len(x))
-    return np.array(
-        [
-            float((x[:-k] * x[k:]).mean(axis=1).sum() / max(np.sqrt(power[:-k] * power[k:]).sum(), 1e-9))
-            if inside.any()
-            else 0.0
-            for k in TIMES
-        ]
-    )
+    power = (x * x).sum(axis=1)
+    products = [((x[:-k] * x[k:]).sum(), np.sqrt(power[:-k] * power[k:]).sum()) for k in TIMES]
+    return np.array([float(shared / max(both, 1e-9)) for shared, both in products])
 
 
 def _grain(x: NDArray[np.float32], inside: Mask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -126,7 +126,7 @@ def headline(fidelity: Mapping[str, Any]) -> dict[str, Any]:
 def told_apart(fidelity: Mapping[str, Any]) -> dict[str, Any]:
     """The classifiers' areas, for a page that has room for few numbers."""
     numbers = fidelity.get("numbers", {}).values()
-    return {f"{n['name']} ({n['space']})": n["value"] for n in numbers if n["number"] == "classifier"}
+    return {f"{n['name']} ({n['space']})": n["value"] for n in numbers if n.get("number") == "classifier"}
 
 
 def warnings(fidelity: Mapping[str, Any]) -> list[str]:
