@@ -292,7 +292,7 @@ def test_the_page_without_models_is_not_served(program, tmp_path):
 def test_missing_sets_are_named_before_the_models(refused, dataset, tmp_path, verb):
     nowhere = tmp_path / "nowhere"
     for sets in ((nowhere, dataset), (dataset, nowhere)):
-        assert refused(verb, *sets, "OUT").startswith(f"error: {nowhere / 'FileList.csv'}: no such file")
+        assert refused(verb, *sets, "OUT").startswith(f"error: {nowhere}: no such folder; expected a dataset")
 
 
 def test_an_unknown_preset(refused, dataset):

@@ -140,7 +140,7 @@ def test_a_part_given_twice_is_named(parts: list[Path], tmp_path: Path) -> None:
 
 def test_a_whole_folder_is_no_part(parts: list[Path], makers: dict[str, Make], tmp_path: Path) -> None:
     makers["animate"](tmp_path / "whole", WHOLE)
-    refused([parts[0], tmp_path / "whole"], tmp_path, "whole: is whole, not a part")
+    refused([parts[0], tmp_path / "whole"], tmp_path, "whole: complete, not a part")
 
 
 def test_parts_of_different_jobs_are_told_apart(parts: list[Path], folder: Path, tmp_path: Path) -> None:

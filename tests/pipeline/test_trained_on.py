@@ -78,7 +78,7 @@ def test_a_model_that_does_not_say_is_handed_back(model: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"key": "k", "videos": 3, "patients": []}'])
 def test_a_damaged_file_is_no_permission(model: Path, content: str) -> None:
     (model / trained_on.TRAINED_ON).write_text(content)
-    with pytest.raises(ModelError, match=r"trained_on\.json: does not say"):
+    with pytest.raises(ModelError, match=r"trained_on\.json: does not list the training videos"):
         trained_on.refuse_seen([model], STRANGERS)
 
 

@@ -31,7 +31,7 @@ class ImportSettings:
     """How videos of others are read."""
 
     source: Annotated[Source, Spelled("--from")]
-    """Layout of the folder."""
+    """Layout of SRC; `folder`: video files of any layout."""
     crop: str | None = None
     """Crop rectangle X,Y,W,H in pixels."""
     labels: Path | None = None

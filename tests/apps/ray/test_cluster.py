@@ -61,7 +61,7 @@ def test_a_cluster_that_is_gone_is_one_line(two: Cluster, monkeypatch: pytest.Mo
         done = executor.map([working.Here(0.2)], range(100_000))
         next(done)
         two.nodes[0].kill()
-        with pytest.raises(ClusterError, match="the head is gone: run the same command again") as gone:
+        with pytest.raises(ClusterError, match="the head node is not reachable: run the same command again") as gone:
             list(done)
     assert "\n" not in str(gone.value)
 

@@ -226,7 +226,7 @@ def test_merged_parts_are_the_whole(archive: Path, tmp_path: Path, count: int) -
 
 
 def test_parts_need_one_key_and_the_same_files(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--shard 1/2 without --private: each part would draw a key of its own"):
+    with pytest.raises(ConfigError, match=r"--shard 1/2 without --private: each part would draw its own key"):
         ingest_dicom(archive, tmp_path / "a", shard=Shard(1, 2))
     assert not list(tmp_path.glob("a*"))
     ingest_dicom(archive, tmp_path / "a", private=keeper(tmp_path / "mine"), shard=Shard(1, 2))
