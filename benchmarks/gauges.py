@@ -213,13 +213,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = measured(clips, protocol, Path(folder), fps)
     found = {key: row for key, row in rows.items() if all(shown["value"] is not None for shown in row.values())}
-    kept = ("name", "space", "value", "real_against_real")
+    kept = ("value", "name", "space", "real_against_real")
     result = {
         "benchmark": "gauges",
         "version": __version__,
         "data": data,
         "protocol": arguments.protocol,
-        "numbers": {key: {damage: {k: shown[k] for k in kept if k in shown} for damage, shown in row.items()}
+        "numbers": {key: {damage: {k: shown[k] for k in (kept if damage == CLEAN else kept[:1]) if k in shown}
+                          for damage, shown in row.items()}
                     for key, row in found.items()},
         "missed": [f"{key}: {d}" for key, row in found.items() for d in CLAIMS.get("/".join(key.split("/")[:2]), ())
                    if not seen(key, row, d)],
