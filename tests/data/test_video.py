@@ -152,6 +152,16 @@ def test_an_mp4_for_browsers_is_yuv420p_of_even_size_with_its_index_first(tmp_pa
     assert data.index(b"moov") < data.index(b"mdat")
 
 
+def test_equal_frames_give_equal_bytes_whatever_lies_in_memory(tmp_path: Path) -> None:
+    frames = phantom.render(phantom.patient(3, 3, num_frames=64))
+    generator, written = np.random.default_rng(0), set()
+    for _ in range(8):
+        video.write_mp4(tmp_path / "a.mp4", frames, 30)
+        written.add((tmp_path / "a.mp4").read_bytes())
+        generator.random(generator.integers(1_000, 100_000))
+    assert len(written) == 1
+
+
 @pytest.mark.parametrize("frames", [waves(3), colours(3)])
 def test_png_is_lossless(tmp_path: Path, frames: Frames) -> None:
     folder = tmp_path / "png"

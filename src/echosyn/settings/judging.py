@@ -120,7 +120,7 @@ class StepsSettings(VideoSettings, SolverSettings, DecoderSettings, StatisticsSe
 
 
 @settings
-class PredictSettings:
+class PredictSettings(VariantSettings):
     """How the EF is read off videos."""
 
     model: Path | None = None

@@ -264,7 +264,7 @@ class VariantSettings:
     """Which of several models of a stage."""
 
     dataset: Variant | None = None
-    """Which LIDM and Re-ID, where there are several: dataset or view."""
+    """Dataset or view of the models, if a stage has several."""
 
 
 @settings

@@ -33,7 +33,7 @@ class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     num_frames: Annotated[int, Spelled("--frames")] = 128
     """Length of the generated videos, in frames."""
     variant: Annotated[Variant | None, Spelled("--dataset")] = None
-    """Of several LIDM and Re-ID models those of this dataset or view."""
+    """Dataset or view of the models, if there are several."""
     protocol: Annotated[str, Spelled()] = "echosyn-v3"
     """Protocol of the report's fidelity figures."""
 

@@ -286,7 +286,11 @@ def predict_ef(
     files, readings, problems = video_files(videos), [], 0
     warned = asked.model is not None
     how: dict[str, Any] = {"num_clips": _clips(asked.clips), "fps": asked.fps, "device": run.device}
-    for reading in predict_files(files, asked.model or weights.shipped(), progress=Console(run.quiet), **how):
+    if asked.dataset is not None and asked.model is None:
+        raise ConfigError(f"--dataset {asked.dataset} chooses among several models: give --model with the folder of models")
+    model = asked.model or weights.shipped()
+    model = weights.find(model, "ef", asked.dataset) if asked.dataset else model
+    for reading in predict_files(files, model, progress=Console(run.quiet), **how):
         if reading.problem is not None:
             problems += 1
             typer.echo(f"error: {reading.problem}", err=True)
