@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from echosyn.data import video
+from echosyn.data import phantom, video
 from echosyn.data.video import BadVideoError, Frames, Video, reading
 from echosyn.errors import VideoError
 
