@@ -74,6 +74,7 @@ def test_a_video_shorter_than_the_clips_of_the_network_is_named(program, tmp_pat
         (["--model", "none"], "none: no such model folder"),
         (["--model", "EF", "--clips", "few"], "--clips few: expected a whole number of at least 1, or all"),
         (["--model", "EF", "--clips", "0"], "--clips 0: expected"),
+        (["--dataset", "dynamic"], "--dataset dynamic chooses among several models: give --model"),
     ],
 )
 def test_a_mistake_is_one_line(program, workshop, dataset, arguments, said):
@@ -82,6 +83,16 @@ def test_a_mistake_is_one_line(program, workshop, dataset, arguments, said):
     assert (result.code, result.stdout) == (2, "")
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_of_several_regressors_one_is_chosen(program, workshop, dataset, tmp_path):
+    models = tmp_path / "models"
+    for name in ("regression_dynamic", "regression_ped_a4c"):
+        shutil.copytree(workshop.model("ef"), models / name)
+    refused = program("predict-ef", dataset / "Videos", "--model", models)
+    assert refused.code == 2
+    assert "choose with --dataset" in refused.stderr
+    assert program("predict-ef", dataset / "Videos", "--model", models, "--dataset", "ped_a4c").code == 0
 
 
 def test_a_test_on_videos_that_a_model_has_seen_is_refused(program, workshop, dataset, tiny, tmp_path):
