@@ -16,5 +16,7 @@ def resolve(name: str = "auto") -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"--device {name}: not available ({reason}); give auto, cpu, cuda, cuda:N or mps") from error
+        raise ConfigError(
+            f"--device {name}: not available ({reason}); expected auto, cpu, cuda, cuda:N or mps"
+        ) from error
     return device

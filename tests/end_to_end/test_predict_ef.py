@@ -71,7 +71,7 @@ def test_a_video_shorter_than_the_clips_of_the_network_is_named(program, tmp_pat
     ("arguments", "said"),
     [
         (["--model", "VAE"], "expected a ef model"),
-        (["--model", "none"], "none: no such model folder"),
+        (["--model", "none"], "none: no such folder"),
         (["--model", "EF", "--clips", "few"], "--clips few: expected a whole number of at least 1, or all"),
         (["--model", "EF", "--clips", "0"], "--clips 0: expected"),
         (["--dataset", "dynamic"], "--dataset dynamic chooses among several models: give --model"),

@@ -74,5 +74,5 @@ def test_a_published_file_has_its_batch_in_each_process_and_all_its_data_sets(
 def test_a_mistake_stops_all_processes(latents_folder: Path, tmp_path: Path) -> None:
     done = launched(2, "train", "reid", latents_folder, tmp_path / "run", "--set", "loop.batch_size=3")
     assert done.returncode != 0
-    assert "does not divide by 2 processes" in done.stderr
+    assert "is not divisible by 2 processes" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -114,7 +114,7 @@ def test_augmentation_without_a_vae_is_refused(settings_of: SettingsOf) -> None:
 
 
 def test_a_vae_that_is_none_is_named(settings_of: SettingsOf, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="nowhere: no such model folder"):
+    with pytest.raises(ModelError, match="nowhere: no such folder"):
         catalog.create("reid", settings_of("reid", vae=str(tmp_path / "nowhere")))
 
 

@@ -81,7 +81,9 @@ def test_an_audit_finds_models_under_published_names_and_says_what_it_leaves_out
     assert len(why) == 1
     assert "has no lvdm model" in why[0]
     (tmp_path / "lidm_ped_a4c").mkdir()
-    assert any("has 2 lidm models" in text for text in weights.for_auditing(tmp_path, ["lidm"])[1])
+    with pytest.raises(ModelError, match="has 2 lidm models"):
+        weights.for_auditing(tmp_path, ["lidm"])
+    assert weights.for_auditing(tmp_path, ["lidm"], "ped_a4c")[0]["lidm"].name == "lidm_ped_a4c"
 
 
 def test_a_model_forgets_where_it_was_loaded_from(lidm: Path, tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_another_stage_says_what_was_found_and_what_was_expected(lidm: Path, bui
 
 
 def test_no_folder_no_config_and_no_json(lidm: Path) -> None:
-    assert "no such model folder" in refusal(lidm.with_name("none"), "lidm")
+    assert "no such folder" in refusal(lidm.with_name("none"), "lidm")
     (lidm / "config.json").write_text("{")
     assert "config.json: not JSON" in refusal(lidm, "lidm")
     (lidm / "config.json").unlink()
@@ -215,7 +217,7 @@ def test_a_run_folder_stands_for_the_model_in_it(tmp_path: Path, lidm: Path) -> 
 def test_what_is_not_found_says_where_and_under_which_names(tmp_path: Path) -> None:
     with pytest.raises(EchosynError, match="has no lvdm model; expected a folder named lvdm"):
         weights.find(tmp_path, "lvdm")
-    with pytest.raises(EchosynError, match="no such folder of models"):
+    with pytest.raises(EchosynError, match="no such folder; expected a folder"):
         weights.find(tmp_path / "none", "lvdm")
 
 

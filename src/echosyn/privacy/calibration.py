@@ -47,14 +47,14 @@ class Threshold:
         """What the threshold means, in one sentence for a report."""
         if self.enough:
             return (
-                f"a still of somebody the models never saw is rejected with a probability of at most "
+                f"a still of a patient unseen by the models is rejected with a probability of at most "
                 f"{self.claimed_rate:.1%} (calibrated on {self.num_patients} held-out patients)"
             )
         needed = math.ceil(1.0 / self.requested_rate - _ROUNDING) - 1
         return (
             f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of "
             f"{self.requested_rate:.1%} (at least {needed} are needed): the threshold is their largest "
-            f"similarity, which supports {self.claimed_rate:.1%}; more innocent stills than asked for are rejected"
+            f"similarity, which supports {self.claimed_rate:.1%}; the false rejection rate is higher than requested"
         )
 
     def to_json(self) -> dict[str, float | int | bool | str]:

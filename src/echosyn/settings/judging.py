@@ -21,7 +21,7 @@ class ProtocolSettings(StatisticsSettings):
     """How the fidelity of a set is measured."""
 
     protocol: str = "echosyn-v3"
-    """Of the fidelity figures: name or YAML file."""
+    """Protocol of the fidelity metrics: name or YAML file."""
     metrics: str | None = None
     """Of the fidelity figures only these, such as FID,IS.
 
@@ -84,7 +84,7 @@ class EvaluateSettings(ProtocolSettings, DecoderSettings):
     0.3 s a video.
     """
     public: bool = False
-    """The page shows no real video."""
+    """Leave real videos out of the page."""
     utility: str = "echosyn-v1"
     """EF utility protocol: echosyn-v1 or echonet-synthetic-v1.
 

@@ -131,7 +131,7 @@ class GuidanceSettings:
     """How far a video model exaggerates."""
 
     guidance_scale: Annotated[float | None, Spelled("--guidance")] = None
-    """Guidance scale; default what suits the model."""
+    """Guidance scale; default the model's."""
 
 
 @settings
@@ -212,7 +212,7 @@ class FilterSettings(ScreenSettings):
     """How stills are filtered."""
 
     rule: Rule = "calibrated"
-    """published: EchoNet-Synthetic's, with what it really rejects."""
+    """`published`: EchoNet-Synthetic's, with its measured rate."""
     percentile: float | None = None
     """Of --rule published: percentile; default 95."""
 

@@ -69,4 +69,4 @@ class CheckpointSettings:
     With ``std``; default EchoNet-Synthetic's constants.
     """
     std: float | None = None
-    """Their standard deviation."""
+    """Standard deviation of those grey levels (echonet-ef)."""

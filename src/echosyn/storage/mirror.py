@@ -28,7 +28,7 @@ def local(url: str, progress: Progress = silent) -> Path:
         files = place.listing()
         if MARKER in files:
             raise DataError(
-                f"{place.url}: is not whole: its upload has not ended; wait for it, or run the command that makes it again"
+                f"{place.url}: incomplete: its upload has not finished; wait for it, or run the command that writes it again"
             )
         if not files:
             raise DataError(f"{place.url}: no such folder: there are no files; check the name")

@@ -147,7 +147,7 @@ def locked(entry: Path, url: str, *, wait_for_it: bool) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait_for_it else fcntl.LOCK_NB))
         except BlockingIOError as error:
-            raise DataError(f"{url}: another command on this computer is writing it; wait for its end") from error
+            raise DataError(f"{url}: another command on this computer is writing to it; wait until it ends") from error
         entry.mkdir(mode=0o700, exist_ok=True)
         try:
             yield

@@ -136,7 +136,7 @@ def fit(training: Training, items: Dataset[dict[str, Any]]) -> Iterator[dict[str
     batch = settings.batch_size
     if batch % accelerator.num_processes:
         raise ConfigError(
-            f"loop.batch_size = {batch} does not divide by {accelerator.num_processes} processes; choose a multiple"
+            f"loop.batch_size = {batch} is not divisible by {accelerator.num_processes} processes; choose a multiple"
         )
     positions = Positions(
         training.step * batch, settings.steps * batch, batch, accelerator.process_index, accelerator.num_processes

@@ -34,7 +34,7 @@ class LoopSettings(Settings):
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     """AdamW, Adam (weight decay as an L2 penalty) or stochastic gradient descent with momentum."""
     learning_rate: float = Field(1e-3, gt=0)
-    """After the warm-up."""
+    """Learning rate after the warm-up."""
     schedule: Literal["constant", "cosine", "step"] = "constant"
     """Constant, a half cosine to zero at the last step, or times ``decay_factor`` every ``decay_every_steps``."""
     warmup_steps: int = Field(0, ge=0)
@@ -44,13 +44,13 @@ class LoopSettings(Settings):
     decay_factor: float = Field(0.1, gt=0, le=1)
     """What schedule ``step`` multiplies the learning rate by."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of Adam and AdamW."""
+    """Betas of Adam and AdamW."""
     momentum: float = Field(0.9, ge=0, lt=1)
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = Field(1e-2, ge=0)
-    """Strength of the pull of the weights to zero."""
+    """Weight decay coefficient."""
     epsilon: float = 1e-8
-    """Of Adam and AdamW."""
+    """Betas of Adam and AdamW."""
     max_grad_norm: float | None = Field(1.0, gt=0)
     """Gradients of an objective are clipped to this norm; none clips nothing."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
@@ -64,19 +64,19 @@ class LoopSettings(Settings):
     keep_checkpoints: int = Field(2, ge=1)
     """Newest checkpoints that stay on disk; the best one stays beside them."""
     validate_every_steps: int | None = Field(None, ge=1)
-    """Optimizer steps between two looks at held-out videos; none looks once, after the last step."""
+    """Optimizer steps between validations on held-out videos; none validates once, after the last step."""
     select: Literal["last", "best"] = "last"
     """Which weights become the model: the last, or those that were best on held-out videos."""
     patience: int | None = Field(None, ge=1)
-    """Looks at held-out videos without a better one after which training ends; none goes on to the last step."""
+    """Validations without improvement after which training stops; none trains to the last step."""
     log_every_steps: int = Field(10, ge=1)
     """Steps between lines of ``metrics.jsonl``."""
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ("tensorboard",)
-    """Who is told the metrics beside ``metrics.jsonl``; wandb stays offline unless the environment says otherwise."""
+    """Experiment trackers besides ``metrics.jsonl``; wandb stays offline unless the environment says otherwise."""
     num_workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""
     seed: int = 0
-    """Of initialization, order and every draw."""
+    """Random seed of initialization, data order and all sampling."""
 
     @model_validator(mode="after")
     def _patience_needs_looks(self) -> Self:

@@ -273,7 +273,7 @@ def find(models: Path, stage: str, variant: str | None = None) -> Path:
     found = candidates(models, stage, variant)
     if not found:
         names = " or ".join(_names(stage, variant))
-        raise ModelError(f"{models}: has no {stage} model; expected a folder named {names}")
+        raise ModelError(f"{models}: has no {stage} model; expected a folder named {names}: train or fetch one")
     if len(found) > 1 and found[0].name != stage:
         raise ModelError(
             f"{models}: has {len(found)} {stage} models ({', '.join(f.name for f in found)}); choose with --dataset "
@@ -289,7 +289,9 @@ def candidates(models: Path, stage: str, variant: str | None = None) -> list[Pat
         ModelError: there is no such folder of models.
     """
     if not models.is_dir():
-        raise ModelError(f"{models}: no such folder of models")
+        raise ModelError(
+            f"{models}: no such folder; expected a folder with vae, lidm, lvdm and reid models: check --models"
+        )
     return [models / name for name in _names(stage, variant) if (models / name).is_dir()]
 
 
@@ -361,9 +363,13 @@ def _variant(name: str) -> str | None:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not folder.is_dir():
-        raise ModelError(f"{folder}: no such model folder")
+        raise ModelError(
+            f"{folder}: no such folder; expected a model folder (config.json and weights), e.g. OUT/model of `echosyn train`"
+        )
     if not path.is_file():
-        raise ModelError(f"{folder}: no config.json; expected a model folder (config.json and {WEIGHTS})")
+        raise ModelError(
+            f"{folder}: no config.json; expected a model folder (config.json and {WEIGHTS}), e.g. OUT/model of `echosyn train`"
+        )
     try:
         config: dict[str, Any] = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

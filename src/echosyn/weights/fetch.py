@@ -67,7 +67,7 @@ def fetch(
     _refuse_unknown([file.name for file in missing if not file.digest], trust_on_first_use)
     if offline and (remote := [file.place for file in missing if _is_url(file.place)]):
         raise ModelError(
-            f"offline: {len(remote)} file(s) are not here, first {remote[0]}; bring them and give --from FOLDER"
+            f"--offline: {len(remote)} file(s) are missing, first {remote[0]}; copy them to this computer and give --from FOLDER"
         )
     fetched: dict[str, str] = {}
     for done, file in enumerate(files, 1):
@@ -120,8 +120,8 @@ def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
 def _refuse_unknown(files: Sequence[str], trusted: bool) -> None:
     if files and not trusted:
         raise ModelError(
-            f"nobody published a SHA-256 of {len(files)} file(s), first {files[0]}; if you trust the connection, give "
-            "--trust-on-first-use: the hash is then recorded and checked ever after"
+            f"no published SHA-256 for {len(files)} file(s), first {files[0]}; if you trust the connection, give "
+            "--trust-on-first-use: the hash is then recorded and checked from then on"
         )
 
 
@@ -183,7 +183,8 @@ def _download(url: str, part: Path, pause_s: float) -> None:
         else:
             reason = "the connection was dropped"
     raise ModelError(
-        f"{url}: not to be had ({reason}) after {ATTEMPTS} tries; the same command continues, or give --from a mirror"
+        f"{url}: download failed ({reason}) after {ATTEMPTS} tries; run the same command again "
+        "to continue, or give a mirror with --from"
     )
 
 

@@ -258,5 +258,5 @@ def test_without_gradio_the_cure_is_named_and_nothing_is_left(page, monkeypatch)
 
 
 def test_models_that_are_not_there_are_said(tmp_path, page):
-    with Running(Options(models=tmp_path, port=0)) as broken, pytest.raises(EchosynError, match="no lidm model"):
+    with pytest.raises(EchosynError, match="no lidm model"), Running(Options(models=tmp_path, port=0)) as broken:
         broken.wait(30)

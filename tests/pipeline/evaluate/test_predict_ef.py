@@ -85,5 +85,5 @@ def test_a_folder_of_models_is_good_enough(model: Path, tmp_path: Path) -> None:
     assert ef_reader(model.parent, "cpu").num_frames == 8
     with pytest.raises(ModelError, match="has no ef model"):
         ef_reader(tmp_path, "cpu")
-    with pytest.raises(ModelError, match="no such model folder"):
+    with pytest.raises(ModelError, match="no such folder"):
         ef_reader(tmp_path / "none", "cpu")

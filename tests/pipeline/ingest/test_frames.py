@@ -92,5 +92,5 @@ def test_without_a_new_name_the_file_list_is_rewritten_and_the_first_one_kept(tm
         assert result["file list"] == str(csv)
         assert [line.split(",")[2] for line in csv.read_text().splitlines()[1:]].count("TRAIN") == train
     assert (tmp_path / "FileList.csv.before").read_bytes() == before
-    with pytest.raises(ConfigError, match="10 videos are asked for"):
+    with pytest.raises(ConfigError, match="10 videos requested"):
         update_splits(csv, None, {"TRAIN": 8, "VAL": 1, "TEST": 1})

@@ -120,7 +120,7 @@ def test_an_infinite_loss_leaves_the_last_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(ReIDStage, "loss", lying)
-        said = "not finite at step 5; .*run stands at step-000000004: lower loop.learning_rate .* --accept-changes"
+        said = "not finite at step 5; .*run is step-000000004: lower loop.learning_rate .* --accept-changes"
         with pytest.raises(NonFiniteLossError, match=said):
             call("run")
     assert checkpoint.found(tmp_path / "run")[0].name == "step-000000004"

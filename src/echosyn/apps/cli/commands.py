@@ -287,7 +287,9 @@ def predict_ef(
     warned = asked.model is not None
     how: dict[str, Any] = {"num_clips": _clips(asked.clips), "fps": asked.fps, "device": run.device}
     if asked.dataset is not None and asked.model is None:
-        raise ConfigError(f"--dataset {asked.dataset} chooses among several models: give --model with the folder of models")
+        raise ConfigError(
+            f"--dataset {asked.dataset} chooses among several models: give --model with the folder of models"
+        )
     model = asked.model or weights.shipped()
     model = weights.find(model, "ef", asked.dataset) if asked.dataset else model
     for reading in predict_files(files, model, progress=Console(run.quiet), **how):

@@ -183,4 +183,4 @@ def _refuse_others(context: typer.Context, option: str, used: Collection[str]) -
         and parameter.name not in used
     ]
     if idle:
-        raise ConfigError(f"{', '.join(idle)}: no effect with {option}, whose file says it all: leave out")
+        raise ConfigError(f"{', '.join(idle)}: no effect with {option}, whose file holds all settings: leave them out")

@@ -97,7 +97,9 @@ def _models(given: ModelsOfSet, wanted: Sequence[str]) -> dict[str, Path]:
     from echosyn import weights
 
     if given.models is None:
-        raise ConfigError("--models is missing: give the folder of models that made the set, vae and reid at least")
+        raise ConfigError(
+            "--models is missing: give the folder of the models that generated SYNTHETIC, with at least vae and reid"
+        )
     found, why = weights.for_auditing(given.models, wanted, given.dataset)
     for text in why:
         typer.echo(f"warning: {text}", err=True)

@@ -26,10 +26,10 @@ OUT = "out"
 
 STAYS_LOCAL: Mapping[tuple[str, str], str] = {
     ("train", OUT): "a run with its checkpoints stays local: train into a local folder, then copy OUT/model",
-    ("quickstart", OUT): "is for looking around: give a local folder",
+    ("quickstart", OUT): "is for interactive use: give a local folder",
     ("frames", OUT): "its lists name files of this computer: give a local folder, then copy",
-    ("review", "dataset"): "is changed where it lies: review a local copy, then copy it back",
-    ("fetch", "to"): "is filled where it lies: give a local folder, then copy",
+    ("review", "dataset"): "is changed in place: review a local copy, then copy it back",
+    ("fetch", "to"): "is filled in place: give a local folder, then copy it",
     ("update-split", "csv"): "is a file, perhaps rewritten where it lies: give a local copy",
     ("update-split", "output"): "is a file: write a local one, then copy",
     ("import", "private"): "holds the secret key: give a local folder",
@@ -123,7 +123,7 @@ def _refuse(name: str, values: Mapping[str, Any], places: Mapping[str, str]) -> 
     is_dicom = name == "import" and values.get("source") == "dicom"
     if is_dicom and values.get("private") is None and str(values.get(OUT)) in places:
         raise ConfigError(
-            f"import {places[str(values[OUT])]}: where does the secret key go? Give --private with a local folder"
+            f"import to {places[str(values[OUT])]}: no local folder for the secret key; give --private FOLDER"
         )
 
 

@@ -62,7 +62,7 @@ def audit(
     Args:
         synthetic: dataset folder; every video in it is audited, listed or not.
         real: dataset folder of the patients, with TRAIN and held-out (VAL, TEST) videos.
-        out: new folder. ``public.json`` and ``public.html`` may leave the house; all else is private.
+        out: new folder. ``public.json`` and ``public.html`` may be shared; all else is private.
         models: model folders by stage: ``vae`` and ``reid``; with ``lidm`` and ``lvdm`` their weights are attacked too.
         asked: how hard to look.
         compute: where, and who reads the videos and compares them. Nothing that is found depends on it.

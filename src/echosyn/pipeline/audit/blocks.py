@@ -55,7 +55,10 @@ def compared(
         stored.write(references, screen)
         for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
             if isinstance(result, Lost):
-                raise StoppedError(f"workers died at the videos from {first} on; too little memory for the real ones?")
+                raise StoppedError(
+                    f"workers died on the videos from {first} on, perhaps out of memory; reduce "
+                    "--workers and run the same command again"
+                )
             judged, part = result
             verdicts.put(first, judged)
             exposure = part if exposure is None else exposure.joined(part)

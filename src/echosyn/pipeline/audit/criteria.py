@@ -16,7 +16,7 @@ LARGEST_TPR = 0.02
 """True positive rate of membership inference at 1 % false positives; guessing reaches 1 %."""
 
 CURES = {
-    "weights": "Keep the weights in the house, train them on more patients or for fewer steps, or with differential privacy.",
+    "weights": "Do not release the weights, or train the models on more patients, for fewer steps, or with differential privacy.",
     "videos": "Release fewer videos, or train the models on more patients or for fewer steps.",
 }
 """What to do about an attack that works, by what it needs."""
@@ -27,16 +27,16 @@ ATTACKERS = (
     "Also has the weights of the models: loss and proximal-initialisation attacks, where the audit was given the models.",
 )
 ASSUMPTIONS = (
-    "Held-out patients are people like the training patients, from the same source, whom no audited model saw.",
+    "Held-out patients come from the same population as the training patients and were unseen by every audited model.",
     "Videos of one person carry one patient id; people who appear under two ids are compared as two.",
-    "The re-identification model and the VAE see what an attacker could see.",
+    "The re-identification model and the VAE extract the features an attacker would use.",
 )
 LIMITS = (
     "No number here says that the set is anonymous. An attack that failed is no proof that a better one fails.",
     "A figure is only as fine as the number of patients allows; the intervals say how fine that is.",
     "Mirrored, strongly moved and strongly cropped copies are missed: see the canaries that are not required.",
     "Rare findings, text that the pixels show and the labels that accompany the videos are not examined.",
-    "The audit is of exactly the files whose hash it names; any other file has not been audited.",
+    "The audit covers exactly the files whose hash it states and no others.",
 )
 
 
@@ -84,7 +84,8 @@ def checked(found: Findings) -> list[Criterion]:
         Criterion(
             "calibration",
             found.threshold.enough and trial.num > 0 and trial.low <= rate <= trial.high,
-            f"{_percent(rate)} lies within the interval of innocents rejected, and there are patients enough for it",
+            f"{_percent(rate)} lies within the confidence interval of the false rejection rate, "
+            "and there are enough held-out patients",
             f"{_interval(trial)} of {trial.num} held-out videos"
             + ("" if found.threshold.enough else "; too few held-out patients"),
         ),
@@ -114,7 +115,7 @@ def warnings(found: Findings) -> list[str]:
 
 
 def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[str, Any]:
-    """The summary that may leave the house: numbers and words, no name, no picture, no path."""
+    """The summary that may be shared: numbers and words, no name, no picture, no path."""
     return {
         "verdict": "pass" if all(criterion.holds for criterion in criteria) else "fail",
         "videos": videos,
@@ -152,7 +153,7 @@ def _power(controls: Sequence[Caught]) -> list[Criterion]:
         Criterion(
             "canaries",
             not missed and bool(asked),
-            "exact and re-encoded copies all, mild disguises 95 % caught",
+            "all exact and re-encoded copies caught, and 95 % of mild disguises",
             words or f"all {len(asked)} required disguises",
         )
     ]

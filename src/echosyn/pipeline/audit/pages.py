@@ -44,7 +44,7 @@ def write_private(
     """
     pictures: Section = {
         "title": "Most suspicious videos",
-        "explanation": "Upper rows: synthetic; below each the real frame it comes nearest to. These are patients.",
+        "explanation": "Upper rows: synthetic frames; below each, the nearest real frame. The real frames show patients.",
         "columns": [],
         "rows": [],
         "plot": _side_by_side(pairs) if pairs else None,
@@ -52,7 +52,7 @@ def write_private(
     }
     histogram: Section = {
         "title": "Closeness to the nearest patient",
-        "explanation": "Score of the screen; higher is riskier, 0 is a typical stranger.",
+        "explanation": "Screening score; higher is riskier, 0 is typical of an unseen patient.",
         "columns": [],
         "rows": [],
         "plot": similarity_histogram(*scores, title="Closeness to the nearest patient"),
@@ -60,8 +60,8 @@ def write_private(
     }
     page = _page("Privacy audit", summary, [pictures, histogram, *_sections(summary)])
     page["warnings"] = [
-        "Private: this page shows frames of real patients. It must not leave the house. What may leave is public.html, "
-        "public.json and the part 'public' of audit.json.",
+        "Private: this page shows frames of real patients and must not leave your institution. Only public.html, public.json "
+        "and the 'public' part of audit.json may be shared.",
         *page.get("warnings", ()),
     ]
     page["provenance"] = provenance
@@ -83,8 +83,8 @@ def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -
         f"training and {summary['patients']['held_out']} held-out patients",
         "verdict": {
             "status": "pass" if passed else "fail",
-            "headline": "Every line holds" if passed else f"{len(broken)} line(s) crossed: {', '.join(broken)}",
-            "text": "This is what these attacks could and could not do; it is no proof of anonymity."
+            "headline": "All criteria met" if passed else f"{len(broken)} criteria not met: {', '.join(broken)}",
+            "text": "These attacks did not exceed the limits below; this is no proof of anonymity."
             if passed
             else "Do not share these videos.",
         },
@@ -104,13 +104,13 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         rows.append(["published rule", published["predicted"], _rate(of), of["num"]])
     return [
         {
-            "title": "Lines",
-            "explanation": "The release is refused where one is crossed.",
-            "columns": ["line", "holds", "asked", "found"],
+            "title": "Criteria",
+            "explanation": "If any is not met, the release is refused.",
+            "columns": ["criterion", "met", "required", "found"],
             "rows": [[x["name"], x["holds"], x["asked"], x["found"]] for x in summary["lines"]],
         },
         {
-            "title": "Innocents that are rejected",
+            "title": "False rejections",
             "explanation": f"{calibration['message'].capitalize()}.",
             "columns": ["rule", "expected", "rejected", "videos"],
             "rows": rows,
@@ -126,7 +126,7 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         },
         {
             "title": "Canaries",
-            "explanation": "Planted copies of training videos, disguised; how many the check catches.",
+            "explanation": "Disguised copies of training videos, planted as positive controls, and how many the check catches.",
             "columns": ["disguise", "strength", "caught", "must"],
             "rows": [
                 [c["kind"], f"{c['strength']:g} {c['unit']}".strip(), {"value": c["caught"], **_ends(c)}, c["must"]]
@@ -144,8 +144,8 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         },
         {
             "title": "Membership inference",
-            "explanation": "0.5 is guessing. The control tells training patients from training patients: more than chance "
-            "there is no leak but luck.",
+            "explanation": "0.5 is chance. The control compares training patients with other training patients: anything "
+            "above chance there is noise, not leakage.",
             "columns": ["attack", "needs", "AUC", "TPR at 1 % FPR", "control AUC"],
             "rows": [[a["name"], a["needs"], a["auc"], a["tpr"], a["control_auc"]] for a in summary["attacks"]],
         },

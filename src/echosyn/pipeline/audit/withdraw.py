@@ -58,7 +58,7 @@ def withdraw(
     """
     patients, too_close, rate = asked.exclude, asked.too_close, asked.rate
     if not patients and not too_close:
-        raise ConfigError("nothing to take out: give --exclude PATIENT, or --too-close")
+        raise ConfigError("nothing to remove: give --exclude PATIENT or --too-close")
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
@@ -75,7 +75,10 @@ def withdraw(
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
         if not records:
-            raise DataError(f"{synthetic}: all {len(files)} videos are near to them; generate a new set without them")
+            raise DataError(
+                f"{synthetic}: all {len(files)} videos are too close to the withdrawn patients; "
+                "generate a new set from models trained without them"
+            )
         shutil.rmtree(folder / filelist.VIDEOS, ignore_errors=True)
         (folder / filelist.VIDEOS).mkdir()
         index = filelist.VideoIndex(synthetic)

@@ -58,7 +58,7 @@ def low_ef(numbers: Mapping[str, Any]) -> Section | None:
     return {
         "title": "Utility: detection of reduced EF",
         "explanation": "Area under the ROC curve: the chance that of two real videos, one below the threshold and one not, "
-        "the regressor gives the first a lower EF. 0.5 is guessing.",
+        "the regressor gives the first a lower EF. 0.5 is chance.",
         "columns": ["", *(f"EF below {t} %" for t in thresholds)],
         "rows": [[name, *(areas[t] for t in thresholds)] for name, areas in known.items()],
     }

@@ -54,7 +54,7 @@ def filter_stills(
         raise ConfigError(f"--percentile {percentile:g}: expected 0..100")
     numbered(candidates)  # a folder without stills is told of before anything is written
     if reference is None and calibrated is None:
-        raise ConfigError("whom are the hearts compared with? Give --reference, or --calibrated")
+        raise ConfigError("nothing to compare the samples with: give --reference or --calibrated")
     screens = Screens.opened(calibrated, {"reid": reid}) if calibrated else Screens.of({"reid": reid}, reference, rate)
     settings: dict[str, Any] = {"false_rejection_rate": screens.rate, "stride": reference_frames.REFERENCE_STRIDE}
     settings |= {} if rule == "calibrated" else {"rule": rule, "percentile": percentile}
@@ -92,7 +92,9 @@ def filter_stills(
         verdicts: dict[Path, tuple[list[int], Judgement]] = {}
         for path, verdict in judging:
             if isinstance(verdict, Lost):
-                raise StoppedError(f"workers died at {path} each time; too little memory for so many?")
+                raise StoppedError(
+                    f"workers died repeatedly on {path}, perhaps out of memory; reduce --workers and run the same command again"
+                )
             verdicts[path] = verdict
             compute.progress("filter", len(verdicts), len(files))
         indices = [i for path in files for i in verdicts[path][0]]

@@ -65,7 +65,10 @@ class Matcher:
         parts = ((start, min(start + ROWS, num_references)) for start in range(0, num_references, ROWS))
         for (start, stop), found in self.executor.map([Compare(queries, references)], parts):
             if isinstance(found, Lost):
-                raise StoppedError(f"workers died at the references from {start} on; too little memory for so many?")
+                raise StoppedError(
+                    f"workers died on the references from {start} on, perhaps out of memory; "
+                    "reduce --workers and run the same command again"
+                )
             similarity, index = (torch.from_numpy(values) for values in found)
             better = (similarity > best) | ((similarity == best) & (index < where))
             best, where = torch.where(better, similarity, best), torch.where(better, index, where)

@@ -177,6 +177,6 @@ def refuse_both(calibrated: Path | None, **given: object) -> None:
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if calibrated is not None and names:
         raise ConfigError(
-            f"{', '.join(names)} and --calibrated {calibrated}: the folder says whom to compare with and how strictly; "
-            "leave one of the two out"
+            f"{', '.join(names)} and --calibrated {calibrated}: the folder already fixes the reference and the rejection "
+            "rate; leave one of the two out"
         )

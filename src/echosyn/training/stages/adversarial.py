@@ -13,21 +13,21 @@ STABILIZER = 1e-4
 
 
 class AdversarialSettings(Settings):
-    """When the critic begins, how much it may say, and its size."""
+    """Start, weight and size of the discriminator."""
 
     start: int = Field(ge=0)
-    """Optimizer steps before the critic's opinion counts; published 50,001."""
+    """Optimizer steps before the adversarial loss is applied; published 50,001."""
     warmup: int = Field(200, ge=0)
-    """Optimizer steps before ``start`` in which the critic already learns; published 0."""
+    """Optimizer steps before ``start`` in which the discriminator is already trained; published 0."""
     weight: float = Field(0.5, ge=0)
-    """Factor on the adaptive weight: the critic pulls at the last layer this many times as hard as the reconstruction."""
+    """Factor on the adaptive weight: ratio of the adversarial to the reconstruction gradient at the last layer."""
     max_adaptive_weight: float = Field(1.0, gt=0)
     """Bound of the adaptive weight, before the factor. Reconstruction errors are means over pixels here: the published
     bound of 1e4 on sums is ``1e4 / (channels * height * width)`` in these units, 0.266 for 3x112x112."""
     num_filters: int = Field(64, ge=1)
     """Filters of the critic's first layer."""
     num_layers: int = Field(3, ge=1)
-    """Halvings in the critic; three see patches of 70 pixels."""
+    """Downsampling layers of the discriminator; three give a receptive field of 70 pixels."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:

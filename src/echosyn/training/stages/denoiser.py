@@ -39,7 +39,7 @@ SHOWN_EFS = (20.0, 40.0, 60.0, 80.0)
 
 
 class DenoiserSettings(StageSettings):
-    """What noise, what target, what conditions."""
+    """Noise schedule, prediction target and conditions."""
 
     scheduler: dict[str, Any]
     """A diffusers scheduler by ``_class_name``; it decides noising and target (``prediction_type`` or a flow)."""
@@ -53,7 +53,7 @@ class DenoiserSettings(StageSettings):
     drop_conditions: float = Field(0.1, ge=0, lt=1)
     """Share of items trained without their conditions, for guidance."""
     conditions: tuple[Condition, ...] = (EF,)
-    """What the video model is told besides the still; a new condition is one more entry."""
+    """Conditioning inputs of the video model besides the still; add an entry for a new condition."""
     vae: str | None = None
     """Model folder of the VAE that decodes validation pictures; without it there are numbers only."""
     noise_offset: float = Field(0.0, ge=0)
@@ -68,9 +68,9 @@ class DenoiserSettings(StageSettings):
     detail_time: float = Field(0.0, ge=0, lt=1)
     """Flow times below it weigh by ``(t / detail_time)^2`` only: detail is learned last, motion first. 0 weighs all alike."""
     num_inference_steps: int = Field(64, ge=1)
-    """Sampling steps recorded in the model folder as suiting it."""
+    """Default sampling steps, recorded in the model folder."""
     guidance_scale: float = 1.0
-    """Guidance recorded in the model folder as suiting it."""
+    """Default guidance scale, recorded in the model folder."""
 
 
 class DenoiserStage(Stage):

@@ -28,7 +28,7 @@ VALIDATED = ("mae", "rmse", "r2")
 
 
 class EFSettings(StageSettings):
-    """Which clips of a video are shown, and how errors count."""
+    """Clip sampling and loss."""
 
     pretrained: Path | None = None
     """File of torchvision's r2plus1d_18 (Kinetics) to start from, or of EchoNet-Dynamic's ``best.pt``; nothing is downloaded."""
@@ -40,7 +40,7 @@ class EFSettings(StageSettings):
     fps: float = Field(32.0, gt=0)
     """Frame rate of the clips, in real time: videos of any frame rate show the same beats."""
     period: int | None = Field(None, ge=1)
-    """Take every so many-th frame whatever the frame rate, as EchoNet-Dynamic does; ``fps`` then has no say."""
+    """Take every n-th frame regardless of frame rate, as EchoNet-Dynamic does; ``fps`` then has no effect."""
     read_period: int | None = Field(None, ge=1)
     """Period at which held-out videos, and whatever the model reads later, are read; none takes ``period``. Published: 2, also
     where training clips of synthetic videos take every frame."""
@@ -89,7 +89,10 @@ class EFStage(Stage):
         settings = self.settings
         usable = [r for r in records if r.ef is not None]
         if records and not usable:
-            raise DataError(f"{data}: no TRAIN video has an EF to learn from")
+            raise DataError(
+                f"{data}: no TRAIN video has an EF; expected labels in the EF column of "
+                "FileList.csv: fill it, or import with --labels"
+            )
         read = reader(data)
         if settings.normalization == "dataset" and usable:
             mean, std = grey_levels.mean_and_std(read, usable, settings.loop.seed)

@@ -28,13 +28,13 @@ VALIDATION_PAIRS = 1
 
 
 class ReIDSettings(StageSettings):
-    """Which pairs are shown, and what is asked of them."""
+    """Pair sampling and objective."""
 
     objective: Literal["bce", "contrastive"] = "bce"
     """Score single pairs, half of them of one patient, as published; or find every frame's partner among all frames of the
     batch (the part of it that goes through the network at once: ``micro_batch_size``, one process)."""
     temperature: float = Field(0.1, gt=0)
-    """Of the contrastive objective: less looks harder at the nearest strangers."""
+    """Temperature of the contrastive loss; lower values weight hard negatives more."""
     vae: str | None = None
     """Model folder of the VAE: trains on a dataset folder, whose frames are changed by ``augmentation`` and then encoded;
     without it, on a latents folder."""

@@ -51,7 +51,7 @@ class VAESettings(StageSettings):
     kl_weight: float = Field(1e-6, ge=0)
     """Weight of the Kullback-Leibler divergence, summed over the latent and divided by the pixels of a frame."""
     adversarial: AdversarialSettings | None = None
-    """The adversarial phase; none trains without a critic."""
+    """The adversarial phase; none trains without a discriminator."""
     scaling_factor: float | None = Field(None, gt=0)
     """What latents are multiplied by; none measures what gives them unit variance; published 0.18215."""
     scale_frames: int = Field(512, ge=2)

@@ -206,7 +206,7 @@ def test_weights_are_asked_for_only_where_they_are_needed(folders, tmp_path):
         (folders, "FID,IS", "metrics/inception"),
         (folders, "FVD16", "metrics/i3d"),
     ):
-        with pytest.raises(ModelError, match=rf"the weights {network} are not here"):
+        with pytest.raises(ModelError, match=rf"weights {network} not found"):
             check(published, *sides, metrics=metrics)
     with pytest.raises(ConfigError, match="stills do not move, and every number asked of echonet-synthetic-v1 needs"):
         check(published, real, stills, metrics="FVD16")

@@ -180,5 +180,5 @@ def _resampled(by_seed: Mapping[int, Array], target: Array, patients: Sequence[s
 def _ratio(value: float, real: float, draws: Array, of_real: Array) -> dict[str, float | str | None]:
     """R2 over that of the real arm, where that explains anything."""
     if real <= 0 or np.mean(of_real <= 0) > (1 - CONFIDENCE) / 2:
-        return Estimate(None, reason="real videos taught nothing").to_json()
+        return Estimate(None, reason="R2 of the regressor trained on real videos is not reliably above 0").to_json()
     return Estimate(value / real, *percentiles(draws / of_real)).to_json()
