@@ -14,6 +14,6 @@ def test_auto_is_usable_and_cpu_is_cpu():
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", ""])
 def test_an_unusable_device_is_one_line_with_the_cure(name: str) -> None:
-    with pytest.raises(ConfigError, match="give auto, cpu, cuda, cuda:N or mps") as error:
+    with pytest.raises(ConfigError, match="expected auto, cpu, cuda, cuda:N or mps") as error:
         device.resolve(name)
     assert "\n" not in str(error.value)

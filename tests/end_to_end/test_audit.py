@@ -66,7 +66,7 @@ def test_what_is_public_shows_nobody(audited: tuple[Path, Any], dataset: Path, w
     assert b"Power of the check" in told
     assert b"data:video" not in told
     assert b"data:image" in (out / "index.html").read_bytes()
-    assert b"must not leave the house" in (out / "index.html").read_bytes()
+    assert b"must not leave your institution" in (out / "index.html").read_bytes()
 
 
 def test_what_is_released_holds_nothing_of_the_patients(

@@ -237,7 +237,7 @@ def test_screens_are_only_for_what_they_were_calibrated_for(refused, program, wo
     assert "not a finished folder of `echosyn calibrate`" in refused(*generate, latents)
     assert "for another vae than" in refused("generate", "OUT", "--num", 2, "--calibrated", screens)
     kept = ["filter", workshop.candidates, "OUT", "--reid", workshop.model("reid")]
-    assert "Give --reference, or --calibrated" in refused(*kept)
+    assert "give --reference or --calibrated" in refused(*kept)
     assert "leave one of the two out" in refused(*kept, "--reference", latents, "--calibrated", screens)
 
 

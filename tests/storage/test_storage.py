@@ -215,7 +215,7 @@ def test_an_upload_that_broke_off_is_not_whole_and_continues(url, asked, monkeyp
             broken.setattr(Place, "remove", lambda place, file: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 send(url)
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="incomplete"):
         storage.local(url)
     before = [file for what, file in asked if what == "put"]
     assert send(url, never) == storage.Finished(0, "made\n")
@@ -306,7 +306,7 @@ def test_the_marker_of_somebody_else_in_the_same_moment_is_noticed(url, monkeypa
         broken.setattr(Place, "put", put)
         with pytest.raises(DataError, match="somebody else writes there"):
             send(url)
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="incomplete"):
         storage.local(url)
 
 

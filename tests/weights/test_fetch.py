@@ -135,7 +135,7 @@ def test_a_prefix_of_a_hash_is_enough(served: Any, out: Path) -> None:
 def test_offline_opens_no_connection(served: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was opened"))
     with pytest.raises(
-        ModelError, match=r"offline: 1 file\(s\) are not here, first http://127.0.0.1:9/weights.bin; bring"
+        ModelError, match=r"offline: 1 file\(s\) are missing, first http://127.0.0.1:9/weights.bin; copy"
     ):
         fetch.fetch([KNOWN], out, offline=True)
     assert fetch.fetch([KNOWN], out, offline=True, mirror=str(served.root)) == {"b/weights.bin": DIGEST}
@@ -147,7 +147,7 @@ def test_what_cannot_be_had_says_so_in_one_line(served: Any, out: Path) -> None:
         get(served, out, source(other_bin=DIGEST))
     with pytest.raises(ModelError, match="no such file; expected the published layout"):
         fetch.fetch([source(other_bin=DIGEST)], out, mirror=str(served.root))
-    with pytest.raises(ModelError, match="not to be had"):
+    with pytest.raises(ModelError, match="download failed"):
         fetch.fetch([KNOWN], out, pause_s=0)
     with pytest.raises(ConfigError, match="begins with http"):
         fetch.fetch([KNOWN], out, mirror="ftp://somewhere")

@@ -80,8 +80,9 @@ def test_an_audit_finds_models_under_published_names_and_says_what_it_leaves_out
     }
     assert len(why) == 1
     assert "has no lvdm model" in why[0]
-    (tmp_path / "lidm_ped_a4c").mkdir()
-    with pytest.raises(ModelError, match="has 2 lidm models"):
+    for name in ("lidm_ped_a4c", "reidentification_ped_a4c"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ModelError, match="has 2 reid models"):
         weights.for_auditing(tmp_path, ["lidm"])
     assert weights.for_auditing(tmp_path, ["lidm"], "ped_a4c")[0]["lidm"].name == "lidm_ped_a4c"
 

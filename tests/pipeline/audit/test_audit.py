@@ -87,7 +87,7 @@ def test_an_attack_that_beats_guessing_is_told_even_if_no_line_is_crossed() -> N
     told = public(replace(GOOD, attacks=[leaky]), checked(GOOD), "0" * 64)["warnings"]
     assert len(told) == 1
     assert "0.730 (0.690 to 0.770)" in told[0]
-    assert "weights in the house" in told[0]
+    assert "Do not release the weights" in told[0]
 
 
 def test_an_attack_on_an_honest_set_is_chance_and_so_is_its_control() -> None:

@@ -90,6 +90,6 @@ def test_dying_workers_are_said_and_nothing_stays(
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 4)
     deadly: Any = SimpleNamespace(map=lambda works, items: ((item, Lost(2)) for item in items))
-    with pytest.raises(StoppedError, match="died at the videos from 0 on"):
+    with pytest.raises(StoppedError, match="died on the videos from 0 on"):
         compared(check, LOOKS, Sides.drawn(IS_TRAIN), deadly, tmp_path)
     assert list(tmp_path.iterdir()) == []

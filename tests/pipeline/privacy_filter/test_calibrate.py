@@ -189,7 +189,7 @@ def test_what_the_folder_has_decided_is_not_given_again(
     make: Any, real: dict[str, Path], screens: Path, tmp_path: Path, more: str
 ) -> None:
     given: dict[str, Any] = {more: (real | {"false_rejection_rate": 0.05})[more]}
-    message = rf"--{more.replace('_', '-')} and --calibrated .*: the folder says whom"
+    message = rf"--{more.replace('_', '-')} and --calibrated .*: the folder already fixes"
     refused(make, tmp_path / "x", ConfigError, message, calibrated=screens, **given)
 
 
@@ -221,7 +221,7 @@ def test_screens_of_another_version_are_refused(make: Any, screens: Path, tmp_pa
 def test_the_filter_needs_one_of_the_two(tiny_models: Path, screens: Path, tmp_path: Path) -> None:
     sample(tmp_path / "candidates", tiny_models / "lidm", SampleSettings(num=8, seed=1), CPU)
     candidates, reid = tmp_path / "candidates", tiny_models / "reid"
-    with pytest.raises(ConfigError, match="Give --reference, or --calibrated"):
+    with pytest.raises(ConfigError, match="give --reference or --calibrated"):
         filter.filter_stills(candidates, tmp_path / "x", reid, FilterSettings(), CPU)
     with pytest.raises(ConfigError, match="not of the rule 'published', which needs --reference"):
         filter.filter_stills(
