@@ -259,6 +259,7 @@ def test_pediatric_folds_and_outlines(tmp_path: Path) -> None:
     table(view / filelist.FILE_LIST, "FileName,EF,Split", "a.avi,60,3", "b.avi,61,9")
     table(view / filelist.TRACINGS, "FileName,X,Y,Frame", "a.avi,1,2,3")
     layout = layouts.pediatric(view)
+    assert layouts.UNKNOWN_PATIENTS in layout.notes
     assert [(record.name, record.split) for record, _ in layout.items] == [("a", "TRAIN"), ("b", "TEST")]
     assert layout.folds == {"3": "TRAIN", "9": "TEST"}
     assert not layout.tracings

@@ -144,6 +144,12 @@ def _tracings(src: Path) -> tuple[list[Tracing], list[LeftOut]]:
     return [], leftovers.of(filelist.TRACINGS, why, [filelist.TRACINGS])
 
 
+UNKNOWN_PATIENTS = (
+    "patients are not known: every video counts as its own patient, whatever its name begins with; if you know them, add a "
+    "column PatientId to FileList.csv and import again"
+)
+
+
 def pediatric(src: Path) -> Layout:
     """One view of EchoNet-Pediatric: the folder ``A4C`` or ``PSAX``; folds 0-7 are TRAIN, 8 is VAL, 9 is TEST.
 
@@ -155,7 +161,10 @@ def pediatric(src: Path) -> Layout:
         raise DataError(
             f"{src}: holds {len(views)} view(s), expected one: pass {' or '.join(str(src / v) for v in views)}"
         )
-    return dynamic(src)
+    layout = dynamic(src)
+    if any(record.patient != record.name for record, _ in layout.items):
+        return layout
+    return replace(layout, notes=[*layout.notes, UNKNOWN_PATIENTS])
 
 
 def split_patients(
