@@ -23,6 +23,7 @@ from echosyn import __version__, rng, weights
 from echosyn.data import phantom
 from echosyn.data.background import background
 from echosyn.metrics import speckle, spectrum
+from echosyn.metrics.beams import beams
 from echosyn.metrics.two_sample import classifier_auc_with_interval
 from echosyn.nn import efficientnet_lite
 from echosyn.pipeline.models import codec
@@ -36,10 +37,6 @@ NUM_ANGLES = 124
 """Rays of the polar grid."""
 STEP = float(np.deg2rad(0.83))
 """Angle between neighbouring rays, radians."""
-_BORDER = 2
-"""Pixels at the left and right border where an edge is taken for cut off."""
-_FEWEST = 8
-"""Rows that an edge needs."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Fan:
         """
         bright = ndimage.binary_opening(frames.max(0) >= threshold, np.ones((2, 2)))
         inside = ndimage.binary_fill_holes(bright)
-        return cls(np.asarray(inside), _apex(np.asarray(inside)))
+        return cls(np.asarray(inside), beams(np.asarray(inside)).apex)
 
     def position(self) -> tuple[Array, Array]:
         """Ring and ray, fractional, of each pixel inside: two ``(P,)``."""
@@ -89,42 +86,6 @@ class Fan:
         angle = (np.arange(NUM_ANGLES)[None] - (NUM_ANGLES - 1) / 2) * STEP
         places = [self.apex[1] + ring * np.cos(angle), self.apex[0] + ring * np.sin(angle)]
         return np.stack([ndimage.map_coordinates(i, places, order=1, mode="constant") for i in images])
-
-
-def _apex(inside: Mask) -> tuple[float, float]:
-    """Where the two straight edges meet; above the middle of the top where they cannot be seen."""
-    height, width = inside.shape
-    rows = np.flatnonzero(inside.any(1))
-    nominal = (width / 2, height * 0.04)
-    if len(rows) < _FEWEST:
-        return nominal
-    left = np.array([np.flatnonzero(inside[row])[0] for row in rows], float)
-    right = np.array([np.flatnonzero(inside[row])[-1] for row in rows], float)
-    one, other = _edge(rows, left, width), _edge(rows, width - 1 - right, width)
-    if one is None or other is None:
-        return nominal
-    (a, b), (c, d) = one, other
-    if not a + c < -0.3:
-        return nominal
-    y = (width - 1 - b - d) / (a + c)
-    x = a * y + b
-    near = abs(x - nominal[0]) < width / 4 and abs(y - nominal[1]) < height / 4
-    return (float(x), float(y)) if near else nominal
-
-
-def _edge(rows: NDArray[np.int64], distance: NDArray[np.float64], width: int) -> tuple[float, float] | None:
-    """The line ``distance = a row + b`` of one edge from the top to where it is furthest out; None if too short."""
-    end = int(distance.argmin())
-    seen = (np.arange(len(rows)) <= end) & (distance > _BORDER) & (distance < width * 0.45)
-    if seen.sum() < _FEWEST:
-        return None
-    x, y = rows[seen].astype(float), distance[seen]
-    a, b = np.polyfit(x, y, 1)
-    for _ in range(3):
-        error = np.abs(a * x + b - y)
-        good = error <= max(1.0, 1.5 * float(np.median(error)))
-        a, b = np.polyfit(x[good], y[good], 1)
-    return float(a), float(b)
 
 
 Frames = NDArray[np.uint8]

@@ -108,10 +108,10 @@ def refuse_unresolved(values: Any, where: str, path: str = "") -> None:
         refuse_unresolved(value, where, f"{path}.{name}" if path else str(name))
 
 
-def near_miss(name: str, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?`` or the list of what is known."""
+def near_miss(name: str, known: Sequence[str], within: str = "") -> str:
+    """``; did you mean 'x'?``, with what stands before all of these names, or the list of what is known."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+    return f"; did you mean {within + close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
 
 
 def _problem(kind: type[BaseModel], loc: tuple[int | str, ...], error: str, message: str, value: object) -> str:
@@ -122,8 +122,7 @@ def _problem(kind: type[BaseModel], loc: tuple[int | str, ...], error: str, mess
     for part in loc[:-1]:
         owner = _nested(owner, str(part))
     within = "".join(f"{part}." for part in loc[:-1])
-    missed = near_miss(str(loc[-1]), list(owner.model_fields)).replace("mean '", f"mean '{within}")
-    return f"unknown setting {name!r}{missed}"
+    return f"unknown setting {name!r}{near_miss(str(loc[-1]), list(owner.model_fields), within)}"
 
 
 def _nested(owner: type[BaseModel], field: str) -> type[BaseModel]:

@@ -1,10 +1,7 @@
 """Every gauge sees the damages that it claims to see: the rows of the table in docs/metrics.md."""
 
-import importlib.util
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,23 +10,14 @@ import pytest
 from echosyn.data import phantom
 from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.fidelity.protocols import Protocol
+from scripts import imported
 
 ROOT = Path(__file__).parents[2]
 FORMULAS = ("spectrum", "speckle", "speckle-motion", "motion")
 """Spaces without a network."""
 
 
-def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gauges", ROOT / "benchmarks" / "gauges.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules["gauges"] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-gauges = module()
+gauges = imported(ROOT / "benchmarks" / "gauges.py")
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 

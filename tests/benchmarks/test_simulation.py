@@ -1,11 +1,8 @@
 """The simulator of dying workers agrees with what can be computed without one."""
 
-import importlib.util
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,20 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts import imported
+
 ROOT = Path(__file__).parents[2]
 
 
-def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulation", ROOT / "benchmarks" / "simulation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules["simulation"] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-s = module()
+s = imported(ROOT / "benchmarks" / "simulation.py")
 IMMORTAL = s.Faults(worker_per_h=0, driver_per_h=0, load_s=0)
 HOUR = 3600.0
 

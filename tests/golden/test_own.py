@@ -1,6 +1,5 @@
 """Our own numbers stay as they are; `tests/golden/own/regenerate.py` says what they are and how to make them anew."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -9,18 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from echosyn.training import catalog
+from scripts import imported
 
 
 @pytest.fixture(scope="module")
 def own() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "regenerate_own_golden", Path(__file__).parent / "own" / "regenerate.py"
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return imported(Path(__file__).parent / "own" / "regenerate.py")
 
 
 def test_samples_latents_and_losses_are_what_they_were(own: ModuleType) -> None:

@@ -116,17 +116,22 @@ def latent_diffusion_names(state: dict[str, Tensor], num_levels: int) -> dict[st
     return renamed
 
 
-@pytest.mark.parametrize("inside", ["", "first_stage_model."])
-@torch.no_grad()
-def test_a_latent_diffusion_vae_decodes_as_before(inside: str, tmp_path: Path) -> None:
+def tiny_vae() -> AutoencoderKL:
+    """A network of the published class with the three levels of `TINY`."""
     with rng.initializing(3):
-        vae = AutoencoderKL(
+        return AutoencoderKL(
             block_out_channels=[32, 64, 64],
             down_block_types=["DownEncoderBlock2D"] * 3,
             up_block_types=["UpDecoderBlock2D"] * 3,
             layers_per_block=1,
             sample_size=16,
         ).eval()
+
+
+@pytest.mark.parametrize("inside", ["", "first_stage_model."])
+@torch.no_grad()
+def test_a_latent_diffusion_vae_decodes_as_before(inside: str, tmp_path: Path) -> None:
+    vae = tiny_vae()
     state = {inside + name: t for name, t in latent_diffusion_names(vae.state_dict(), 3).items()}
     state[f"{inside}loss.discriminator.weight"] = torch.zeros(1)
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "vae.ckpt")
@@ -217,14 +222,7 @@ def test_a_published_vae_checkpoint_becomes_a_model_folder_with_its_own_settings
     settings = published_files.vae()
     settings["model"]["params"]["ddconfig"] |= TINY
     (tmp_path / "vae.yaml").write_text(yaml.safe_dump(settings))
-    with rng.initializing(3):
-        vae = AutoencoderKL(
-            block_out_channels=[32, 64, 64],
-            down_block_types=["DownEncoderBlock2D"] * 3,
-            up_block_types=["UpDecoderBlock2D"] * 3,
-            layers_per_block=1,
-            sample_size=16,
-        ).eval()
+    vae = tiny_vae()
     state = latent_diffusion_names(vae.state_dict(), 3) | {"loss.perceptual_loss.net.weight": torch.zeros(1)}
     torch.save({"state_dict": state, "callbacks": {checkpoint: {}}}, tmp_path / "last.ckpt")
     monkeypatch.delitem(sys.modules, "pytorch_lightning")

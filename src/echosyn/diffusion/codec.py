@@ -10,6 +10,8 @@ from echosyn.errors import ModelError
 from echosyn.memory import Fitting
 from echosyn.pixels import PixelConvention, convention
 
+DOWNSAMPLING = 8
+"""Pixels of a frame for each one of its latent, in both directions."""
 ON_CPU, ELSEWHERE = 8, 64
 """Frames through the VAE at once; on a CPU more of them only leave its cache."""
 
@@ -39,6 +41,10 @@ class LatentCodec:
         """Where the VAE computes."""
         device: torch.device = next(self.vae.parameters()).device
         return device
+
+    def latent_shape(self, size: Sequence[int]) -> tuple[int, ...]:
+        """``(C, h, w)`` of the latent of a frame of this height and width."""
+        return int(self.vae.config.latent_channels), *(pixels // DOWNSAMPLING for pixels in size)
 
     def to_input(self, frames: Tensor) -> Tensor:
         """Uint8 grey ``(N, H, W)`` -> what the VAE sees, ``(N, channels, H, W)`` float32."""
@@ -89,7 +95,7 @@ def grey(frames: Tensor) -> Tensor:
     return frames.float().mean(dim=-1).to(torch.uint8)
 
 
-def check_frames(sizes: Sequence[int], factor: int = 8) -> None:
+def check_frames(sizes: Sequence[int], factor: int = DOWNSAMPLING) -> None:
     """Raise `ModelError` unless height and width divide by the VAE's downsampling."""
     if any(size % factor for size in sizes):
         raise ModelError(

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from echosyn.estimate import CONFIDENCE, MIN_PATIENTS, Estimate
+from echosyn.estimate import MIN_PATIENTS, Estimate, patients_drawn, percentiles
 from echosyn.metrics.moments import Array
 from echosyn.rng import numpy_generator
 
@@ -58,12 +58,10 @@ class Curve:
         if min(len(real), len(synthetic)) < MIN_PATIENTS:
             return [Estimate(float(value)) for value in values]
         draws = numpy_generator(seed, "curve bootstrap")
-        # how often each patient was drawn, over all draws
-        weights = [draws.multinomial(n, np.full(n, 1 / n), num_bootstrap) / n for n in (len(real), len(synthetic))]
+        # the share of each patient in each draw
+        weights = [patients_drawn(draws, n, num_bootstrap) / n for n in (len(real), len(synthetic))]
         drawn = self.compared(weights[0] @ real, weights[1] @ synthetic)
-        tail = (1.0 - CONFIDENCE) / 2.0
-        low, high = np.quantile(drawn, [tail, 1.0 - tail], axis=0)
-        return [Estimate(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
+        return [Estimate(float(v), *percentiles(band)) for v, band in zip(values, drawn.T, strict=True)]
 
     def worst(self, values: Array) -> int:
         """Number of the band that is furthest from equality."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from echosyn import device as devices
 from echosyn import rng
 from echosyn.data import images, stills
-from echosyn.diffusion.codec import check_frames, grey
+from echosyn.diffusion.codec import LatentCodec, check_frames, grey
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
 from echosyn.tensors import aligned, read_pt
@@ -88,11 +88,15 @@ def _encoding(folder: Path, vae: Path | None, seed: int, device: str) -> Callabl
     encoder = codec(vae, devices.resolve(device))
 
     def read(numbers: Sequence[int], paths: Sequence[Path]) -> Tensor:
-        pixels = read_alike(paths)
-        shape = (int(encoder.vae.config.latent_channels), *(size // 8 for size in pixels.shape[1:]))
-        return encoder.encode(pixels, rng.normal(shape, seed, "encode still", numbers))
+        return encoded(encoder, read_alike(paths), numbers, seed)
 
     return read
+
+
+def encoded(encoder: LatentCodec, pixels: Tensor, numbers: Sequence[int], seed: int) -> Tensor:
+    """A posterior sample of each uint8 still ``(n, H, W)``, which depends on (seed, number) alone: ``(n, C, h, w)``."""
+    noise = rng.normal(encoder.latent_shape(pixels.shape[1:]), seed, "encode still", numbers)
+    return encoder.encode(pixels, noise)
 
 
 def read_alike(paths: Sequence[Path]) -> Tensor:

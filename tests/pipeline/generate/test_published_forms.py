@@ -22,26 +22,15 @@ from echosyn.pipeline.models import codec
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.shards import part
 from echosyn.settings.making import AnimateSettings, DecodeSettings, ReproduceSettings, SampleSettings
+from published_files import DDPM
 
 ON_CPU = Compute(device="cpu")
 CPU = torch.device("cpu")
-SCHEDULE = {
-    "_class_name": "DDPMScheduler",
-    "num_train_timesteps": 1000,
-    "beta_start": 0.0001,
-    "beta_end": 0.02,
-    "beta_schedule": "linear",
-    "variance_type": "fixed_small",
-    "clip_sample": True,
-    "clip_sample_range": 4.0,
-    "prediction_type": "v_prediction",
-    "thresholding": False,
-}
 
 
 def settings_file(path: Path, fps: Any = 32, **changed: Any) -> Path:
     """A settings file with what the samplers read of it."""
-    content = {"globals": {"target_fps": fps}, "seed": 42, "noise_scheduler": SCHEDULE | changed, "unet": {}}
+    content = {"globals": {"target_fps": fps}, "seed": 42, "noise_scheduler": DDPM | changed, "unet": {}}
     path.write_text(yaml.safe_dump(content))
     return path
 

@@ -291,7 +291,8 @@ def predict_ef(
             f"--dataset {asked.dataset} chooses among several models: give --model with the folder of models"
         )
     model = asked.model or weights.shipped()
-    model = weights.find(model, "ef", asked.dataset) if asked.dataset else model
+    if asked.dataset is not None:
+        model = weights.find(model, "ef", asked.dataset)
     for reading in predict_files(files, model, progress=Console(run.quiet), **how):
         if reading.problem is not None:
             problems += 1

@@ -62,8 +62,8 @@ class Beat:
 
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
-        how = devices.resolve(self.device), self.motion.scheduler, self.config
-        pipeline = video_pipeline(self.lvdm, self.vae, *how)
+        device = devices.resolve(self.device)
+        pipeline = video_pipeline(self.lvdm, self.vae, device, self.motion.scheduler, self.config)
         batches = Fitting(self.motion.batch_size, f"videos of {self.motion.num_frames} frames")
 
         def run(hearts: tuple[Heart, ...]) -> list[int]:
@@ -107,8 +107,7 @@ def animate(
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         videos = folder / filelist.VIDEOS
-        how = ef, asked.seed, videos, compute.device, asked.config
-        work = Beat(inputs["lvdm"], inputs["vae"], motion, *how)
+        work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, asked.seed, videos, compute.device, asked.config)
         given = as_stills(kept, folder / GIVEN, inputs["vae"], asked.seed, compute.device)
         files = stills.located(given)
         hearts = [Heart(number, files[chosen[number]], chosen[number]) for number in own]

@@ -1,5 +1,6 @@
 """``echosyn decode``: latent stills as images, or images through the VAE and back, for metrics that read folders of images."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def decode(source: Path, out: Path, vae: Path, asked: DecodeSettings, compute: C
     are_stills = any(source.glob("stills-*.safetensors")) or any(source.glob("*.pt"))
     settings = {"format": asked.image_format}
     with new_folder(out, "decode", settings, {"source": source, "vae": weights.resolve(vae)}) as folder:
+        working = folder / "stills"
         if are_stills or not pictures:
-            working = folder / "stills"
             files = stills.located(as_stills(source, working))
             made, total = _decoded(files, decoder, asked.batch_size), len(files)
         else:
@@ -56,10 +57,7 @@ def decode(source: Path, out: Path, vae: Path, asked: DecodeSettings, compute: C
                 images.write(path, image)
             done += len(names)
             compute.progress("decode", done, total)
-        if are_stills and working.is_dir():
-            for path in working.iterdir():
-                path.unlink()
-            working.rmdir()
+        shutil.rmtree(working, ignore_errors=True)
     return {"images": str(out), "of": "stills" if are_stills else "images", "number": total}
 
 

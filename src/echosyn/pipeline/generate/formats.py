@@ -67,11 +67,7 @@ def save_video(folder: Path, name: str, frames: Frames, fps: float, formats: Seq
         elif kind in ("png", "jpg") and not path.exists():
             video.write_images(path, frames, f".{kind}")
         elif kind == "pt":
-            _save_tensor(path.with_name(f"{name}.pt"), torch.from_numpy(_coloured(frames)))
-
-
-def _coloured(frames: Frames) -> Frames:
-    return frames[..., None].repeat(3, axis=-1)
+            _save_tensor(path.with_name(f"{name}.pt"), torch.from_numpy(frames[..., None].repeat(3, axis=-1)))
 
 
 def _save_tensor(path: Path, tensor: Tensor) -> None:

@@ -19,6 +19,7 @@ from echosyn.errors import ConfigError, DataError
 from echosyn.files import whole
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animation import Motion, beat, motion_for
+from echosyn.pipeline.given_stills import encoded
 from echosyn.pipeline.models import codec, video_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.making import AnimationSettings, ReproduceSettings
@@ -95,8 +96,7 @@ def _reproduced(
         raise DataError(f"{record.name}: has {len(real)} frames, --frame {asked.frame} is none of 0..{len(real) - 1}")
     check_frames(real.shape[1:])
     still = torch.from_numpy(real[asked.frame : asked.frame + 1])
-    shape = (int(encoder.vae.config.latent_channels), *(size // 8 for size in real.shape[1:]))
-    heart = encoder.encode(still, rng.normal(shape, asked.seed, "encode still", [place]))
+    heart = encoded(encoder, still, [place], asked.seed)
     ef = float(record.ef or 0.0)
     made: Frames = beat(pipeline, heart, [ef], rng.generators(asked.seed, "motion", [place]), motion)[0]
     return made

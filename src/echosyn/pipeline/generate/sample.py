@@ -104,8 +104,10 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
     with new_folder(out, "sample", settings, given, shard=shard) as folder:
         size = asked.batch_size if executor.on_gpu(compute.device) else BLOCK
         done = 0
-        how = size, compute.device, asked.config, formats, vae
-        for first, made in executor.map([Sample(folder_of_lidm, folder, num, seed, steps, scheduler, *how)], firsts):
+        work = Sample(
+            folder_of_lidm, folder, num, seed, steps, scheduler, size, compute.device, asked.config, formats, vae
+        )
+        for first, made in executor.map([work], firsts):
             if isinstance(made, Lost):
                 raise StoppedError(
                     f"workers died repeatedly on the stills from {first} on, perhaps out of memory; reduce --workers "

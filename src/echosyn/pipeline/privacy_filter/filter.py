@@ -26,6 +26,7 @@ from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Lost
 from echosyn.pipeline.workers.shards import WHOLE
 from echosyn.privacy import stored
+from echosyn.privacy.fingerprints import Vectors
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Judgement, Screen
 from echosyn.settings.making import FilterSettings
@@ -87,7 +88,7 @@ def filter_stills(
                 screens = replace(screens, folder=working)
                 references = reference_frames.of_latents(reference)
                 stored.write(working / STILLS, screens.of_stills(references, compute, working / "files"))
-            facts = {"threshold": screens.stills(compute.device).threshold.to_json()}
+            facts = {"threshold": stored.read(screens.path(STILLS), Vectors).threshold.to_json()}
             judging = compute.workers().map([Judge(screens, folder, compute.device)], files)
         verdicts: dict[Path, tuple[list[int], Judgement]] = {}
         for path, verdict in judging:

@@ -54,7 +54,7 @@ class Encode:
                 check_frames(frames.shape[1:])
                 noise = None
                 if self.posterior == "sample":
-                    shape = (len(frames), encoder.vae.config.latent_channels, *(s // 8 for s in frames.shape[1:]))
+                    shape = (len(frames), *encoder.latent_shape(frames.shape[1:]))
                     noise = rng.normal(shape, self.seed, "encode", [i])[0]
                 course = course_of(pixels, record) if self.courses else None
                 latents.write(self.folder, record, encoder.encode(frames, noise), course)

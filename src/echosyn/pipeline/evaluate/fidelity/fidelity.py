@@ -167,7 +167,8 @@ def check(
             raise DataError(
                 f"{folder}: no such folder; expected a dataset folder, or one folder of images for each video"
             )
-    sets = [video_sets.of_images(f, protocol.order) for f in (real, synthetic) if not video_sets.is_dataset(f)]
+    # by name: their order says nothing here, and that by content reads every image
+    sets = [video_sets.of_images(f, "name") for f in (real, synthetic) if not video_sets.is_dataset(f)]
     if any(one.are_stills for one in sets):
         measures = [measure for measure in measures if takes_stills(protocol, measure)]
         if not measures:
