@@ -26,7 +26,7 @@ from echosyn.data import video
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.denoiser import pad
 from echosyn.diffusion.pipelines import LatentVideoPipeline
-from echosyn.diffusion.solvers import solver
+from echosyn.diffusion.samplers import solver
 from echosyn.diffusion.windows import plan, tiles
 from echosyn.pipeline.models import for_decoding, video_pipeline
 from echosyn.training import catalog

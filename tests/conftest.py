@@ -18,7 +18,8 @@ from browser import browser
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.frames import Frames
-from echosyn.data.records import SPLITS, Record
+from echosyn.data.records import Record
+from echosyn.data.splits import SPLITS
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
 

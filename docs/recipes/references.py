@@ -16,9 +16,9 @@ from torch import Tensor
 
 from echosyn import weights
 from echosyn.data import phantom
-from echosyn.data.layouts import split_by_order
 from echosyn.data.loading import DIASTOLE
 from echosyn.data.phantom import cycle
+from echosyn.data.splits import split_by_order
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter import reference_frames

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from echosyn.data import checking, filelist, video
-from echosyn.data.records import Record, Split, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import Split
 from echosyn.errors import DataError
 
 

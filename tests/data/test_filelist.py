@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from echosyn.data import filelist
-from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import SPLITS
 from echosyn.errors import DataError
 
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

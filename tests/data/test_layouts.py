@@ -1,17 +1,13 @@
 """Other layouts become records with unique names, and no patient is in two splits."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from echosyn.data import filelist, layouts
-from echosyn.data.records import SPLITS, Record, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import SPLITS
 from echosyn.errors import DataError
-
-ids = st.sets(st.text(max_size=5), max_size=40)
 
 
 def files(folder: Path, *names: str) -> Path:
@@ -25,39 +21,6 @@ def files(folder: Path, *names: str) -> Path:
 def table(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-# Splits
-
-
-@given(ids, st.integers(0, 2**31))
-def test_a_split_depends_on_the_seed_and_the_set_of_patients_alone(patients: set[str], seed: int) -> None:
-    ordered = sorted(patients)
-    splits = layouts.split_patients(ordered, seed)
-    assert layouts.split_patients([*reversed(ordered), *ordered[:3]], seed) == splits
-    assert set(splits) == patients
-
-
-@given(ids, st.integers(0, 2**31))
-def test_every_split_gets_patients_once_there_are_three(patients: set[str], seed: int) -> None:
-    count = Counter(layouts.split_patients(sorted(patients), seed).values())
-    num = len(patients)
-    if num >= 3:
-        assert min(count[split] for split in SPLITS) >= 1
-        assert abs(count["VAL"] - num / 8) <= 1
-        assert abs(count["TEST"] - num / 8) <= 1
-    else:
-        assert count["TRAIN"] == num
-
-
-def test_known_sizes_and_another_seed() -> None:
-    patients = [f"p{i}" for i in range(80)]
-    count = Counter(layouts.split_patients(patients, 0).values())
-    assert [count[split] for split in SPLITS] == [60, 10, 10]
-    five = Counter(layouts.split_patients(patients[:5], 0).values())
-    assert [five[split] for split in SPLITS] == [3, 1, 1]
-    assert layouts.split_patients(patients, 0) != layouts.split_patients(patients, 1)
-    assert set(layouts.split_patients(patients[:3], 0, (0.0, 1.0, 1.0)).values()) == set(SPLITS)
 
 
 # A plain folder

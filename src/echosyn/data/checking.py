@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from echosyn.data import cells, filelist, leftovers, table, twins, unmatched, video
 from echosyn.data.filelist import Entry, VideoIndex
-from echosyn.data.records import SPLITS, Record
+from echosyn.data.records import Record
+from echosyn.data.splits import FOLDS, SPLITS
 from echosyn.errors import DataError
 from echosyn.progress import Progress, silent
 
@@ -257,7 +258,7 @@ def _summary(entries: Sequence[Entry], found: dict[str, tuple[int, int, int, flo
         splits={split: sum(record.split == split for record in records) for split in SPLITS},
         ef_range=(min(efs), max(efs)) if efs else None,
         fps_range=(min(rates), max(rates)) if rates else None,
-        folds={e.fold: filelist.FOLDS[e.fold] for e in sorted(entries, key=lambda e: e.fold or "") if e.fold},
+        folds={e.fold: FOLDS[e.fold] for e in sorted(entries, key=lambda e: e.fold or "") if e.fold},
     )
 
 

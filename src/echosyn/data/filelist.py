@@ -2,12 +2,12 @@
 
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from echosyn.data import cells, table
-from echosyn.data.records import EXTRA, SPLITS, Record, Split, Tracing
+from echosyn.data import cells, splits, table
+from echosyn.data.records import Record, Tracing
 from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
 
@@ -18,11 +18,6 @@ VIDEOS = "Videos"
 COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
 _STANDARD = frozenset(column.casefold() for column in COLUMNS)
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
-
-FOLDS: Mapping[str, Split] = {**dict.fromkeys("01234567", "TRAIN"), "8": "VAL", "9": "TEST"}
-"""How EchoNet-Pediatric's ten folds are used."""
-FOLD = "Fold"
-"""The column in which a fold number is kept once its split has taken its place."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ def read(dataset: Path, *, extra: bool = False) -> list[Record]:
     entries = parse(dataset)
     table.refuse(dataset / FILE_LIST, [(e.line, problem) for e in entries for problem in e.problems])
     refuse_fractions(dataset / FILE_LIST, [e.record for e in entries if e.record is not None])
-    return [e.record for e in entries if e.record is not None and (extra or e.record.split != EXTRA)]
+    return [e.record for e in entries if e.record is not None and (extra or e.record.split != splits.EXTRA)]
 
 
 def parse(dataset: Path) -> list[Entry]:
@@ -228,11 +223,13 @@ def parse_row(
     name = stem(fields.name("FileName"))
     if not name or name in (".", "..") or any(letter in name for letter in "/\\\0"):
         fields.complain("FileName", "the name of a file in Videos")
-    split, fold = _split(fields, need_split)
+    split, fold = splits.named(fields.text("Split"))
+    if split is None and (need_split or fields.text("Split")):
+        fields.complain("Split", splits.EXPECTED)
     further = [column for column in columns if column.casefold() not in _STANDARD]
     extra = {column: row.cells[column.casefold()] for column in further if row.cells.get(column.casefold())}
-    if fold is not None and FOLD.casefold() not in {column.casefold() for column in further}:
-        extra[FOLD] = fold
+    if fold is not None and splits.FOLD.casefold() not in {column.casefold() for column in further}:
+        extra[splits.FOLD] = fold
     record = Record(
         name=name,
         ef=fields.percentage("EF"),
@@ -242,22 +239,10 @@ def parse_row(
         width=fields.integer("FrameWidth", "a number of pixels", 1),
         fps=fields.number("FPS", "frames per second above 0", math.ulp(0.0)),
         num_frames=fields.integer("NumberOfFrames", "a count of at least 1", 1),
-        split=split,
+        split=split or "TRAIN",
         extra=extra,
     )
     return record, fields.problems, fold
-
-
-def _split(fields: cells.Fields, need_split: bool) -> tuple[Split, str | None]:
-    text = fields.text("Split").upper().removesuffix(".0")
-    for split in (*SPLITS, EXTRA):
-        if text == split:
-            return split, None
-    if text in FOLDS:
-        return FOLDS[text], text
-    if text or need_split:
-        fields.complain("Split", f"one of {', '.join(SPLITS)} or a fold 0..9")
-    return "TRAIN", None
 
 
 def _entry(row: table.Row, columns: Sequence[str], seen: dict[str, int]) -> Entry:

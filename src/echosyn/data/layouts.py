@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from echosyn import rng
 from echosyn.data import cells, filelist, leftovers, spreadsheets, table, unmatched
 from echosyn.data.filelist import VideoIndex
 from echosyn.data.leftovers import LeftOut
-from echosyn.data.records import EXTRA, PATIENT_COLUMNS, SPLITS, Record, Split, Tracing
+from echosyn.data.records import PATIENT_COLUMNS, Record, Tracing
+from echosyn.data.splits import EXTRA, FOLDS, Split, split_patients
 from echosyn.errors import DataError
 from echosyn.hashing import PROVENANCE
 
@@ -131,7 +131,7 @@ def dynamic(src: Path) -> Layout:
         shown = _some("name(s) were changed by a spreadsheet", [f"{name} is {file}" for name, file in undone.items()])
         notes.append(f"{shown}; matched, since nothing else fits: save the column FileName as text")
     folds = sorted({entry.fold for entry in entries if entry.fold})
-    return Layout(items, tracings, {fold: filelist.FOLDS[fold] for fold in folds}, notes, bad, left_out)
+    return Layout(items, tracings, {fold: FOLDS[fold] for fold in folds}, notes, bad, left_out)
 
 
 def _tracings(src: Path) -> tuple[list[Tracing], list[LeftOut]]:
@@ -165,27 +165,6 @@ def pediatric(src: Path) -> Layout:
     if any(record.patient != record.name for record, _ in layout.items):
         return layout
     return replace(layout, notes=[*layout.notes, UNKNOWN_PATIENTS])
-
-
-def split_patients(
-    patients: Sequence[str], seed: int, fractions: tuple[float, float, float] = (0.75, 0.125, 0.125)
-) -> dict[str, Split]:
-    """Draw a split per patient, from the seed and the set of ids alone: order and repetitions do not matter.
-
-    Args:
-        patients: Ids, one per video or one per patient.
-        seed: Of the draw.
-        fractions: Wanted shares of TRAIN, VAL and TEST. From three patients on, each split gets at least one; of one or
-            two, all are TRAIN.
-    """
-    drawn = sorted(set(patients), key=lambda patient: (rng.key(seed, f"split\0{patient}"), patient))
-    num = len(drawn)
-    num_val, num_test = (max(1, round(num * share)) if num >= len(SPLITS) else 0 for share in fractions[1:])
-    while num_val + num_test >= num > 0:
-        num_val, num_test = (num_val - 1, num_test) if num_val >= num_test else (num_val, num_test - 1)
-    counts: dict[Split, int] = {"VAL": num_val, "TEST": num_test, "TRAIN": num - num_val - num_test}
-    splits = [split for split, count in counts.items() for _ in range(count)]
-    return dict(zip(drawn, splits, strict=True))
 
 
 _Label = tuple[Record, str, bool]
@@ -329,10 +308,3 @@ def _plain(name: str) -> str:
 def _some(what: str, names: Sequence[str]) -> str:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return f"{len(names)} {what}: {shown}" if names else ""
-
-
-def split_by_order(num: int) -> list[Split]:
-    """Splits of items 0..num-1, about as EchoNet-Dynamic's: 3/4 TRAIN, 1/8 VAL, 1/8 TEST, from three items one each."""
-    held_out = max(1, round(num * 0.125)) if num >= 3 else 0
-    counts: dict[Split, int] = {"TRAIN": num - 2 * held_out, "VAL": held_out, "TEST": held_out}
-    return [split for split, count in counts.items() for _ in range(count)]

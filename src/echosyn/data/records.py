@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-Split = Literal["TRAIN", "VAL", "TEST", "EXTRA"]
-SPLITS: tuple[Split, ...] = ("TRAIN", "VAL", "TEST")
-EXTRA: Split = "EXTRA"
-"""More videos than the asked splits need, as EchoNet-Synthetic marks them; they are read only when asked for."""
+from echosyn.data.splits import Split
 
 UNKNOWN = frozenset(["", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "null", "nat"])
 """What pandas, R, SQL and spreadsheets write for an unknown value, in lower case."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from echosyn.data import filelist, latents, stills
-from echosyn.data.layouts import split_by_order
 from echosyn.data.records import Record
+from echosyn.data.splits import split_by_order
 from echosyn.errors import DataError
 from echosyn.files import journal_of, whole
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance

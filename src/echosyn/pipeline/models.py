@@ -10,7 +10,7 @@ from torch import Tensor
 from echosyn import weights
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
-from echosyn.diffusion.solvers import solver
+from echosyn.diffusion.samplers import solver
 from echosyn.errors import ModelError
 from echosyn.nn.winograd import accelerate
 

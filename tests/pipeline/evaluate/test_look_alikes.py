@@ -8,7 +8,7 @@ import pytest
 
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.evaluate import agreement, ef_adherence, media
+from echosyn.pipeline.evaluate import ef_adherence, media
 from echosyn.pipeline.evaluate import page as presentation
 from echosyn.pipeline.evaluate.fidelity import tables
 from echosyn.pipeline.evaluate.look_alikes import nearest
@@ -66,7 +66,7 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
         "synthetic": measure.measure_all(synthetic, made[:1]),
         "real": measure.measure_all(real, held_out[:1]),
     }
-    figures = agreement.agreement(tested, held_out, 0, details=True)
+    figures = ef_adherence.agreement(tested, held_out, 0, details=True)
     distance = {"name": "FD", "number": "frechet", "space": "lite0", "value": 1.0, "low": 0.5, "high": 2.0, "n": 5}
     fidelity = {
         "protocol": {"id": "small-v1"},
@@ -79,7 +79,7 @@ def test_the_public_page_shows_no_patient_and_the_private_one_says_that_it_does(
         "counts": {"synthetic": 5, "synthetic_train": 2, "real_train": 4, "real_held_out": 3},
         "utility": {"train on real": figures, "train on synthetic": figures},
         "utility_protocol": {"id": "echosyn-v1", "words": "Trained alike."},
-        "ef_adherence": agreement.agreement(ef, made, 0),
+        "ef_adherence": ef_adherence.agreement(ef, made, 0),
         "ef_by_area": {side: ef_adherence.of_rows(r, made[:1], 0) for side, r in rows.items()},
         "physiology": {side: measure.summary(r) for side, r in rows.items()},
         "fidelity": fidelity,

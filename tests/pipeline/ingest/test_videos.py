@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from echosyn.data import checking, filelist, phantom, video
-from echosyn.data.records import Record, Split, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import Split
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline.folder import read_provenance

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, stills
-from echosyn.data.records import Record, Split
+from echosyn.data.records import Record
+from echosyn.data.splits import Split
 from echosyn.errors import ConfigError
 from echosyn.pipeline.privacy_filter.filter import filter_stills
 from echosyn.pipeline.workers.compute import Compute

@@ -128,13 +128,14 @@ def _fit(ray: Any, task: dict[str, Any], group: Workers, records: Path, progress
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from echosyn.pipeline.train.train import LONGEST_LOOK, terminated
+    from echosyn.pipeline.train.distributed import TIMEOUT
+    from echosyn.pipeline.train.train import terminated
 
     number = group.least if group.least == group.most else (group.least, group.most)
     trainer = TorchTrainer(
         train_worker.work,
         train_loop_config=task,
-        torch_config=TorchConfig(timeout_s=int(LONGEST_LOOK.total_seconds())),
+        torch_config=TorchConfig(timeout_s=int(TIMEOUT.total_seconds())),
         scaling_config=ScalingConfig(
             num_workers=number,
             use_gpu=group.gpus > 0,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from echosyn import rng
 from echosyn.data.phantom import apical, cycle, fan, mesh, scanner, short_axis, ventricle
 from echosyn.data.phantom.parameters import SIZE, Patient
-from echosyn.data.records import Record, Split, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import Split
 from echosyn.errors import DataError
 
 NUM_SCATTERERS = 14_000

@@ -17,7 +17,7 @@ from echosyn import rng, weights
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.objective import is_flow
 from echosyn.diffusion.pipelines import LatentVideoPipeline
-from echosyn.diffusion.solvers import DIFFUSION, FLOW, solver
+from echosyn.diffusion.samplers import DIFFUSION, FLOW, solver
 from echosyn.errors import ConfigError, ModelError
 from echosyn.metrics.area import SIZE, ef_from_area, track_lv
 from echosyn.metrics.cavity import View

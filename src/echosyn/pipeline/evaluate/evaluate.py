@@ -16,7 +16,7 @@ from echosyn.diffusion.codec import grey
 from echosyn.errors import ConfigError, DataError
 from echosyn.metrics.image import psnr, ssim
 from echosyn.pipeline.evaluate import ef_adherence, page
-from echosyn.pipeline.evaluate.agreement import agreement
+from echosyn.pipeline.evaluate.ef_adherence import agreement
 from echosyn.pipeline.evaluate.fidelity import fidelity, protocols
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Places
 from echosyn.pipeline.evaluate.predict_ef import predict_ef

@@ -23,8 +23,7 @@ from echosyn.files import whole
 from echosyn.metrics import plots
 from echosyn.metrics.frechet import frechet_distance_of
 from echosyn.metrics.physiology import seam_score
-from echosyn.pipeline.evaluate.agreement import agreement
-from echosyn.pipeline.evaluate.ef_adherence import by_area
+from echosyn.pipeline.evaluate.ef_adherence import agreement, by_area
 from echosyn.pipeline.evaluate.predict_ef import Predictions, predict_ef
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.pipeline.generate.animate import first_stills, write_videos

@@ -11,8 +11,8 @@ from torch import Tensor
 from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import filelist, stills, video
-from echosyn.data.layouts import split_by_order
 from echosyn.data.records import Record
+from echosyn.data.splits import split_by_order
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
 from echosyn.memory import Fitting

@@ -16,7 +16,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.diffusion.conditions import EF
 from echosyn.diffusion.pipelines import LatentVideoPipeline, checked_hop
-from echosyn.diffusion.solvers import checked_steps
+from echosyn.diffusion.samplers import checked_steps
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.settings.making import AnimationSettings, VideoSettings
@@ -34,7 +34,7 @@ class Motion:
     guidance_scale: float = 1.0
     batch_size: int = 8
     scheduler: str | None = None
-    """Solver, one of `echosyn.diffusion.solvers.SOLVERS`; ``None`` for the model's own."""
+    """Solver, one of `echosyn.diffusion.samplers.SOLVERS`; ``None`` for the model's own."""
     hop: int | None = None
     """Frames between windows; ``None`` for half a window, as published."""
     blend: Blend = "cut"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from echosyn.data import filelist
-from echosyn.data.layouts import split_by_order
 from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import split_by_order
 from echosyn.pipeline.folder import note
 from echosyn.pipeline.generate.tasks import Made
 from echosyn.pipeline.privacy_filter.rules import Rules

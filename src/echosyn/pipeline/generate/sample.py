@@ -12,7 +12,7 @@ from echosyn import device as devices
 from echosyn import rng, weights
 from echosyn.data import stills
 from echosyn.diffusion.pipelines import LatentImagePipeline
-from echosyn.diffusion.solvers import checked_steps
+from echosyn.diffusion.samplers import checked_steps
 from echosyn.errors import ConfigError, StoppedError
 from echosyn.memory import Fitting
 from echosyn.pipeline.folder import new_folder

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from echosyn.data import filelist, layouts, table
+from echosyn.data import filelist, table
 from echosyn.data.dicom import finding, item, pseudonyms
 from echosyn.data.dicom.finding import Source
 from echosyn.data.dicom.item import Identity, Outcome
 from echosyn.data.dicom.labels import Labels
 from echosyn.data.dicom.pseudonyms import Pseudonyms
 from echosyn.data.records import Record
+from echosyn.data.splits import split_patients
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
 from echosyn.files import journal, journal_of
@@ -221,7 +222,7 @@ def _records(
     done: Sequence[_Planned], outcomes: Mapping[str, Outcome], labels: Labels, size: int, seed: int
 ) -> list[Record]:
     """Rows in the order of the pseudonyms, which says nothing about the source's."""
-    splits = layouts.split_patients([planned.patient for planned in done], seed)
+    splits = split_patients([planned.patient for planned in done], seed)
     records = []
     for planned in sorted(done, key=lambda planned: planned.name):
         outcome = outcomes[planned.item]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from echosyn.data import filelist, phantom, video
-from echosyn.data.layouts import split_by_order
-from echosyn.data.records import Record, Split, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import Split, split_by_order
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent

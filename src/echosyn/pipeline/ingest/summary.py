@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from echosyn.data import filelist, layouts, leftovers, table
+from echosyn.data import filelist, leftovers, table
 from echosyn.data.leftovers import LeftOut
-from echosyn.data.records import SPLITS, Record, Split, Tracing
+from echosyn.data.records import Record, Tracing
+from echosyn.data.splits import SPLITS, Split, split_patients
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import note, write_json
 from echosyn.pipeline.ingest import review, twinning
@@ -230,7 +231,7 @@ def _joined_dicom(parts: Sequence[Part], folder: Path, progress: Progress) -> di
         raise DataError(f"nothing to merge: no part has a video ({listed(row[2] for row in rows)})")
     place_videos([of[name] for name in sorted(of)], folder, progress)
     ordered = [of[name][1] for name in sorted(of)]
-    splits = layouts.split_patients([r.patient for r in ordered], int(parts[0].call["settings"]["seed"]))
+    splits = split_patients([r.patient for r in ordered], int(parts[0].call["settings"]["seed"]))
     first = table.read(of[ordered[0].name][0].folder / filelist.FILE_LIST, required=("FileName",))
     empty = dict.fromkeys((column for column in first.columns if column not in filelist.COLUMNS), "")
     records = [replace(r, split=splits[r.patient], extra=empty | dict(r.extra)) for r in ordered]

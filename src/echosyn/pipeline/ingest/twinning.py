@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from echosyn.data import filelist, twins
-from echosyn.data.records import EXTRA, SPLITS, Record, Split
+from echosyn.data.records import Record
+from echosyn.data.splits import EXTRA, SPLITS, Split
 
 _SHOWN = 5
 _WINS: tuple[Split, ...] = (*SPLITS, EXTRA)

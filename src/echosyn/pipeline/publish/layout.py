@@ -10,7 +10,8 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from echosyn.data import filelist, table, video
-from echosyn.data.records import EXTRA, SPLITS, Record, Split
+from echosyn.data.records import Record
+from echosyn.data.splits import EXTRA, SPLITS, Split
 from echosyn.errors import ConfigError
 from echosyn.files import whole
 from echosyn.hashing import file_hash

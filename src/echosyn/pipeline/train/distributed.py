@@ -1,13 +1,21 @@
-"""A training on several processes: what it cannot do, and what all of them must agree on."""
+"""A training on several processes: their group, what it cannot do, and what all of them must agree on."""
 
 import os
+import warnings
+from datetime import timedelta
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
 
+from echosyn import device as devices
 from echosyn.errors import ConfigError, DataError
+from echosyn.extras import require
 from echosyn.training.loop import Training
+from echosyn.training.stage import StageSettings
 
+TIMEOUT = timedelta(hours=6)
+"""How long the other processes wait while the main one looks at held-out videos or writes the model."""
 SHARDING = {
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
@@ -15,6 +23,34 @@ SHARDING = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism_config",
 }
 """What `accelerate launch` sets in the environment, and what for."""
+
+
+def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
+    """Set up the process group that the launcher describes (one process without it), its precision and its trackers.
+
+    Args:
+        settings: of the training.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        out: run folder, for the trackers.
+
+    Raises:
+        MissingExtraError: the package of a tracker is not installed.
+    """
+    loop = settings.loop
+    for name in loop.trackers:
+        require(name, extra="track")
+    is_cpu = devices.resolve(device).type == "cpu"
+    precision = loop.mixed_precision
+    if is_cpu and precision == "fp16":
+        warnings.warn("float16 needs a GPU: computing in float32", stacklevel=2)
+        precision = "no"
+    return Accelerator(
+        cpu=is_cpu,
+        mixed_precision=precision,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
+        log_with=list(loop.trackers) or None,
+        project_dir=out,
+    )
 
 
 def refuse_sharding() -> None:

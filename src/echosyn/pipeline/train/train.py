@@ -5,22 +5,18 @@ import shutil
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch.utils.data import Dataset
 
-from echosyn import device as devices
 from echosyn.data import filelist, latents
 from echosyn.errors import ConfigError, DataError, EchosynError
-from echosyn.extras import require
 from echosyn.hashing import folder_hash
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
@@ -38,8 +34,6 @@ from echosyn.training.loop import NonFiniteLossError, Training, fit
 from echosyn.training.optimization import depends_on_last_step
 from echosyn.training.stage import LoopSettings, Stage, StageSettings
 
-LONGEST_LOOK = timedelta(hours=6)
-"""How long the other processes wait while the main one looks at held-out videos or writes the model."""
 MODEL = "model"
 RAW_MODEL = "model-raw"
 
@@ -96,7 +90,7 @@ def train(
     judging_folder = data if settings.judged_on is None else Path(settings.judged_on)
     for folder in (data, judging_folder, *(source.folder for source in also)):
         review.require_signed(folder, reviewed=resume.reviewed)
-    accelerator = _accelerator(settings, compute.device, out)
+    accelerator = distributed.accelerator(settings, compute.device, out)
     stage = catalog.create(stage_name, settings.for_processes(accelerator.num_processes))
     settings = stage.settings
     records = _records(stage, data)
@@ -142,7 +136,7 @@ def dry_run(
     device: str = "auto",
 ) -> dict[str, Any]:
     """What `train` would take, from a few steps of it; see `echosyn.pipeline.train.estimate.estimate`."""
-    accelerator = _accelerator(settings, device, Path())
+    accelerator = distributed.accelerator(settings, device, Path())
     stage = catalog.create(stage_name, settings.for_processes(accelerator.num_processes))
     records = [r for r in _records(stage, data) if r.split == "TRAIN"]
     items, *_ = mixture.items(stage, data, records, mixture.sources(data, also, settings.datasets))
@@ -346,24 +340,6 @@ def _records(stage: Stage, data: Path) -> list[Any]:
         asked = ", ".join(f"{name} = {value}" for name, value in only.items())
         raise DataError(f"{data}: no video has {asked}; expected columns and values of its FileList.csv")
     return chosen
-
-
-def _accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
-    loop = settings.loop
-    for name in loop.trackers:
-        require(name, extra="track")
-    is_cpu = devices.resolve(device).type == "cpu"
-    precision = loop.mixed_precision
-    if is_cpu and precision == "fp16":
-        warnings.warn("float16 needs a GPU: computing in float32", stacklevel=2)
-        precision = "no"
-    return Accelerator(
-        cpu=is_cpu,
-        mixed_precision=precision,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_LOOK)],
-        log_with=list(loop.trackers) or None,
-        project_dir=out,
-    )
 
 
 def _changes(before: dict[str, Any], run: dict[str, Any]) -> str:

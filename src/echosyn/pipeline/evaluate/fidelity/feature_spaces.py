@@ -23,6 +23,7 @@ from echosyn.metrics.curves import Curve
 from echosyn.nn import efficientnet_lite, inception
 from echosyn.pipeline.evaluate.predict_ef import ef_reader
 from echosyn.pipeline.models import codec
+from echosyn.pixels import convention
 from echosyn.training.ef_reading import to_input
 from echosyn.weights import fetch, pickles, registry
 
@@ -110,7 +111,7 @@ class _Shared:
     def lite_features(self, frames: Frames, fps: float | None = None) -> Rows:
         """EfficientNet-Lite0's 1,280 features of each frame."""
         if self._last is None or self._last[0] is not frames:
-            rows = _in_batches(frames, self.device, lambda x: self.lite.pooled(x.float() / 127.5 - 1.0))
+            rows = _in_batches(frames, self.device, lambda x: self.lite.pooled(convention("symmetric").to_model(x)))
             self._last = (frames, rows)
         return self._last[1]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echosyn.data.records import Record
-from echosyn.pipeline.evaluate.agreement import MIN_GROUP, agreement, auc, groups
+from echosyn.pipeline.evaluate.ef_adherence import MIN_GROUP, agreement, auc, groups
 
 
 def records(efs, **columns):
