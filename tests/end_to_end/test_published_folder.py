@@ -124,7 +124,7 @@ def test_audit_and_withdraw_take_a_variant(
     audited = program("audit", project / "set", dataset, tmp_path / "audit", *given, "--canaries", 2)
     assert audited.code in (0, 3), audited.stderr
     assert (tmp_path / "audit" / "public.json").is_file()
-    assert "it is left out" not in audited.stderr
+    assert "; skipped" not in audited.stderr
     program.good("withdraw", project / "set", dataset, tmp_path / "rest", *given, "--exclude", _patient(dataset))
 
 

@@ -149,9 +149,9 @@ class AnimateSettings(SeedSettings, AnimationSettings, SchedulerFileSettings):
     """How a folder of stills is animated."""
 
     num: int | None = None
-    """Videos; beyond the number of stills each beats again.
+    """Number of videos; stills repeat if there are fewer.
 
-    With another EF and other noise, as published; default one video of each still.
+    A repeated still gets another EF and other noise, as published; default one video per still.
     """
     save_as: str | None = None
     """Also in these formats beside AVI: mp4,gif,jpg,png,pt."""

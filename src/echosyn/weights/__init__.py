@@ -324,7 +324,7 @@ def for_auditing(
         if candidates(models, stage, variant):
             found[stage] = find(models, stage, variant)
         else:
-            why.append(f"{models}: has no {stage} model; it is left out")
+            why.append(f"{models}: no {stage} model; skipped")
     return found, why
 
 

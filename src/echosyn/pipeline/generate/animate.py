@@ -118,7 +118,9 @@ def animate(
             compute.progress("animate", min(len(hearts), done * size), len(hearts))
         made = [number for number in own if number not in lost]
         if not made:
-            raise DataError(f"{kept}: the workers died at each of {len(own)} stills; look into their logs")
+            raise DataError(
+                f"{kept}: the workers died on each of {len(own)} stills; check their logs, then run the same command again"
+            )
         still = chosen[made[0]]
         shape = tuple(stills.pick(files[still], [still]).shape)
         records = [record_of(number, ef.draw(asked.seed, number), shape, pipeline, motion) for number in made]

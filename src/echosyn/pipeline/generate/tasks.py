@@ -1,4 +1,4 @@
-"""The works of `generate`: invent hearts that are nobody's, make them beat, look at what came out."""
+"""Tasks of `generate`: sample stills and screen them, then screen the finished videos and measure them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Made:
 
     number: int
     apart: bool = True
-    """It is nobody's."""
+    """It passed the privacy filter."""
     measured: Measured | None = None
     tracings: tuple[Tracing, ...] = ()
 

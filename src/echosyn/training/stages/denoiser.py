@@ -48,8 +48,8 @@ class DenoiserSettings(StageSettings):
     num_frames: int = Field(64, ge=1)
     """Frames of a training clip; 1 for stills."""
     courses: bool = False
-    """Stills are taken at end-diastole, and a network that listens is told when the heart contracts; needs latents that were
-    encoded with ``--courses``."""
+    """Stills are taken at end-diastole, and networks that support it are conditioned on the timing of contraction; needs
+    latents encoded with ``--courses``."""
     drop_conditions: float = Field(0.1, ge=0, lt=1)
     """Share of items trained without their conditions, for guidance."""
     conditions: tuple[Condition, ...] = (EF,)

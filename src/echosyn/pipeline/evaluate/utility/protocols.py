@@ -31,7 +31,7 @@ class UtilityProtocol:
     splits: tuple[str, ...]
     """Splits of the real set whose videos are the test, all together."""
     chooses_on_val: bool = False
-    """The real VAL videos choose the weights of both sides, and are reported apart; otherwise the last weights are taken."""
+    """The real VAL videos choose the weights of both sides, and are reported apart; otherwise the final weights are used."""
     periods: Mapping[str, int] | None = None
     """Every so many-th frame of a side's videos is taken; None leaves it to the settings."""
     clips: NumClips = 4
@@ -103,8 +103,8 @@ OURS = UtilityProtocol(
     id=DEFAULT,
     preset="phantom",
     splits=("VAL", "TEST"),
-    words="The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST videos; the last "
-    "weights are taken, none are chosen.",
+    words="The same small regressor, trained on the TRAIN videos of each side and tested on real VAL and TEST videos: final "
+    "weights, without model selection.",
 )
 PROTOCOLS: Mapping[str, UtilityProtocol] = {protocol.id: protocol for protocol in (OURS, PUBLISHED)}
 
