@@ -9,7 +9,7 @@ import pytest
 from echosyn.data import checking, filelist, video
 from echosyn.errors import DataError
 from echosyn.pipeline.folder import read_provenance
-from echosyn.pipeline.ingest.videos import Source
+from echosyn.settings.data import Source
 from importing import ingest
 from zoo.case import Case
 from zoo.layouts import CASES, DYNAMIC, FOLDER, PEDIATRIC, SIZE, lvh

@@ -206,7 +206,7 @@ def _labels(labels: Path, src: Path, files: Sequence[Path]) -> _Labels:
             without_file.append(one.written)
         else:
             found.matched[paths[0]] = (one.record, patient, one.split_given)
-            if one.written.casefold() not in _all_names(src, paths[0]):
+            if not any(one.written.casefold() in way for way in _names_of(src, [paths[0]])):
                 undone.append(f"{one.written} is {paths[0].name}")
     for path in found.spoiled:
         found.matched.pop(path, None)
@@ -259,10 +259,6 @@ def _matches(src: Path, files: Sequence[Path], written: Sequence[str]) -> dict[s
         if meant.exact:
             fits[lost[stem]] = [single[meant.name]]
     return fits
-
-
-def _all_names(src: Path, path: Path) -> set[str]:
-    return {name for way in _names_of(src, [path]) for name in way}
 
 
 def _names_of(src: Path, files: Iterable[Path]) -> tuple[dict[str, list[Path]], ...]:

@@ -74,10 +74,6 @@ def _short_axis(numbers: Array, emptied: float) -> Array:
     return np.stack([x + cos * across - sin * along, y + sin * across + cos * along], -1)
 
 
-def _anywhere(angles: Array) -> Array:
-    return np.ones_like(angles)
-
-
 def _above_the_papillary_muscles(angles: Array) -> Array:
     """The muscles lie in the lower half of the ring and look like its wall, though they are part of the cavity."""
     below: Array = 1 / (1 + np.exp((np.sin(angles) - 0.25) * 12))
@@ -97,7 +93,7 @@ FAMILIES: dict[View, Family] = {
         ejected=9,
         elongation=1.5,
         anchor=_middle,
-        trust=_anywhere,
+        trust=np.ones_like,
     ),
     "PSAX": Family(
         _short_axis,

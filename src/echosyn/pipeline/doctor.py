@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from echosyn import __version__
 from echosyn.data import video
 from echosyn.errors import EchosynError
+from echosyn.pipeline.folder import installed
 
 PACKAGES = (
     "torch",
@@ -29,7 +29,7 @@ PACKAGES = (
 
 def doctor() -> dict[str, Any]:
     """Versions, devices, disk and a try of the video writer; ``ok`` is False when something needed does not work."""
-    versions = {name: _version(name) for name in PACKAGES}
+    versions = {name: installed(name) for name in PACKAGES}
     problems = [f"{name} is not installed" for name, found in versions.items() if found is None]
     problems += _try_video()
     return {
@@ -53,10 +53,3 @@ def _try_video() -> list[str]:
     except EchosynError as error:
         return [f"cannot write a test video: {error}"]
     return []
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

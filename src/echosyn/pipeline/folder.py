@@ -33,7 +33,7 @@ def provenance(
         "settings": json.loads(json.dumps(dict(settings), default=str)),
         "inputs": {name: content_hash(path) for name, path in inputs.items()} | dict(hashes or {}),
         "versions": {"echosyn": __version__, "python": platform.python_version()}
-        | {package: _version(package) for package in ("torch", "diffusers", "av", "numpy")},
+        | {package: installed(package) or "not installed" for package in ("torch", "diffusers", "av", "numpy")},
     }
 
 
@@ -131,8 +131,9 @@ def _read(path: Path) -> dict[str, Any]:
     return record
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str | None:
+    """The version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return None

@@ -4,11 +4,11 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 from urllib.parse import quote
 
 from echosyn import hashing
@@ -74,7 +74,7 @@ def fetch(
         if file in missing:
             _bring(file.place, out / file.name, file.digest, pause_s)
         fetched[file.name] = check(out / file.name, file.digest)
-        _write_sums(out, known | fetched)
+        hashing.write_sums(out / SUMS, known | fetched)
         progress("fetch", done, len(files))
     return fetched
 
@@ -111,10 +111,6 @@ def check(path: Path, digest: str | None) -> str:
 def read_sums(folder: Path) -> dict[str, str]:
     """Hash by path of a folder's record; empty if it has none."""
     return hashing.read_sums(folder / SUMS) if (folder / SUMS).is_file() else {}
-
-
-def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
-    hashing.write_sums(folder / SUMS, sums)
 
 
 def _refuse_unknown(files: Sequence[str], trusted: bool) -> None:
@@ -201,16 +197,8 @@ def _append(response: HTTPResponse, part: Path) -> bool:
     """Write what comes; whether all of it came."""
     resumed = response.status == 206
     expected = response.headers.get("Content-Length")
+    came = 0
     with part.open("ab" if resumed else "wb") as file:
-        came = sum(_written(file, block) for block in _blocks(response))
+        while block := response.read(BLOCK):
+            came += file.write(block)
     return expected is None or came == int(expected)
-
-
-def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    while block := response.read(BLOCK):
-        yield block
-
-
-def _written(file: BinaryIO, block: bytes) -> int:
-    file.write(block)
-    return len(block)

@@ -26,10 +26,12 @@ def options_of(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def command(**values: Any) -> Any:
-        asked = {
-            name: kind(**{f: _value(values[f]) for f in shown[name] if not _left_out(described(kind)[f], values[f])})
-            for name, kind in groups.items()
-        }
+        # None stands for an option that was left out, a list for several values of one
+        found = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        asked = {}
+        for name, kind in groups.items():
+            needed = [f for f in shown[name] if found[f] is not None or described(kind)[f].default is MISSING]
+            asked[name] = kind(**{f: found[f] for f in needed})
         return function(**{p.name: values[p.name] for p in rest}, **asked)
 
     command.__signature__ = inspect.Signature([*rest, *options.values()])  # type: ignore[attr-defined]
@@ -61,14 +63,6 @@ def _parts(field: Field) -> tuple[Any, tuple[str, ...]]:
         kind, *marks = get_args(kind)
         names = next((mark.names for mark in marks if isinstance(mark, Spelled)), names)
     return kind, names
-
-
-def _left_out(field: Field, value: object) -> bool:
-    return value is None and field.default is not MISSING
-
-
-def _value(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def spelling(kind: type) -> Mapping[str, str]:

@@ -88,7 +88,7 @@ class Guard:
         if known is None or not known.fullmatch(path):
             return Refusal(404 if known else 405, "there is nothing here")
         host = headers.get("host", "")
-        if _name(host) not in HOSTS:
+        if re.sub(r":\d+$", "", host) not in HOSTS:
             return Refusal(403, "this server accepts connections from this computer only")
         if not _same_origin(method, path, host, headers):
             return Refusal(403, "cross-origin requests are refused")
@@ -106,10 +106,6 @@ class Guard:
         if int(length) > most:
             return Refusal(413, f"the body has {int(length):,} bytes, expected {most:,} at most")
         return None
-
-
-def _name(host: str) -> str:
-    return host.rpartition(":")[0] if re.search(r":\d+$", host) else host
 
 
 def _same_origin(method: str, path: str, host: str, headers: Mapping[str, str]) -> bool:

@@ -141,7 +141,7 @@ def _conversion(found: Dataset, first: np.ndarray, model: str) -> Callable[[np.n
 
 def _colour(scaled: Callable[[np.ndarray], Frames], first: Frames, *, is_ybr: bool) -> Callable[[np.ndarray], Frames]:
     def ybr(raw: np.ndarray) -> Frames:
-        return _rgb(scaled(raw))
+        return np.asarray(Image.fromarray(scaled(raw), "YCbCr").convert("RGB"))
 
     right, other = (ybr, scaled) if is_ybr else (scaled, ybr)
     if _background_colour(right(first)) <= _COLOURED:
@@ -149,10 +149,6 @@ def _colour(scaled: Callable[[np.ndarray], Frames], first: Frames, *, is_ybr: bo
     if _background_colour(other(first)) <= _COLOURED:
         return other
     raise BadDicomError("wrong colours", "the background is coloured, whether taken as RGB or as YBR")
-
-
-def _rgb(ybr: Frames) -> Frames:
-    return np.asarray(Image.fromarray(ybr, "YCbCr").convert("RGB"))
 
 
 def _background_colour(rgb: Frames) -> int:

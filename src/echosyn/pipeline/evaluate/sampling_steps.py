@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn import device as devices
@@ -68,13 +67,9 @@ class Yardstick:
         if self.regressor is not None and self.read is not None:
             read = predict_ef(made, records, self.regressor, device=self.device, progress=self.progress)
             row["by_regressor"] = agreement(read.ef, records, self.seed)
-            row["frechet"] = _frechet(read.features, self.read.features)
+            made_of, real_of = read.features, self.read.features
+            row["frechet"] = frechet_distance_of(made_of, real_of) if min(len(made_of), len(real_of)) > 1 else None
         return row
-
-
-def _frechet(made: NDArray[np.float32], real: NDArray[np.float32]) -> float | None:
-    """Distance in the regressor's own space; None below two videos a side."""
-    return frechet_distance_of(made, real) if min(len(made), len(real)) > 1 else None
 
 
 def steps_of(text: str) -> list[int]:
@@ -130,7 +125,10 @@ def compare_steps(
         known = {"real": {"by_area": by_area(real, held_out, seed, progress)}, "rows": rows}
         write_json(folder / "report.json", known)
         table = [_flat(row) for row in rows]
-        _write_csv(folder / "steps.csv", table)
+        with whole(folder / "steps.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(COLUMNS))
+            writer.writeheader()
+            writer.writerows(table)
         with whole(folder / "steps.png") as temporary:
             temporary.write_bytes(_plot(table))
     return {"report": str(out / "report.json"), "plot": str(out / "steps.png"), "table": table, "rows": rows}
@@ -208,28 +206,18 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: (figures | rest)[name] for name in COLUMNS}
 
 
-def _write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
-    with whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(COLUMNS))
-        writer.writeheader()
-        writer.writerows(table)
-
-
 def _plot(table: Sequence[Mapping[str, Any]]) -> bytes:
     panels = {"R2 of requested and measured EF": {"by area": "area_r2", "by regressor": "regressor_r2"}}
     panels |= {
         "Fréchet distance": {"to held-out real": "frechet"},
         "Seconds per video": {"made and written": "seconds"},
     }
+    columns = {name: [row[name] for row in table] for name in COLUMNS}
     filled = {
-        title: {label: [row[name] for row in table] for label, name in lines.items() if _any(table, name)}
+        title: {label: columns[name] for label, name in lines.items() if any(x is not None for x in columns[name])}
         for title, lines in panels.items()
     }
-    return plots.against_steps([row["steps"] for row in table], {t: lines for t, lines in filled.items() if lines})
-
-
-def _any(table: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return any(row[name] is not None for row in table)
+    return plots.against_steps(columns["steps"], {t: lines for t, lines in filled.items() if lines})
 
 
 def _text(value: float | None) -> str:

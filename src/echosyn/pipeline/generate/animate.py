@@ -211,26 +211,14 @@ def _in_batches(
     motion: Motion,
     paths: Sequence[Path],
 ) -> None:
-    """`_write`, of as many at a time as there is memory for."""
+    """Animate and write as many at a time as there is memory for."""
 
     def write(places: Sequence[int]) -> None:
         of = slice(places[0], places[-1] + 1)
-        _write(pipeline, numbers[of], hearts[of], seed, ef, motion, paths[of])
+        efs = [ef.draw(seed, number) for number in numbers[of]]
+        made = beat(pipeline, hearts[of], efs, rng.generators(seed, "motion", numbers[of]), motion)
+        for path, frames in zip(paths[of], made, strict=True):
+            save_video(path.parents[1], path.stem, frames, pipeline.config.fps, motion.formats)
+            video.write_avi(path, frames, pipeline.config.fps)
 
     batches.over(write, range(len(numbers)))
-
-
-def _write(
-    pipeline: LatentVideoPipeline,
-    numbers: Sequence[int],
-    hearts: Tensor,
-    seed: int,
-    ef: EFDistribution,
-    motion: Motion,
-    paths: Sequence[Path],
-) -> None:
-    efs = [ef.draw(seed, number) for number in numbers]
-    made = beat(pipeline, hearts, efs, rng.generators(seed, "motion", numbers), motion)
-    for path, frames in zip(paths, made, strict=True):
-        save_video(path.parents[1], path.stem, frames, pipeline.config.fps, motion.formats)
-        video.write_avi(path, frames, pipeline.config.fps)

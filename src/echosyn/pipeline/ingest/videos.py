@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from echosyn.data import filelist, layouts, table, twins, video
 from echosyn.data.checking import FPS_TOLERANCE
-from echosyn.data.layouts import Layout
+from echosyn.data.layouts import Bad, Layout
 from echosyn.data.records import Record, Tracing
 from echosyn.data.resizing import resized, squared_size
 from echosyn.data.video import Frames, Origin
@@ -23,21 +23,12 @@ from echosyn.settings.data import ImportSettings
 
 T = TypeVar("T")
 
-Source = Literal["folder", "dynamic", "pediatric"]
 Box = tuple[int, int, int, int]
 """``(x, y, width, height)`` in pixels of the source, turned upright, from its upper left corner."""
 
 
 class _OutsideError(DataError):
     """The crop does not lie within the picture."""
-
-
-@dataclass(frozen=True)
-class _Bad:
-    """A video that cannot be imported."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -138,27 +129,20 @@ def ingest(
     assert asked.source != "dicom"
     if asked.private or asked.ocr:
         raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
-    source, crop, fps, seed, skip_bad, shard = (
-        asked.source,
-        _box(asked.crop),
-        asked.fps,
-        asked.seed,
-        asked.skip_bad,
-        compute.shard,
-    )
-    _check_settings(src, out, source, crop, asked.labels, fps, size)
-    layout = _layout(src, source, asked.labels, seed)
-    rows = [_Bad(entry.reason, entry.message) for entry in layout.bad if entry.reason == "bad row"]
+    crop, fps, skip_bad, shard = _box(asked.crop), asked.fps, asked.skip_bad, compute.shard
+    _check_settings(src, out, asked, crop, size)
+    layout = _layout(src, asked)
+    rows = [entry for entry in layout.bad if entry.reason == "bad row"]
     _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
-    settings = {"source": source, "crop": crop, "fps": fps, "size": size, "seed": seed, "skip_bad": skip_bad}
+    settings = {"source": asked.source, "crop": crop, "fps": fps, "size": size}
+    settings |= {"seed": asked.seed, "skip_bad": skip_bad}
     inputs = {"source": src} | ({"labels": asked.labels} if asked.labels else {})
     with new_folder(out, "import", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         work = Ingest(folder, _Geometry(crop, size), fps)
         items = [item for item in enumerate(layout.items) if shard.has(item[0])]
         done, bad = _all(items, work, compute)
-        refused = [*(_Bad(entry.reason, entry.message) for entry in layout.bad), *bad.values()]
-        _refuse(src, refused, none_left=not done and shard == WHOLE, skip_bad=skip_bad)
+        _refuse(src, [*layout.bad, *bad.values()], none_left=not done and shard == WHOLE, skip_bad=skip_bad)
         found = _found(layout, done, bad, _Geometry(crop, size))
         summary = finish(folder, found, [folder] * len(found.records) if shard == WHOLE else None)
         if shard != WHOLE:
@@ -175,32 +159,32 @@ class Ingest:
     fps: float | None
     device: str = "cpu"
 
-    def start(self) -> Callable[[tuple[int, tuple[Record, Path]]], _Done | _Bad]:
+    def start(self) -> Callable[[tuple[int, tuple[Record, Path]]], _Done | Bad]:
         """Nothing to load."""
 
-        def run(item: tuple[int, tuple[Record, Path]]) -> _Done | _Bad:
+        def run(item: tuple[int, tuple[Record, Path]]) -> _Done | Bad:
             record, path = item[1]
             try:
                 return _one(self.folder, record, path, self.geometry, self.fps)
             except video.BadVideoError as error:
-                return _Bad(error.fault, str(error))
+                return Bad(record.name, error.fault, str(error))
             except _OutsideError as error:
-                return _Bad("crop outside the picture", f"{path}: {error}")
+                return Bad(record.name, "crop outside the picture", f"{path}: {error}")
 
         return run
 
 
 def _all(
     items: Sequence[tuple[int, tuple[Record, Path]]], work: Ingest, compute: Compute
-) -> tuple[dict[int, _Done], dict[int, _Bad]]:
+) -> tuple[dict[int, _Done], dict[int, Bad]]:
     """What became of the videos, by position and in this order."""
-    found: dict[int, _Done | _Bad] = {}
-    for (i, (_, path)), result in (compute.executor or InProcess.of("cpu")).map([work], items):
+    found: dict[int, _Done | Bad] = {}
+    for (i, (record, path)), result in (compute.executor or InProcess.of("cpu")).map([work], items):
         died = isinstance(result, Lost)
-        found[i] = _Bad("decoder crashed", f"{path}: the decoder ended its process") if died else result
+        found[i] = Bad(record.name, "decoder crashed", f"{path}: the decoder ended its process") if died else result
         compute.progress("import", len(found), len(items))
     in_order = [(i, found[i]) for i in sorted(found)]
-    return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, _Bad)}
+    return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, Bad)}
 
 
 def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
@@ -246,17 +230,18 @@ def _asked(read: Callable[..., T], record: Record, path: Path, fps: float | None
         return read(path, fps=record.fps)
 
 
-def _layout(src: Path, source: Source, labels: Path | None, seed: int) -> Layout:
-    if source == "folder":
-        return layouts.folder(src, labels, seed)
-    return layouts.dynamic(src) if source == "dynamic" else layouts.pediatric(src)
+def _layout(src: Path, asked: ImportSettings) -> Layout:
+    if asked.source == "folder":
+        return layouts.folder(src, asked.labels, asked.seed)
+    return layouts.dynamic(src) if asked.source == "dynamic" else layouts.pediatric(src)
 
 
-def _check_settings(
-    src: Path, out: Path, source: Source, crop: Box | None, labels: Path | None, fps: float | None, size: int
-) -> None:
-    if labels and source != "folder":
-        raise ConfigError(f"--labels {labels}: no effect with --from {source}; leave it out, or give --from folder")
+def _check_settings(src: Path, out: Path, asked: ImportSettings, crop: Box | None, size: int) -> None:
+    fps = asked.fps
+    if asked.labels and asked.source != "folder":
+        raise ConfigError(
+            f"--labels {asked.labels}: no effect with --from {asked.source}; leave it out, or give --from folder"
+        )
     if crop and (min(crop) < 0 or min(crop[2:]) < 1):
         raise ConfigError(f"--crop {','.join(map(str, crop))}: expected X,Y of at least 0 and W,H of at least 1 pixel")
     if fps is not None and not (math.isfinite(fps) and fps > 0):
@@ -267,7 +252,7 @@ def _check_settings(
         raise DataError(f"{out}: lies in the source {src}, which stays untouched: choose a folder elsewhere")
 
 
-def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) -> None:
+def _refuse(src: Path, bad: Sequence[Bad], *, none_left: bool, skip_bad: bool) -> None:
     if not bad or (skip_bad and not none_left):
         return
     cure = "none is left" if none_left else "fix them, or leave them out with --skip-bad"
@@ -277,7 +262,7 @@ def _refuse(src: Path, bad: Sequence[_Bad], *, none_left: bool, skip_bad: bool) 
     raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
 
 
-def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], geometry: _Geometry) -> Found:
+def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, Bad], geometry: _Geometry) -> Found:
     by_name = {entry.record.name.casefold(): entry for entry in done.values()}
     traced = [by_name.get(filelist.stem(tracing.name).casefold()) for tracing in layout.tracings]
     rows = [(row, one, to) for row, (one, to) in enumerate(zip(layout.tracings, traced, strict=True)) if to]
@@ -292,7 +277,7 @@ def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, _Bad], g
         {row: geometry.tracing(one, to) for row, one, to in rows if one.frame < to.origin.decoded},
         {i: entry.mended for i, entry in done.items() if entry.mended},
         {row: to.record.name for row, one, to in rows if one.frame >= to.origin.decoded},
-        {i: layout.items[i][0].name for i in bad},
+        {i: entry.name for i, entry in bad.items()},
         [(entry.name, entry.reason) for entry in layout.bad],
         layout.left_out,
     )

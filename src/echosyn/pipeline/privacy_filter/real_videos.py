@@ -65,7 +65,11 @@ class Reading:
     def start(self) -> Callable[[tuple[int, Record]], VideoDigest]:
         """Load the VAE."""
         encoder = codec(self.vae, devices.resolve(self.device))
-        read = from_videos(self.dataset, encoder) if self.dataset else from_latents(_given(self.latents), encoder)
+        if self.dataset is not None:
+            read = from_videos(self.dataset, encoder)
+        else:
+            assert self.latents is not None
+            read = from_latents(self.latents, encoder)
         return lambda item: read(item[1])
 
     def name(self, record: Record) -> str:
@@ -115,11 +119,6 @@ def digests_of(
         file.put(i, digest)
         tell(done, len(things))
     return file.digests
-
-
-def _given(path: Path | None) -> Path:
-    assert path is not None
-    return path
 
 
 def digest_of(frames: Tensor, codec: LatentCodec) -> VideoDigest:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from echosyn.metrics.inception_score import InceptionScore
 from echosyn.metrics.jackknife import jackknife, leave_one_out
 from echosyn.metrics.kernel import kernel_distance, kernel_distances_without
 from echosyn.metrics.moments import Array, Moments
-from echosyn.metrics.retrieval import Retrieval, retrieval
+from echosyn.metrics.retrieval import retrieval
 from echosyn.metrics.two_sample import Codes, classifier_auc, classifier_auc_with_interval
 from echosyn.pipeline.evaluate.fidelity.feature_sets import Side, drawn
 from echosyn.pipeline.evaluate.fidelity.feature_spaces import Space
@@ -26,6 +26,7 @@ from echosyn.rng import numpy_generator
 
 MANIFOLD: tuple[Number, ...] = ("precision", "recall", "density", "coverage")
 CURVES: tuple[Number, ...] = ("power_ratio", "persistence")
+Sum = TypeVar("Sum", Moments, InceptionScore)
 CLASSIFIED = 4
 """Most features of a video that the classifier sees: frames of a video are near copies of one another."""
 
@@ -133,10 +134,10 @@ class _Comparison:
             ]
             return jackknife(frechet_distance_of(x, y), without)
         parts, others = a.moments(of_a), b.moments(of_b)
-        whole, other = _joined(parts), _joined(others)
+        whole, other = _joined(Moments(), parts), _joined(Moments(), others)
         without = [
-            [self._of_moments(_joined(parts, g), other) for g in range(len(parts))],
-            [self._of_moments(whole, _joined(others, g)) for g in range(len(others))],
+            [self._of_moments(_joined(Moments(), parts, g), other) for g in range(len(parts))],
+            [self._of_moments(whole, _joined(Moments(), others, g)) for g in range(len(others))],
         ]
         return jackknife(self._of_moments(whole, other), without)
 
@@ -243,9 +244,13 @@ class _Comparison:
         if (count := self.protocol.inception_count) is not None:
             return self._published_inception_score(count)
         parts = self._scores(self.synthetic)
-        without = [[_score(parts, g) for g in range(len(parts))]] if self._has_interval(self.synthetic) else []
-        found = jackknife(_score(parts), without, lowest=1.0).to_json()
-        reals = [_score(self._scores(side)) for pair in self._halves() for side in pair]
+        without = (
+            [[_joined(InceptionScore(), parts, g).score for g in range(len(parts))]]
+            if self._has_interval(self.synthetic)
+            else []
+        )
+        found = jackknife(_joined(InceptionScore(), parts).score, without, lowest=1.0).to_json()
+        reals = [_joined(InceptionScore(), self._scores(side)).score for pair in self._halves() for side in pair]
         return found | self._floor(reals)
 
     def _scores(self, side: Side) -> list[InceptionScore]:
@@ -289,12 +294,9 @@ def _retrieval(real: Side, synthetic: Side, train: Side | None) -> dict[str, Any
     own, others = (retrieval(train.rows, side.rows) for side in (synthetic, real))
     floor = {"value": others.score, "low": others.low, "high": others.high, "n": others.num_queries}
     adjusted = min(1.0, own.score / others.score)
-    return _retrieved(own) | {"adjusted": adjusted, "dim": train.dim, "real_against_real": floor}
-
-
-def _retrieved(found: Retrieval) -> dict[str, Any]:
-    said = {"value": found.score, "low": found.low, "high": found.high, "n": found.num_queries}
-    return said | {"retrieved": found.num_retrieved, "n_real": found.num_train}
+    said = {"value": own.score, "low": own.low, "high": own.high, "n": own.num_queries}
+    said |= {"retrieved": own.num_retrieved, "n_real": own.num_train}
+    return said | {"adjusted": adjusted, "dim": train.dim, "real_against_real": floor}
 
 
 def _classified(a: Side, b: Side) -> tuple[Array, Array, Codes, Codes]:
@@ -308,17 +310,8 @@ def _spread(counts: Codes) -> Codes:
     return np.concatenate([start + spaced(int(n), CLASSIFIED) for start, n in zip(starts, counts, strict=True)])
 
 
-def _joined(parts: Sequence[Moments], without: int | None = None) -> Moments:
-    total = Moments()
+def _joined(total: Sum, parts: Sequence[Sum], without: int | None = None) -> Sum:
     for i, part in enumerate(parts):
         if i != without:
             total.merge(part)
     return total
-
-
-def _score(parts: Sequence[InceptionScore], without: int | None = None) -> float:
-    total = InceptionScore()
-    for i, part in enumerate(parts):
-        if i != without:
-            total.merge(part)
-    return total.score

@@ -10,7 +10,6 @@ import numpy as np
 
 from echosyn.config import near_miss
 from echosyn.data import filelist
-from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, MissingExtraError
 from echosyn.pipeline.evaluate.fidelity import extraction, tables, video_sets
 from echosyn.pipeline.evaluate.fidelity.estimators import of_measure
@@ -75,7 +74,8 @@ def fidelity(
     measures = [m for m in possible if m.space in loaded]
     moving = {m.space: f"the {' and the '.join(stills)} side is stills, which do not move" for m in asked}
     if any("retrieval" in m.numbers for m in measures) and video_sets.is_dataset(real):
-        sides["train"] = _train(real, protocol)
+        train = [r for r in filelist.read(real) if r.split == "TRAIN"]
+        sides["train"] = video_sets.of_records(real, train, protocol.order)
     if given is None:
         who = executor or InProcess.of((places or Places()).device)
         for side, videos in sides.items():
@@ -267,11 +267,6 @@ def _all(folder: Path, protocol: Protocol) -> VideoSet:
     if not video_sets.is_dataset(folder):
         return video_sets.of_images(folder, protocol.order)
     return video_sets.of_records(folder, filelist.read(folder), protocol.order)
-
-
-def _train(folder: Path, protocol: Protocol) -> VideoSet:
-    records: list[Record] = [r for r in filelist.read(folder) if r.split == "TRAIN"]
-    return video_sets.of_records(folder, records, protocol.order)
 
 
 def _described(videos: VideoSet) -> dict[str, Any]:
