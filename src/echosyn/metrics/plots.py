@@ -92,10 +92,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], title: str = "", 
 
 
 def similarity_histogram(
-    candidates: ArrayLike,
-    held_out: ArrayLike,
-    threshold: float,
-    title: str = "Closeness to the nearest patient",
+    candidates: ArrayLike, held_out: ArrayLike, threshold: float, title: str = "Closeness to the nearest patient"
 ) -> bytes:
     """Shares of synthetic and of held-out real videos by their score against the nearest patient.
 

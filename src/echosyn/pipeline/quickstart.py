@@ -38,11 +38,6 @@ def quickstart(
         return result(finished)
     models: dict[str, Any] = {} if asked.train else {"models": weights.shipped(), "variant": "a4c"}
     wanted = WholeSettings(
-        num=asked.num,
-        seed=asked.seed,
-        num_frames=NUM_FRAMES,
-        protocol=PROTOCOL,
-        overrides=asked.overrides,
-        **models,
+        num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=asked.overrides, **models
     )
     return run(dataset, finished, wanted, device, progress)

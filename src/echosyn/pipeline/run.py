@@ -96,11 +96,7 @@ def result(out: Path) -> dict[str, Any]:
 
 
 def _complete(
-    found: dict[str, Path],
-    dataset: Path,
-    folder: Path,
-    settings: Mapping[str, StageSettings],
-    compute: Compute,
+    found: dict[str, Path], dataset: Path, folder: Path, settings: Mapping[str, StageSettings], compute: Compute
 ) -> None:
     """Train the stages of which no model folder was found; encodes the latents on the way."""
     latents = folder / "latents"
@@ -109,14 +105,7 @@ def _complete(
             run_folder = folder / "models" / stage
             if not (run_folder / "model").is_dir():
                 data, values = _input(stage, dataset, latents, settings[stage], found)
-                train(
-                    stage,
-                    data,
-                    run_folder,
-                    settings=values,
-                    resume=ResumeSettings(resume=True),
-                    compute=compute,
-                )
+                train(stage, data, run_folder, settings=values, resume=ResumeSettings(resume=True), compute=compute)
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
         if stage == "vae" and not latents.exists():

@@ -159,10 +159,8 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
             "num_layers": loss.get("disc_num_layers", 3),
         }
     if "batch_size" in data:
-        part, parts = (
-            int(_number(data, "batch_size", where)),
-            int(_number(trainer, "accumulate_grad_batches", where, 1)),
-        )
+        part = int(_number(data, "batch_size", where))
+        parts = int(_number(trainer, "accumulate_grad_batches", where, 1))
         result["loop"] |= {"batch_size": part * parts, "micro_batch_size": part, "per_process": "batch_and_rate"}
         # latent-diffusion multiplies by items a step, over all processes
         result["loop"]["learning_rate"] = _number(model, "base_learning_rate", where) * part * parts
@@ -174,9 +172,8 @@ def _vae(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _siamese(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     _refuse_unknown(content, [*SIAMESE_NUMBERS, *SIAMESE_ELSEWHERE, *SIAMESE], where)
     _refuse_others(content, {**SIAMESE, "siamese_architecture": tuple(SIAMESE_NETWORKS)}, where)
-    batch, patience = (
-        int(_number(content, *each)) for each in (("batch_size", where, 128), ("early_stopping", where, 50))
-    )
+    batch = int(_number(content, "batch_size", where, 128))
+    patience = int(_number(content, "early_stopping", where, 50))
     epoch = math.ceil(_number(content, "n_samples_train", where, 7465) / batch)
     return {
         "network": {

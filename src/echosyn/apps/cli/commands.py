@@ -26,13 +26,7 @@ from echosyn.settings.judging import (
     RegressorSettings,
     StepsSettings,
 )
-from echosyn.settings.running import (
-    DeviceSettings,
-    OutputSettings,
-    RunSettings,
-    ShardedSettings,
-    ShownSettings,
-)
+from echosyn.settings.running import DeviceSettings, OutputSettings, RunSettings, ShardedSettings, ShownSettings
 from echosyn.settings.training import GroupSettings, PresetSettings, ResumeSettings, StageName
 from echosyn.settings.whole import QuickstartSettings, WholeSettings
 

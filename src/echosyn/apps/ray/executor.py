@@ -15,14 +15,7 @@ from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
 from echosyn import extras
-from echosyn.apps.ray.cluster import (
-    OBJECT_STORE_BYTES,
-    SETTINGS,
-    ClusterError,
-    answers,
-    own_token,
-    silence,
-)
+from echosyn.apps.ray.cluster import OBJECT_STORE_BYTES, SETTINGS, ClusterError, answers, own_token, silence
 from echosyn.errors import ConfigError
 from echosyn.pipeline.workers.executors import Work, cores
 

@@ -99,11 +99,7 @@ def _leaflets(patient: Patient, left: Array, right: Array, opening: Array, lengt
     y = -np.cumsum(np.sin(swing) * step, 1) + np.sin(swing[:, :1]) * step
     shrink = np.minimum(1, np.linalg.norm(right - left, axis=-1) / annulus)[:, None]
     return np.concatenate(
-        [
-            left[:, None] + np.stack([x * shrink, y], -1),
-            right[:, None] + np.stack([-0.9 * x * shrink, 0.9 * y], -1),
-        ],
-        1,
+        [left[:, None] + np.stack([x * shrink, y], -1), right[:, None] + np.stack([-0.9 * x * shrink, 0.9 * y], -1)], 1
     )
 
 

@@ -13,14 +13,7 @@ from echosyn.data import timing
 from echosyn.data.frames import Frames
 from echosyn.data.timing import StampsError, Times
 from echosyn.data.video import pixels
-from echosyn.data.video.containers import (
-    BadVideoError,
-    Fault,
-    dropped_chunks,
-    is_cut,
-    machine_is_full,
-    opened,
-)
+from echosyn.data.video.containers import BadVideoError, Fault, dropped_chunks, is_cut, machine_is_full, opened
 from echosyn.data.video.view import View, ViewError, view
 
 

@@ -71,10 +71,7 @@ def write_mp4(path: Path, frames: Frames, fps: float) -> None:
     _require_frames(path, frames, fps)
     odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2)] + [(0, 0)] * (frames.ndim - 3)
     even = np.pad(frames, odd, mode="edge")
-    _whole(
-        path,
-        lambda temporary: _encode(temporary, even, _rate(fps), "mp4", "libx264", "yuv420p", LIMITED, H264),
-    )
+    _whole(path, lambda temporary: _encode(temporary, even, _rate(fps), "mp4", "libx264", "yuv420p", LIMITED, H264))
 
 
 def write_gif(path: Path, frames: Frames, fps: float) -> None:

@@ -28,7 +28,6 @@ from echosyn.pipeline.models import codec
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.progress import Progress
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.training.stage import StageSettings
 
@@ -134,12 +133,16 @@ def evaluate(
             }
         numbers["ef_adherence"] = agreement(of_synthetic.ef, sets.synthetic_records, seed, details=True)
         tracked = {
-            side: _tracked(data, _spread_over(records, asked.track), progress)
-            for side, data, records in (("synthetic", synthetic, sets.synthetic_records), ("real", real, sets.held_out))
+            side: [records[i] for i in clips.spaced(len(records), asked.track)]
+            for side, records in (("synthetic", sets.synthetic_records), ("real", sets.held_out))
         }
-        numbers["ef_by_area"] = {side: ef_adherence.of_rows(*found, seed) for side, found in tracked.items()}
-        numbers["physiology"] = {side: measure.summary(rows) for side, (rows, _) in tracked.items()}
-        measure.write_csv(folder / VIDEOS_CSV, tracked["synthetic"][0])
+        rows = {
+            side: measure.measure_all(data, tracked[side], progress)
+            for side, data in (("synthetic", synthetic), ("real", real))
+        }
+        numbers["ef_by_area"] = {side: ef_adherence.of_rows(rows[side], tracked[side], seed) for side in rows}
+        numbers["physiology"] = {side: measure.summary(found) for side, found in rows.items()}
+        measure.write_csv(folder / VIDEOS_CSV, rows["synthetic"])
         if grid is not None:
             numbers["grid"] = grid.run(synthetic, real, sets.held_out, vae, folder / "grid", ef_settings, seed, compute)
         numbers["fidelity"] = fidelity.in_folder(
@@ -161,33 +164,21 @@ def evaluate(
             of_synthetic.ef,
             tested,
             {side: p.ef[is_tested] for side, p in predicted.items()},
-            tracked["synthetic"][0],
+            rows["synthetic"],
         )
         page.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **page.headline(numbers)}
-
-
-def _tracked(dataset: Path, records: list[Record], progress: Progress) -> tuple[list[measure.Measured], list[Record]]:
-    return measure.measure_all(dataset, records, progress), records
-
-
-def _spread_over(records: Sequence[Record], num: int) -> list[Record]:
-    return [records[i] for i in clips.spaced(len(records), num)]
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:
     """PSNR and SSIM of held-out frames after the VAE, on frames spread evenly over the given videos."""
     index = filelist.VideoIndex(dataset)
     per_video = max(1, VAE_FRAMES // max(1, len(records)))
-    frames = np.concatenate([_spread(video.read(index.path(r)).grey(), per_video) for r in records[:VAE_FRAMES]])
+    recordings = (video.read(index.path(r)).grey() for r in records[:VAE_FRAMES])
+    frames = np.concatenate([one[clips.spaced(len(one), per_video)] for one in recordings])
     autoencoder = codec(vae, devices.resolve(device))
     back = grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(frames)))).numpy()
     return {"psnr": psnr(frames, back).mean, "ssim": ssim(frames, back).mean, "frames": len(frames)}
-
-
-def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    chosen: np.ndarray = frames[clips.spaced(len(frames), count)]
-    return chosen
 
 
 def _counts(sets: Sets) -> dict[str, int]:

@@ -82,14 +82,7 @@ def mosaic(sides: Sequence[tuple[Side, Path, Sequence[Record]]], size: int = 112
 def pairs(found: Sequence[Pair], synthetic: Path, real: Path) -> list[tuple[Media, Media, float]]:
     """Look-alikes as videos: synthetic, real, similarity."""
     made, known = filelist.VideoIndex(synthetic), filelist.VideoIndex(real)
-    return [
-        (
-            _single(made, p.synthetic, "synthetic"),
-            _single(known, p.real, "real"),
-            p.similarity,
-        )
-        for p in found
-    ]
+    return [(_single(made, p.synthetic, "synthetic"), _single(known, p.real, "real"), p.similarity) for p in found]
 
 
 def mp4(frames: NDArray[Any], fps: float) -> bytes:

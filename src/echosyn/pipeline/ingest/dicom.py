@@ -48,12 +48,7 @@ class _Planned:
 
 
 def ingest_dicom(
-    src: Path,
-    out: Path,
-    asked: ImportSettings,
-    compute: Compute = HERE,
-    *,
-    size: int = 112,
+    src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE, *, size: int = 112
 ) -> dict[str, Any]:
     """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
 

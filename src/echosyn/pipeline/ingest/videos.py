@@ -101,14 +101,7 @@ class _Geometry:
         )
 
 
-def ingest(
-    src: Path,
-    out: Path,
-    asked: ImportSettings,
-    compute: Compute = HERE,
-    *,
-    size: int = 112,
-) -> dict[str, Any]:
+def ingest(src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE, *, size: int = 112) -> dict[str, Any]:
     """Read, crop, make grey and resize every video of ``src``; write the dataset folder ``out``. Resumable.
 
     Args:

@@ -128,12 +128,7 @@ def train(
 
 
 def dry_run(
-    stage_name: str,
-    data: Path,
-    *,
-    settings: StageSettings,
-    also: Sequence[mixture.Source] = (),
-    device: str = "auto",
+    stage_name: str, data: Path, *, settings: StageSettings, also: Sequence[mixture.Source] = (), device: str = "auto"
 ) -> dict[str, Any]:
     """What `train` would take, from a few steps of it; see `echosyn.pipeline.train.estimate.estimate`."""
     accelerator = distributed.accelerator(settings, device, Path())

@@ -175,10 +175,7 @@ def contrastive(embeddings: Tensor, patients: Tensor, temperature: float) -> dic
     hidden = patients[:, None] == patients[None]
     hidden[row, partner] = False
     scores = scores.masked_fill(hidden, -torch.inf)
-    return {
-        "loss": cross_entropy(scores, partner),
-        "accuracy": (scores.argmax(dim=1) == partner).float().mean(),
-    }
+    return {"loss": cross_entropy(scores, partner), "accuracy": (scores.argmax(dim=1) == partner).float().mean()}
 
 
 def _codec(vae: Path) -> LatentCodec:

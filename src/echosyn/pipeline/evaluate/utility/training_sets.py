@@ -111,7 +111,9 @@ def join(out: Path, parts: Mapping[str, Path], records: Mapping[str, Sequence[Re
             for record in chosen[name]:
                 source = index.path(record)
                 renamed = replace(record, name=f"{name}_{record.name}")
-                _link(source, folder / filelist.VIDEOS / f"{renamed.name}{source.suffix.lower()}")
+                target = folder / filelist.VIDEOS / f"{renamed.name}{source.suffix.lower()}"
+                target.unlink(missing_ok=True)
+                link_or_copy(source, target)
                 joined.append(renamed)
         filelist.write(folder, joined)
     return joined
@@ -169,8 +171,3 @@ def reconstructed(
                 video.write_avi(path, grey(codec.decode(codec.encode(frames))).numpy(), recording.fps)
             progress("through the VAE", i + 1, len(records))
         filelist.write(folder, records)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    link_or_copy(source, target)
