@@ -1,6 +1,6 @@
-"""What the video transformer is made of: attention, adaptive norm, embeddings of positions and of conditions."""
+"""What video networks are made of: attention, adaptive norm, embeddings of positions and conditions, the check of shapes."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers.models.embeddings import get_timestep_embedding
@@ -81,6 +81,16 @@ class ConditionEmbedding(nn.Module):
         for i, embed in enumerate(self.given):
             total = total + torch.where(mask[:, i, None], embed(values[:, i, None]), self.dropped[i])
         return total
+
+
+def checked_frames(sample: Tensor, config: Any) -> int:
+    """Frames of a sample ``(B, C, T, H, W)``; `ValueError` unless it fits a network's config."""
+    channels, frames, *size = sample.shape[1:]
+    if channels != config.in_channels or size != [config.sample_size] * 2 or frames > config.num_frames:
+        side = config.sample_size
+        expected = f"(B, {config.in_channels}, T <= {config.num_frames}, {side}, {side})"
+        raise ValueError(f"sample has shape {tuple(sample.shape)}, expected {expected}")
+    return int(frames)
 
 
 def sinusoidal_positions(num_positions: int, width: int) -> Tensor:

@@ -10,7 +10,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from echosyn.nn.blocks import ConditionEmbedding, SelfAttention
+from echosyn.nn.blocks import ConditionEmbedding, SelfAttention, checked_frames
 
 NUM_TIMESTEPS = 1000
 """Of diffusers' schedulers: flow matching's time 0..1 is given as 0..1000."""
@@ -127,7 +127,10 @@ class ModeUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Raises:
             ValueError: a shape does not fit the config, or there is no course.
         """
-        course = self._check(sample, course)
+        frames = checked_frames(sample, self.config)
+        if course is None or course.shape != (len(sample), frames):
+            found = None if course is None else tuple(course.shape)
+            raise ValueError(f"course is {found}, expected ({len(sample)}, {frames})")
         x_t, still = sample[:, : self.config.out_channels], sample[:, self.config.out_channels :, 0]
         t = torch.as_tensor(timestep, dtype=torch.float32, device=sample.device).expand(len(sample)) / NUM_TIMESTEPS
         if condition is None:
@@ -161,18 +164,6 @@ class ModeUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         known = given.to(course.dtype).expand_as(course)
         each = (2 * course - 1, course.square(), gone, 2 * gone.square(), torch.sin(6 * gone), ef * known, known)
         return torch.stack(each, dim=1)
-
-    def _check(self, sample: Tensor, course: Tensor | None) -> Tensor:
-        """The course, if it and the sample fit the config."""
-        c = self.config
-        channels, frames, *size = sample.shape[1:]
-        if channels != c.in_channels or size != [c.sample_size] * 2 or frames > c.num_frames:
-            expected = f"(B, {c.in_channels}, T <= {c.num_frames}, {c.sample_size}, {c.sample_size})"
-            raise ValueError(f"sample has shape {tuple(sample.shape)}, expected {expected}")
-        if course is None or course.shape != (len(sample), frames):
-            found = None if course is None else tuple(course.shape)
-            raise ValueError(f"course is {found}, expected ({len(sample)}, {frames})")
-        return course
 
     def _embed(self, t: Tensor, condition: Tensor, given: Tensor) -> Tensor:
         """Time and conditions, ``(B, condition_width)``."""

@@ -10,7 +10,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from echosyn.nn.blocks import ConditionEmbedding, FactorisedBlock, sinusoidal_positions
+from echosyn.nn.blocks import ConditionEmbedding, FactorisedBlock, checked_frames, sinusoidal_positions
 
 NUM_TIMESTEPS = 1000
 """Of diffusers' schedulers: flow matching's time 0..1 is given as 0..1000."""
@@ -99,7 +99,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             An object whose ``sample`` is ``(B, out_channels, T, H, W)``.
         """
-        frames = self._check(sample)
+        frames = checked_frames(sample, self.config)
         x = self._patchify(sample)
         x = self.tokens(x) + self.places + self.times[: x.shape[1], None]
         c = self._embed(len(sample), timestep, condition, condition_mask)
@@ -116,15 +116,6 @@ class VideoTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         x_t, still = sample.chunk(2, dim=1)
         t = torch.as_tensor(timestep, dtype=torch.float32, device=sample.device).expand(len(sample)) / NUM_TIMESTEPS
         return (x_t - still - residual) / t.clamp(min=1 / NUM_TIMESTEPS).view(-1, 1, 1, 1, 1).to(sample.dtype)
-
-    def _check(self, sample: Tensor) -> int:
-        """Frames of the sample, which must fit the config."""
-        c = self.config
-        channels, frames, *size = sample.shape[1:]
-        if channels != c.in_channels or size != [c.sample_size] * 2 or frames > c.num_frames:
-            expected = f"(B, {c.in_channels}, T <= {c.num_frames}, {c.sample_size}, {c.sample_size})"
-            raise ValueError(f"sample has shape {tuple(sample.shape)}, expected {expected}")
-        return frames
 
     def _embed(self, batch: int, timestep: Tensor | float, condition: Tensor | None, mask: Tensor | None) -> Tensor:
         """Everything the adaptive norms see: ``(B, width)``."""
