@@ -41,14 +41,14 @@ class Table:
 def read(path: Path, required: Sequence[str]) -> Table:
     """Read a CSV file with a header. Column names may have any case and surrounding blanks; empty lines are skipped.
 
-    Cells are separated by what separates the header's names: commas, semicolons or tabs.
+    Cells are separated by commas, semicolons or tabs: the most frequent of them in the header.
 
     Raises:
         DataError: The file is missing, empty, no text, without rows, or lacks a required column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=_delimiter(file.readline()))
+            reader = csv.reader(file, delimiter=max(",;\t", key=file.readline().count))
             file.seek(0)
             lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError as error:
@@ -85,11 +85,6 @@ def listing(head: str, lines: Sequence[str]) -> str:
     """A head line and up to 20 lines below it; what is not shown is counted."""
     more = [f"  ... and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
     return "\n".join([f"{head}:", *lines[:MAX_SHOWN], *more])
-
-
-def _delimiter(header: str) -> str:
-    """The most frequent of them; a comma where a name holds as many others."""
-    return max(",;\t", key=header.count)
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:

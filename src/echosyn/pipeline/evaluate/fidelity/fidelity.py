@@ -102,7 +102,10 @@ def fidelity(
     return {
         "protocol": {"id": protocol.id, "sha256": protocol.sha256, "background": protocol.background},
         "seed": seed,
-        "sets": {side: _described(videos) for side, videos in sides.items()},
+        "sets": {
+            side: {"videos": len(v.items), "patients": int(v.patients.max(initial=-1)) + 1, "sha256": v.sha256}
+            for side, v in sides.items()
+        },
         "left_out": _left_out(features, protocol, measures),
         "spaces": {name: {"sha256": space.sha256} for name, space in loaded.items()},
         "numbers": numbers,
@@ -267,10 +270,6 @@ def _all(folder: Path, protocol: Protocol) -> VideoSet:
     if not video_sets.is_dataset(folder):
         return video_sets.of_images(folder, protocol.order)
     return video_sets.of_records(folder, filelist.read(folder), protocol.order)
-
-
-def _described(videos: VideoSet) -> dict[str, Any]:
-    return {"videos": len(videos.items), "patients": int(videos.patients.max(initial=-1)) + 1, "sha256": videos.sha256}
 
 
 def _left_out(features: Mapping[Name, Features], protocol: Protocol, measures: Sequence[Any]) -> dict[str, Any]:
