@@ -189,7 +189,9 @@ def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
     file = DigestFile(folder / "looks", videos)
     draw = torch.Generator().manual_seed(0)
     for i in range(videos):
-        file.put(i, VideoDigest(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw)))
+        file.put(
+            i, VideoDigest(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw))
+        )
     patients, is_train = [f"{i:07d}" for i in range(videos)], [i >= held_out for i in range(videos)]
     mixing = torch.randn(784, 128, generator=draw)
     how = Calibration(folder=folder)
