@@ -1,0 +1,104 @@
+"""Autocovariances in time, depth and angle, their spectra, and Gaussian fields that have them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft  # type: ignore[import-untyped, unused-ignore]
+
+Array = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+LAGS = (33, 21, 21)
+"""Distances that are known, from 0 on: frames, rings, rays; even in each direction."""
+KNOTS = (6, 5, 5)
+"""Frequencies, evenly spaced up to Nyquist's, at which one video's marginal spectra are compared with those of all."""
+_PAD = 16
+"""Frames by which a field is longer than the video, so that its end is not like its beginning."""
+
+
+def sums(field: Array, weight: Array) -> Double:
+    """Products of a field ``(T, R, A)`` with itself, and of its weight with itself, summed at all lags: ``(2, *LAGS)``.
+
+    The field's mean under the weight is taken off; the quotient of the two is the autocovariance.
+    """
+    shape = [fft.next_fast_len(n + lag, real=True) for n, lag in zip(field.shape, LAGS, strict=True)]
+    mean = float((field * weight).sum() / max(float(weight.sum()), 1e-9))
+    both = [((field - np.float32(mean)) * weight), weight]
+    return np.stack([_even(fft.irfftn(np.abs(fft.rfftn(x.astype(np.float32), s=shape)) ** 2, s=shape)) for x in both])
+
+
+def correlation(total: Double) -> Double:
+    """`sums` ``(..., 2, *LAGS)`` to autocorrelations ``(..., *LAGS)``."""
+    found = total[..., 0, :, :, :] / np.maximum(total[..., 1, :, :, :], 0.5)
+    result: Double = found / np.maximum(found[..., :1, :1, :1], 1e-9)
+    return result
+
+
+def windowed(correlations: Double) -> Double:
+    """Fading to 0 at the last lags."""
+    t, r, a = (0.5 + 0.5 * np.cos(np.pi * np.arange(n) / n) for n in LAGS)
+    result: Double = correlations * t[:, None, None] * r[:, None] * a
+    return result
+
+
+def power(correlations: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray[Any]:
+    """The spectrum that belongs to correlations ``LAGS`` (0 beyond), as `scipy.fft.rfftn` orders it, on twice the lags or a grid."""
+    shape = [2 * n for n in LAGS] if shape is None else shape
+    places = [np.minimum(np.minimum(np.arange(n), n - np.arange(n)), lag) for n, lag in zip(shape, LAGS, strict=True)]
+    whole = np.pad(correlations, [(0, 1)] * 3)[np.ix_(*places)]
+    found: NDArray[Any] = fft.rfftn(whole).real
+    return found
+
+
+def from_power(spectrum: Double) -> Double:
+    """Correlations of a spectrum on twice the lags, 1 at lag 0."""
+    found = fft.irfftn(spectrum, s=[2 * n for n in LAGS])[: LAGS[0], : LAGS[1], : LAGS[2]]
+    result: Double = found / found[0, 0, 0]
+    return result
+
+
+def marginals(correlations: Double) -> Double:
+    """Spectra along each axis alone, at `KNOTS`, one after the other."""
+    found = []
+    for axis, num in enumerate(KNOTS):
+        c = correlations[tuple(slice(None) if other == axis else 0 for other in range(3))]
+        c = c * (0.5 + 0.5 * np.cos(np.pi * np.arange(len(c)) / len(c)))
+        p = np.fft.rfft(np.concatenate([c, c[:0:-1]])).real
+        near = np.maximum(0, 1 - np.abs(np.linspace(0, 1, len(p)) - np.linspace(0, 1, num)[:, None]) * (num - 1))
+        found.append((near * p).sum(1) / near.sum(1))
+    return np.concatenate(found)
+
+
+def fields(
+    correlations: Array, curves: Double, shape: tuple[int, int, int], generator: np.random.Generator
+) -> list[Array]:
+    """Gaussian fields ``shape``, one for each of the correlations, all made of the same white noise.
+
+    Args:
+        correlations: ``(K, *LAGS)``.
+        curves: logarithms of factors on the spectrum along each axis, at `KNOTS`: ``(K, sum(KNOTS))``.
+        shape: frames, rings, rays.
+        generator: source of the noise.
+    """
+    padded = [fft.next_fast_len(n + pad, real=True) for n, pad in zip(shape, (_PAD, LAGS[1], LAGS[2]), strict=True)]
+    white = fft.rfftn(generator.standard_normal(padded, dtype=np.float32))
+    frequencies = [2 * np.abs(fft.fftfreq(n)) for n in padded[:2]] + [2 * fft.rfftfreq(padded[2])]
+    found = []
+    for known, curve in zip(correlations, curves, strict=True):
+        amplitude = np.sqrt(power(known, padded).clip(0))
+        for axis, part in enumerate(np.split(curve, np.cumsum(KNOTS)[:-1])):
+            if part.any():
+                factor = np.exp(0.5 * np.interp(frequencies[axis], np.linspace(0, 1, len(part)), part))
+                amplitude *= factor.astype(np.float32).reshape([-1 if axis == other else 1 for other in range(3)])
+        found.append(fft.irfftn(white * amplitude, s=padded)[: shape[0], : shape[1], : shape[2]])
+    return found
+
+
+def _even(x: Double) -> Double:
+    """The known lags, mean of both signs of the last."""
+    t, r, a = LAGS
+    backward = np.concatenate([x[:t, :r, :1], x[:t, :r, :-a:-1]], -1)
+    result: Double = (x[:t, :r, :a] + backward).astype(np.float64) / 2
+    return result

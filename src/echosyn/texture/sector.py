@@ -1,0 +1,102 @@
+"""The sector of a video, and a polar grid on it: grain is stationary in depth and angle, not in rows and columns."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, spatial  # type: ignore[import-untyped, unused-ignore]
+
+from echosyn.metrics.beams import beams
+
+Array = NDArray[np.float32]
+Frames = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+THRESHOLD = 4
+"""Grey level that a pixel of the sector reaches in at least one frame."""
+ARC = 1.7
+"""Pixels between neighbouring rays at the deepest ring."""
+LEAST = 200
+"""A video with fewer pixels in its sector has none."""
+
+
+@dataclass(frozen=True)
+class Sector:
+    """Pixels inside, and rings and rays about the apex, rings one pixel apart."""
+
+    inside: Mask
+    """``(H, W)``."""
+    apex: tuple[float, float]
+    """Column and row, pixels."""
+
+    @classmethod
+    def of(cls, frames: Frames) -> "Sector | None":
+        """The convex hull of what is bright in uint8 frames ``(T, H, W)`` with a black background; None if that is nothing."""
+        bright = ndimage.binary_opening(frames.max(0) >= THRESHOLD, np.ones((2, 2)))
+        if bright.sum() < LEAST:
+            return None
+        try:
+            planes = spatial.ConvexHull(np.argwhere(bright)).equations
+        except spatial.QhullError:
+            return None  # a line
+        places = np.stack(np.mgrid[: bright.shape[0], : bright.shape[1]], -1)
+        inside = ((places @ planes[:, :2].T + planes[:, 2]) <= 0.5).all(-1)
+        return cls(inside, beams(inside).apex)
+
+    @cached_property
+    def position(self) -> tuple[Array, Array]:
+        """Ring and ray, fractional and from 0, of each pixel inside: two ``(P,)``."""
+        row, column = np.nonzero(self.inside)
+        x, y = column - self.apex[0], row - self.apex[1]
+        depth, angle = np.hypot(x, y), np.arctan2(x, np.maximum(y, 0.1))
+        ring, ray = depth - depth.min(), (angle - angle.min()) * float(depth.max()) / ARC
+        return ring.astype(np.float32), ray.astype(np.float32)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Rings and rays of the grid."""
+        ring, ray = self.position
+        return int(ring.max()) + 2, int(ray.max()) + 2
+
+    @cached_property
+    def depth(self) -> Array:
+        """Of each pixel inside, from 0 at the nearest to 1 at the deepest: ``(P,)``."""
+        ring = self.position[0]
+        return ring / max(float(ring.max()), 1.0)
+
+    @cached_property
+    def coordinates(self) -> Array:
+        """Depth and angle of each pixel from -1 to 1, ``(2, H, W)``; (-2, 0) outside."""
+        found = np.zeros((2, *self.inside.shape), np.float32)
+        found[0] = -2
+        found[0][self.inside] = 2 * self.depth - 1
+        found[1][self.inside] = self.position[1] / max(float(self.position[1].max()), 1.0) * 2 - 1
+        return found
+
+    @cached_property
+    def _corners(self) -> tuple[NDArray[np.intp], Array, Array]:
+        """Flat index of the grid's sample above and left of each pixel, and how far the pixel lies from it."""
+        ring, ray = self.position
+        low, left = ring.astype(np.intp), ray.astype(np.intp)
+        return low * self.shape[1] + left, ring - low, ray - left
+
+    def from_polar(self, field: Array) -> Array:
+        """A polar field ``(T, rings, rays)`` at the pixels inside, bilinear: ``(T, P)``."""
+        at, f, g = self._corners
+        flat, rays = field.reshape(len(field), -1), self.shape[1]
+        upper = flat[:, at] * (1 - g) + flat[:, at + 1] * g
+        lower = flat[:, at + rays] * (1 - g) + flat[:, at + rays + 1] * g
+        result: Array = upper * (1 - f) + lower * f
+        return result
+
+    def to_polar(self, images: Array) -> Array:
+        """Images ``(T, H, W)`` on the grid, bilinear, 0 beyond the picture: ``(T, rings, rays)``."""
+        row, column = np.nonzero(self.inside)
+        x, y = column - self.apex[0], row - self.apex[1]
+        depth, angle = np.hypot(x, y), np.arctan2(x, np.maximum(y, 0.1))
+        rings, rays = self.shape
+        r = depth.min() + np.arange(rings)[:, None]
+        a = angle.min() + np.arange(rays)[None] * (ARC / float(depth.max()))
+        places = [self.apex[1] + r * np.cos(a), self.apex[0] + r * np.sin(a)]
+        return np.stack([ndimage.map_coordinates(i, places, order=1, mode="constant") for i in images])
