@@ -99,6 +99,8 @@ class LatentVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
         super().__init__()
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
         self.register_to_config(pixels=pixels, fps=fps, guidance=guidance, conditions=[dict(c) for c in conditions])
+        self.texture: Any = None
+        """What is laid on the decoded videos by whoever writes them (`echosyn.texture`)."""
 
     @torch.no_grad()
     def __call__(

@@ -13,6 +13,7 @@ from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.diffusion.samplers import solver
 from echosyn.errors import ModelError
 from echosyn.nn.winograd import accelerate
+from echosyn.texture import Texture
 
 NO_WEIGHTS = torch.device("meta")
 """Device of a pipeline that only knows its settings: no weights are read, and it cannot compute."""
@@ -76,6 +77,7 @@ def video_pipeline(
         conditions=[c.model_dump(mode="json", exclude_defaults=True) for c in facts.conditions],
     )
     pipeline.to(device)
+    pipeline.texture = None if empty else Texture.load(vae)
     return pipeline
 
 

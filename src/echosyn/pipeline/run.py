@@ -1,6 +1,7 @@
 """``echosyn run``: the whole picture on a user's folder: train what is missing, generate, evaluate."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ from echosyn.pipeline.evaluate.page import headline
 from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.texture import learned
 from echosyn.pipeline.train.train import discard_checkpoints, train
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.progress import Progress, silent
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
-from echosyn.settings.training import ResumeSettings
+from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.settings.whole import WholeSettings
+from echosyn.texture.texture import FILE as TEXTURE
 from echosyn.training import catalog
-from echosyn.training.stage import StageSettings
+from echosyn.training.stage import LoopSettings, StageSettings
 from echosyn.training.stages.reid import ReIDSettings
 
 TRAINED = ("vae", "lidm", "lvdm", "reid")
@@ -108,8 +111,19 @@ def _complete(
                 train(stage, data, run_folder, settings=values, resume=ResumeSettings(resume=True), compute=compute)
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
+            if stage == "vae" and not (found[stage] / TEXTURE).exists():
+                _add_texture(dataset, found[stage], settings[stage].loop, compute)
         if stage == "vae" and not latents.exists():
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True), compute)
+
+
+def _add_texture(dataset: Path, vae: Path, loop: LoopSettings, compute: Compute) -> None:
+    """The recordings' speckle for the VAE that was trained on them, if there are enough of them."""
+    asked = TextureFitSettings(steps=min(TextureFitSettings().steps, loop.steps), seed=loop.seed)
+    try:
+        learned(dataset, vae, asked, compute)[0].save(vae)
+    except DataError as error:
+        warnings.warn(f"{dataset}: {error}; its videos stay smooth", stacklevel=2)
 
 
 def _input(

@@ -135,7 +135,18 @@ class GuidanceSettings:
 
 
 @settings
-class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings, GuidanceSettings):
+class TextureSettings:
+    """Whether decoded videos get the grain of recordings."""
+
+    no_texture: bool = False
+    """Videos as decoded, without speckle.
+
+    Without it, videos of a VAE that `echosyn texture` has fitted are laid with the texture of (seed, i).
+    """
+
+
+@settings
+class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings, GuidanceSettings, TextureSettings):
     """How the LVDM animates stills."""
 
     ef_from: Path | None = None
@@ -167,7 +178,9 @@ class DecodeSettings(BatchSettings):
 
 
 @settings
-class ReproduceSettings(SeedSettings, WindowSettings, SamplerSettings, GuidanceSettings, SchedulerFileSettings):
+class ReproduceSettings(
+    SeedSettings, WindowSettings, SamplerSettings, GuidanceSettings, SchedulerFileSettings, TextureSettings
+):
     """How real videos are reproduced from one frame and their EF."""
 
     num: int = 4

@@ -71,3 +71,19 @@ class FinetuneSettings:
     """Norm to which each patient's gradient is clipped."""
     seed: int = 0
     """Random seed of draws and noise; keep it secret."""
+
+
+@settings
+class TextureFitSettings:
+    """What the texture of recordings is learned from."""
+
+    videos: int = 120
+    """Most TRAIN videos, one of each patient."""
+    frames: int = 48
+    """First frames of each; at least 34."""
+    fps: float = 32.0
+    """Frame rate of the videos to come: the video model's."""
+    steps: int = 1500
+    """Training steps of its network."""
+    seed: int = 0
+    """Random seed."""

@@ -1,9 +1,11 @@
 """Autocovariances in time, depth and angle, their spectra, and Gaussian fields that have them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped, unused-ignore]
 
@@ -44,11 +46,20 @@ def windowed(correlations: Double) -> Double:
 
 
 def power(correlations: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray[Any]:
-    """The spectrum that belongs to correlations ``LAGS`` (0 beyond), as `scipy.fft.rfftn` orders it, on twice the lags or a grid."""
+    """The spectrum of correlations ``LAGS`` (0 beyond) in the order of `scipy.fft.rfftn`, on twice the lags or a grid."""
     shape = [2 * n for n in LAGS] if shape is None else shape
-    places = [np.minimum(np.minimum(np.arange(n), n - np.arange(n)), lag) for n, lag in zip(shape, LAGS, strict=True)]
-    whole = np.pad(correlations, [(0, 1)] * 3)[np.ix_(*places)]
-    found: NDArray[Any] = fft.rfftn(whole).real
+    t, r, a = (_cosines(n, lags, axis == 2) for axis, (n, lags) in enumerate(zip(shape, LAGS, strict=True)))
+    kind = correlations.dtype
+    found: NDArray[Any] = r.astype(kind) @ np.tensordot(t.astype(kind), correlations, 1) @ a.T.astype(kind)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _cosines(length: int, lags: int, half: bool) -> Double:
+    """What takes an even function at ``lags`` to its spectrum on a grid of some length: ``(frequencies, lags)``."""
+    frequencies = np.arange(length // 2 + 1 if half else length)
+    found: Double = 2 * np.cos(2 * np.pi * frequencies[:, None] * np.arange(lags) / length)
+    found[:, 0] = 1
     return found
 
 
@@ -83,7 +94,8 @@ def fields(
         generator: source of the noise.
     """
     padded = [fft.next_fast_len(n + pad, real=True) for n, pad in zip(shape, (_PAD, LAGS[1], LAGS[2]), strict=True)]
-    white = fft.rfftn(generator.standard_normal(padded, dtype=np.float32))
+    workers = torch.get_num_threads()
+    white = fft.rfftn(generator.standard_normal(padded, dtype=np.float32), workers=workers)
     frequencies = [2 * np.abs(fft.fftfreq(n)) for n in padded[:2]] + [2 * fft.rfftfreq(padded[2])]
     found = []
     for known, curve in zip(correlations, curves, strict=True):
@@ -92,7 +104,7 @@ def fields(
             if part.any():
                 factor = np.exp(0.5 * np.interp(frequencies[axis], np.linspace(0, 1, len(part)), part))
                 amplitude *= factor.astype(np.float32).reshape([-1 if axis == other else 1 for other in range(3)])
-        found.append(fft.irfftn(white * amplitude, s=padded)[: shape[0], : shape[1], : shape[2]])
+        found.append(fft.irfftn(white * amplitude, s=padded, workers=workers)[: shape[0], : shape[1], : shape[2]])
     return found
 
 

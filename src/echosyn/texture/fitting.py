@@ -44,20 +44,20 @@ def fit(
     """The texture of recorded videos.
 
     Args:
-        recorded: uint8 ``(T, H, W)`` each, one video a patient, more than `covariance.LAGS` frames.
+        recorded: uint8 ``(T, H, W)`` each, one video a patient; those without a sector or too short are left out.
         decoded: the same videos through the VAE.
         seed: of the network and of the fields that are drawn while fitting.
         steps: in which the network is trained.
         progress: told what is done.
 
     Raises:
-        DataError: fewer than `LEAST_VIDEOS` videos have a sector, or they are too short.
+        DataError: fewer than `LEAST_VIDEOS` videos have a sector and more frames than `covariance.LAGS`.
     """
-    sectors = [Sector.of(video) for video in decoded]
+    sectors = [Sector.of(video) if len(video) > covariance.LAGS[0] else None for video in decoded]
     kept = [i for i, sector in enumerate(sectors) if sector is not None]
-    if len(kept) < LEAST_VIDEOS or min(len(decoded[i]) for i in kept) <= covariance.LAGS[0]:
+    if len(kept) < LEAST_VIDEOS:
         raise DataError(
-            f"{len(kept)} videos with a sector, expected at least {LEAST_VIDEOS} of more than {covariance.LAGS[0]} frames"
+            f"{len(kept)} videos have a sector and more than {covariance.LAGS[0]} frames, expected at least {LEAST_VIDEOS}"
         )
     known = [sector for sector in sectors if sector is not None]
     recorded, decoded = ([videos[i] for i in kept] for videos in (recorded, decoded))
@@ -144,8 +144,7 @@ def _scores(pixels: Frames, levels: tuple[Array, Array], inverse: Array) -> Arra
 
     grey = pixels.astype(np.float32)
     low = np.where(pixels == 0, np.float32(-REACH), at(grey - 0.5))
-    result: Array = (low + at(grey + 0.5)) / 2
-    return result
+    return ((low + at(grey + 0.5)) / 2).astype(np.float32, copy=False)
 
 
 def _weights(mean: Array, sector: Sector) -> list[Array]:
@@ -161,7 +160,7 @@ def _weights(mean: Array, sector: Sector) -> list[Array]:
         place = inside & (level >= GREYS[grey][0]) & (level <= GREYS[grey][1])
         if depth is not None:
             place = place & (rings >= DEPTHS[depth][0]) & (rings <= DEPTHS[depth][1])
-        found.append(place * np.sqrt(rings))
+        found.append((place * np.sqrt(rings)).astype(np.float32))
     return found
 
 
@@ -180,7 +179,8 @@ def _moments(scores: Array, mean: Array, sector: Sector) -> Double:
 def _deviations(moments: Double) -> Array:
     """Of all videos together: ``(len(PLACES),)``."""
     squares, number = moments.sum(0).T
-    return np.sqrt(np.maximum(squares, 1.0) / np.maximum(number, 1.0)).astype(np.float32)
+    found: Array = np.sqrt(np.maximum(squares, 1.0) / np.maximum(number, 1.0)).astype(np.float32)
+    return found
 
 
 def _effects(lags: Double, moments: Double, aim: Double, draws: np.random.Generator) -> Double:
@@ -215,4 +215,7 @@ def _corrected(now: Array, goal: Double, got: Double) -> Array:
     """The correlations of a field whose result shall have those of the goal, and got others."""
     want, have = (covariance.power(covariance.windowed(c)).clip(FLOOR) for c in (goal, got))
     factor = (want / have).clip(0.4, 2.5) ** 0.8
-    return covariance.from_power(covariance.power(now.astype(np.float64)).clip(1e-4) * factor).astype(np.float32)
+    result: Array = covariance.from_power(covariance.power(now.astype(np.float64)).clip(1e-4) * factor).astype(
+        np.float32
+    )
+    return result

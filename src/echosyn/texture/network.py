@@ -20,7 +20,7 @@ SPREAD = (0.011, 1.6)
 class LevelNetwork(nn.Module):
     """Two scales of convolutions at a half and a quarter of the resolution; starts as "the mean is what was decoded"."""
 
-    def __init__(self, channels: int = 16, coarse: int = 32) -> None:
+    def __init__(self, channels: int = 12, coarse: int = 24) -> None:
         super().__init__()
         self.first = nn.Conv2d(12, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
@@ -88,7 +88,12 @@ def train(
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-    return network.eval().requires_grad_(False)
+    return ready(network)
+
+
+def ready(network: LevelNetwork) -> LevelNetwork:
+    """For inference, in the order of memory that is fastest on CPUs."""
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def _root(frames: NDArray[np.uint8]) -> Tensor:

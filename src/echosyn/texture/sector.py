@@ -40,7 +40,7 @@ class Sector:
             planes = spatial.ConvexHull(np.argwhere(bright)).equations
         except spatial.QhullError:
             return None  # a line
-        places = np.stack(np.mgrid[: bright.shape[0], : bright.shape[1]], -1)
+        places = np.moveaxis(np.indices(bright.shape), 0, -1)
         inside = ((places @ planes[:, :2].T + planes[:, 2]) <= 0.5).all(-1)
         return cls(inside, beams(inside).apex)
 
@@ -63,7 +63,7 @@ class Sector:
     def depth(self) -> Array:
         """Of each pixel inside, from 0 at the nearest to 1 at the deepest: ``(P,)``."""
         ring = self.position[0]
-        return ring / max(float(ring.max()), 1.0)
+        return ring / np.float32(max(float(ring.max()), 1.0))
 
     @cached_property
     def coordinates(self) -> Array:
@@ -87,8 +87,7 @@ class Sector:
         flat, rays = field.reshape(len(field), -1), self.shape[1]
         upper = flat[:, at] * (1 - g) + flat[:, at + 1] * g
         lower = flat[:, at + rays] * (1 - g) + flat[:, at + rays + 1] * g
-        result: Array = upper * (1 - f) + lower * f
-        return result
+        return (upper * (1 - f) + lower * f).astype(np.float32, copy=False)
 
     def to_polar(self, images: Array) -> Array:
         """Images ``(T, H, W)`` on the grid, bilinear, 0 beyond the picture: ``(T, rings, rays)``."""

@@ -14,7 +14,7 @@ from echosyn import rng
 from echosyn.errors import ModelError
 from echosyn.files import whole
 from echosyn.texture import covariance
-from echosyn.texture.network import LevelNetwork, predict
+from echosyn.texture.network import LevelNetwork, predict, ready
 from echosyn.texture.scanner import Scanner
 from echosyn.texture.sector import Array, Frames, Sector
 
@@ -116,8 +116,13 @@ class Texture:
                 network = LevelNetwork(len(state["first.bias"]), len(state["down.bias"]))
             network.load_state_dict(state)
             scanner = Scanner(*(found[f"scanner.{field.name}"].astype(np.float64) for field in fields(Scanner)))
-            arrays = (found[name] for name in ("quantiles", "correlations", "amplitudes"))
-            texture = cls(network.eval().requires_grad_(False), *arrays, scanner)
+            texture = cls(
+                ready(network),
+                found["quantiles"],
+                found["correlations"],
+                found["amplitudes"],
+                scanner,
+            )
         except (SafetensorError, KeyError, RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{path}: no texture can be read from it; make it anew by `echosyn texture`") from error
         if texture.correlations.shape != (len(PLACES), *covariance.LAGS):
@@ -145,8 +150,7 @@ def mixed(mean: Array, sector: Sector, grains: list[Array], amplitudes: NDArray[
         variance += weight * weight
         for j in range(i):
             variance += weight * weights[j] * np.float32(2 * together[i, j])
-    result: Array = total * amplitude / np.sqrt(np.maximum(variance, 1e-6))
-    return result
+    return (total * amplitude / np.sqrt(np.maximum(variance, 1e-6))).astype(np.float32, copy=False)
 
 
 def _standardized(grain: Array) -> Array:

@@ -23,6 +23,7 @@ from echosyn.settings.making import (
     SampleSettings,
 )
 from echosyn.settings.running import DeviceSettings, ShardedRunSettings
+from echosyn.settings.training import TextureFitSettings
 
 __all__ = ["app"]
 
@@ -76,6 +77,15 @@ def encode(dataset: Dataset, out: Out, model: Encoder, asked: EncodeSettings, ru
 
     with computing(run) as compute:
         show(encode_dataset(dataset, out, model.vae, asked, compute), run.json)
+
+
+@app.command()
+def texture(dataset: Dataset, out: Out, model: Encoder, asked: TextureFitSettings, run: DeviceSettings) -> None:
+    """Give a VAE the speckle of recordings."""
+    from echosyn.pipeline.train.texture import texture as add_texture
+    from echosyn.pipeline.workers.compute import Compute
+
+    show(add_texture(dataset, out, model.vae, asked, Compute(run.device, progress=Console(run.quiet))), run.json)
 
 
 @app.command()

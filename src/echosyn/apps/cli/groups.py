@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 GROUPS: Mapping[str, Sequence[str]] = {
     "Start here": ("quickstart", "run", "demo", "doctor"),
     "Data": ("phantom", "import", "review", "check", "export"),
-    "Models": ("train", "encode", "finetune", "weights"),
+    "Models": ("train", "encode", "texture", "finetune", "weights"),
     "Generation": ("sample", "filter", "calibrate", "animate", "generate", "decode", "reproduce", "merge"),
     "Evaluation": ("evaluate", "compare", "predict-ef"),
     "Privacy and release": ("audit", "withdraw", "publish", "verify"),

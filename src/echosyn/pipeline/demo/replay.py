@@ -13,6 +13,7 @@ from echosyn import __version__, weights
 from echosyn import device as devices
 from echosyn.config import Settings, build
 from echosyn.errors import ConfigError, ModelError
+from echosyn.hashing import file_hash
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for
@@ -20,6 +21,7 @@ from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.progress import Progress, silent
 from echosyn.settings.making import AnimationSettings
+from echosyn.texture.texture import FILE as TEXTURE
 
 FORMAT = "echosyn video 1"
 STAGES = ("vae", "lidm", "lvdm")
@@ -50,6 +52,7 @@ class Recipe(Settings):
     def of(cls, models: Mapping[str, Path], **asked: Any) -> "Recipe":
         """With the hashes of these model folders and the versions of this installation."""
         hashes = {stage: weights.weights_hash(weights.resolve(models[stage])) for stage in STAGES}
+        hashes |= _texture_hash(models["vae"])
         versions = {"echosyn": __version__, "torch": torch.__version__}
         return cls(models=hashes, versions=versions, threads=torch.get_num_threads(), **asked)
 
@@ -61,6 +64,11 @@ class Recipe(Settings):
         words += ["--steps", str(self.steps)] if self.steps is not None else []
         words += ["--scheduler", self.scheduler] if self.scheduler else []
         return shlex.join(words)
+
+
+def _texture_hash(vae: Path) -> dict[str, str]:
+    path = weights.resolve(vae) / TEXTURE
+    return {"texture": file_hash(path)} if path.is_file() else {}
 
 
 def read(path: Path) -> Recipe:
@@ -116,6 +124,10 @@ def replay(file: Path, out: Path, *, models: Path, device: str = "auto", progres
                 f"{file}: its video was made with another {stage} (weights {expected[:12]}...) than {folders[stage]}; give the "
                 "same --models"
             )
+    if recipe.models.get("texture") != _texture_hash(folders["vae"]).get("texture"):
+        raise ModelError(
+            f"{file}: its video was made with another texture than {folders['vae']} has; give the same --models"
+        )
     threads, where = torch.get_num_threads(), devices.resolve(device)
     torch.set_num_threads(recipe.threads)
     try:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import rng, weights
@@ -24,7 +24,7 @@ from echosyn.metrics.cavity import View
 from echosyn.pipeline.demo.limits import Limits
 from echosyn.pipeline.demo.replay import INDEX, STAGES, Recipe, motion_of
 from echosyn.pipeline.demo.verdict import Verdict, verdict_on
-from echosyn.pipeline.generate.animation import Motion, beat
+from echosyn.pipeline.generate.animation import Motion, beat, textured
 from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.pipeline.privacy_filter import reference_frames
@@ -128,7 +128,7 @@ class Studio:
         """Calibrate the filter of a variant and compute a little, so that the first request waits for nothing."""
         with self._lock:
             heart = self.invent(variant, 0)
-            self._beat(heart.latent, Asked(55.0, 8), rng.generators(0, "warm", [0]), "A4C")
+            self._beat(heart.latent, Asked(55.0, 8), 0, "A4C")
 
     def invent(self, variant: str | None, seed: int, on_step: OnStep | None = None) -> Heart:
         """The heart of a seed, the same at every call, and the verdict on it."""
@@ -161,9 +161,8 @@ class Studio:
             folders = {stage: self.folders.get(stage, self._lidm_folder(variant)) for stage in STAGES}
             values = {"frames": asked.frames, "steps": asked.steps, "scheduler": asked.scheduler}
             recipe = Recipe.of(folders, variant=variant, seed=seed, ef=ef, **values)
-            noise = rng.generators(seed, "motion", [INDEX])
             made = self._beat(
-                heart.latent, Asked(ef, asked.frames, asked.steps, asked.scheduler), noise, self.view(variant), on_step
+                heart.latent, Asked(ef, asked.frames, asked.steps, asked.scheduler), seed, self.view(variant), on_step
             )
             return Beat(**(vars(made) | {"recipe": recipe}))
 
@@ -172,20 +171,20 @@ class Studio:
         with self._lock:
             animator = self._video_pipeline()
             still = LatentCodec(animator.vae, animator.config.pixels).encode(torch.from_numpy(frame.copy())[None])
-            return self._beat(still, asked, rng.generators(seed, "motion", [INDEX]), view, on_step)
+            return self._beat(still, asked, seed, view, on_step)
 
-    def _beat(
-        self, still: Tensor, asked: Asked, noise: list[Generator], view: View, on_step: OnStep | None = None
-    ) -> Beat:
+    def _beat(self, still: Tensor, asked: Asked, seed: int, view: View, on_step: OnStep | None = None) -> Beat:
         pipeline = self._video_pipeline()
         own = pipeline.scheduler
         motion = self._motion(asked)
         try:
             pipeline.scheduler = solver(own, asked.scheduler)
             motion.check(pipeline)
-            frames = beat(pipeline, still, [asked.ef], noise, motion, on_step)[0]
+            noise = rng.generators(seed, "motion", [INDEX])
+            decoded = beat(pipeline, still, [asked.ef], noise, motion, on_step)[0]
         finally:
             pipeline.scheduler = own
+        frames = textured(pipeline, decoded, seed, INDEX, motion)
         areas, measured = measured_area(frames, view)
         return Beat(frames, float(pipeline.config.fps), asked.ef, measured, areas, None)
 

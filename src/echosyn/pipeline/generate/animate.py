@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from echosyn import device as devices
@@ -15,12 +16,23 @@ from echosyn.data.records import Record
 from echosyn.data.splits import split_by_order
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
+from echosyn.files import whole
 from echosyn.memory import Fitting
 from echosyn.pipeline.folder import new_folder, note
-from echosyn.pipeline.generate.animation import EFDistribution, Motion, beat, motion_for, record_of, requested
+from echosyn.pipeline.generate.animation import (
+    EFDistribution,
+    Motion,
+    beat,
+    motion_for,
+    record_of,
+    requested,
+    texture_of,
+    textured,
+)
 from echosyn.pipeline.generate.formats import OF_VIDEOS, parsed, save_video
 from echosyn.pipeline.given_stills import as_stills, numbered
 from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
+from echosyn.pipeline.privacy_filter.real_videos import sampled
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Executor, Lost, one_by_one
 from echosyn.progress import Progress, silent
@@ -59,6 +71,8 @@ class Beat:
     device: str = "auto"
     config: Path | None = None
     """Settings file with the noise schedule."""
+    plain: Path | None = None
+    """Folder for some frames of the videos as they were before they got their texture, for the privacy screen."""
 
     def start(self) -> Callable[[tuple[Heart, ...]], list[int]]:
         """Load the models."""
@@ -71,7 +85,7 @@ class Beat:
             paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
             if not all(path.exists() for path in paths):
                 latents = stills.pick(hearts[0].file, [heart.row for heart in hearts])
-                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths)
+                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths, self.plain)
             return numbers
 
         return run
@@ -103,6 +117,7 @@ def animate(
     settings |= {"save_as": formats} if formats else {}
     inputs = {"kept": kept} | {stage: weights.resolve(models[stage]) for stage in ("lvdm", "vae")}
     inputs |= {"config": asked.config} if asked.config else {}
+    inputs |= texture_of(inputs["vae"], motion)
     executor = compute.workers()
     with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
@@ -210,6 +225,7 @@ def _in_batches(
     ef: EFDistribution,
     motion: Motion,
     paths: Sequence[Path],
+    plain: Path | None = None,
 ) -> None:
     """Animate and write as many at a time as there is memory for."""
 
@@ -217,8 +233,12 @@ def _in_batches(
         of = slice(places[0], places[-1] + 1)
         efs = [ef.draw(seed, number) for number in numbers[of]]
         made = beat(pipeline, hearts[of], efs, rng.generators(seed, "motion", numbers[of]), motion)
-        for path, frames in zip(paths[of], made, strict=True):
-            save_video(path.parents[1], path.stem, frames, pipeline.config.fps, motion.formats)
-            video.write_avi(path, frames, pipeline.config.fps)
+        for number, path, decoded in zip(numbers[of], paths[of], made, strict=True):
+            frames, fps = textured(pipeline, decoded, seed, number, motion), float(pipeline.config.fps)
+            if plain is not None and frames is not decoded:
+                with whole(plain / f"{path.stem}.npy") as file, file.open("wb") as stream:
+                    np.save(stream, decoded[sampled(len(decoded), fps)])
+            save_video(path.parents[1], path.stem, frames, fps, motion.formats)
+            video.write_avi(path, frames, fps)
 
     batches.over(write, range(len(numbers)))

@@ -20,6 +20,7 @@ from echosyn.diffusion.samplers import checked_steps
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.settings.making import AnimationSettings, VideoSettings
+from echosyn.texture.texture import FILE as TEXTURE
 
 EF_RANGE = (10.0, 90.0)
 """Requested EFs are drawn uniformly from it, as published."""
@@ -45,6 +46,8 @@ class Motion:
     """Further columns of FileList.csv, alike for all videos: what the stills are known to be."""
     formats: tuple[str, ...] = ()
     """Formats besides AVI, see `echosyn.pipeline.generate.formats`."""
+    texture: bool = True
+    """Whether videos get the VAE's texture, if it has one."""
 
     def __post_init__(self) -> None:
         if min(self.num_frames, self.steps, self.batch_size) < 1:
@@ -67,7 +70,7 @@ class Motion:
             "scheduler": self.scheduler,
             "hop": self.hop,
             "blend": self.blend,
-        }
+        } | ({} if self.texture else {"texture": False})
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def motion_for(lvdm: Path, asked: AnimationSettings) -> Motion:
         hop=asked.hop,
         blend=cast(Blend, asked.blend),
         conditions=conditions_of(asked.conditions),
+        texture=not asked.no_texture,
     )
 
 
@@ -181,6 +185,22 @@ def beat(
     assert output.videos is not None
     frames: NDArray[np.uint8] = grey(output.videos).numpy()
     return frames
+
+
+def textured(
+    pipeline: LatentVideoPipeline, frames: NDArray[np.uint8], seed: int, number: int, motion: Motion
+) -> NDArray[np.uint8]:
+    """A decoded video ``(T, H, W)`` with the texture of (seed, number), or as it is."""
+    if pipeline.texture is None or not motion.texture:
+        return frames
+    laid: NDArray[np.uint8] = pipeline.texture.lay(frames, seed, number)
+    return laid
+
+
+def texture_of(vae: Path, motion: Motion) -> dict[str, Path]:
+    """What the videos of a VAE's model folder are made from besides the models: its texture, if they get one."""
+    file = weights.resolve(vae) / TEXTURE
+    return {"texture": file} if motion.texture and file.is_file() else {}
 
 
 def record_of(number: int, ef: float, shape: tuple[int, ...], pipeline: LatentVideoPipeline, motion: Motion) -> Record:

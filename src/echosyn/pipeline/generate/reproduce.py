@@ -18,7 +18,7 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
 from echosyn.files import whole
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.generate.animation import Motion, beat, motion_for
+from echosyn.pipeline.generate.animation import Motion, beat, motion_for, textured
 from echosyn.pipeline.given_stills import encoded
 from echosyn.pipeline.models import codec, video_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
@@ -54,7 +54,7 @@ def reproduce(
     device = devices.resolve(compute.device)
     pipeline = video_pipeline(models["lvdm"], models["vae"], device, asked.scheduler, asked.config)
     encoder = codec(models["vae"], device)
-    names = ("num_frames", "steps", "scheduler", "hop", "blend", "guidance_scale")
+    names = ("num_frames", "steps", "scheduler", "hop", "blend", "guidance_scale", "no_texture")
     motion = motion_for(models["lvdm"], AnimationSettings(**{name: getattr(asked, name) for name in names}))
     motion.check(pipeline)
     settings = {"num": asked.num, "split": asked.split, "frame": asked.frame, "seed": asked.seed} | motion.described()
@@ -99,4 +99,4 @@ def _reproduced(
     heart = encoded(encoder, still, [place], asked.seed)
     ef = float(record.ef or 0.0)
     made: Frames = beat(pipeline, heart, [ef], rng.generators(asked.seed, "motion", [place]), motion)[0]
-    return made
+    return textured(pipeline, made, asked.seed, place, motion)

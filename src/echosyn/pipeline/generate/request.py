@@ -11,8 +11,8 @@ from echosyn.data.records import Record
 from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError
 from echosyn.pipeline.generate.animate import Beat
-from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for, requested
-from echosyn.pipeline.generate.tasks import Invent, Measure, ScreenVideos
+from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for, requested, texture_of
+from echosyn.pipeline.generate.tasks import PLAIN, Invent, Measure, ScreenVideos
 from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import Reading
 from echosyn.pipeline.privacy_filter.screens import RATE, Screens, refuse_both
@@ -84,7 +84,8 @@ class GenerateRequest:
     def inputs(self) -> dict[str, Path]:
         """All that the videos are made from."""
         given = {"reference": self.reference, "real": self.real}
-        return dict(self.folders) | {name: path for name, path in given.items() if path is not None}
+        found = dict(self.folders) | {name: path for name, path in given.items() if path is not None}
+        return found | texture_of(self.folders["vae"], self.motion)
 
     def hashes(self) -> Mapping[str, str]:
         """Of what they are made from by way of screens of earlier."""
@@ -100,8 +101,17 @@ class GenerateRequest:
         view = self.motion.columns.get("View")
         return (
             Invent(self.folders["lidm"], self.seed, working / "stills", screens, self.device),
-            Beat(self.folders["lvdm"], self.folders["vae"], self.motion, self.ef, self.seed, videos, self.device),
-            ScreenVideos(videos, screens, self.device),
+            Beat(
+                self.folders["lvdm"],
+                self.folders["vae"],
+                self.motion,
+                self.ef,
+                self.seed,
+                videos,
+                self.device,
+                plain=working / PLAIN if screens else None,
+            ),
+            ScreenVideos(videos, screens, self.device, working / PLAIN),
             Measure(videos, self.ef, self.seed, view) if self.require else None,
         )
 

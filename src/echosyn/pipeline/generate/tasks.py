@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from echosyn import device as devices
@@ -19,6 +20,9 @@ from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
 from echosyn.pipeline.tracking.measure import Measured
+
+PLAIN = "plain"
+"""In the working folder: frames of finished videos without texture."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class ScreenVideos:
     videos: Path
     screens: Screens | None
     device: str = "auto"
+    plain: Path | None = None
+    """Folder of frames without texture, which must not hide a copy: both are compared."""
 
     def start(self) -> Callable[[list[int]], list[Made]]:
         """Load the models, if there is anybody to compare with."""
@@ -92,8 +98,11 @@ class ScreenVideos:
         encoder, screen = codec(self.screens.vae, devices.resolve(self.device)), self.screens.videos(self.device)
 
         def made(number: int) -> Made:
-            seen = digest_of(frames_of(self.videos / f"{stills.name(number)}.avi"), encoder)
-            return Made(number, bool(screen.judge([seen]).kept[0]))
+            name = stills.name(number)
+            seen = [frames_of(self.videos / f"{name}.avi")]
+            if self.plain is not None and (path := self.plain / f"{name}.npy").is_file():
+                seen.append(torch.from_numpy(np.load(path)))
+            return Made(number, bool(screen.judge([digest_of(frames, encoder) for frames in seen]).kept.all()))
 
         return lambda numbers: [made(number) for number in numbers]
 
@@ -129,6 +138,6 @@ def block_of(number: int) -> tuple[int, ...]:
 def prepare(folder: Path) -> tuple[Path, Path]:
     """Folders for videos and stills of a dataset that is being written."""
     videos, working = folder / filelist.VIDEOS, folder / "work"
-    for path in (videos, working / "stills"):
+    for path in (videos, working / "stills", working / PLAIN):
         path.mkdir(parents=True, exist_ok=True)
     return videos, working

@@ -1,0 +1,78 @@
+"""``echosyn texture``: the speckle of recordings, for the videos that a VAE decodes (`echosyn.texture`)."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from echosyn import device as devices
+from echosyn import weights
+from echosyn.data import clips, filelist, video
+from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec, check_frames, grey
+from echosyn.errors import ConfigError
+from echosyn.pipeline import trained_on
+from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.settings.training import TextureFitSettings
+from echosyn.texture import Texture
+from echosyn.texture import fit as fit_texture
+from echosyn.texture.sector import Frames
+
+
+def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE) -> dict[str, Any]:
+    """Write a copy of a VAE's model folder with the texture of a dataset's TRAIN videos, one of each patient.
+
+    Args:
+        dataset: dataset folder.
+        out: new run folder; ``OUT/model`` is the model folder.
+        vae: model folder of the VAE.
+        asked: how many videos, and how.
+        compute: where.
+
+    Raises:
+        DataError: too few videos are long enough or have a sector.
+    """
+    source = weights.resolve(vae)
+    if min(asked.videos, asked.frames, asked.steps) < 1 or not asked.fps > 0:
+        raise ConfigError(
+            f"--videos {asked.videos} --frames {asked.frames} --steps {asked.steps} --fps {asked.fps:g}: expected numbers above 0"
+        )
+    settings = {name: getattr(asked, name) for name in ("videos", "frames", "fps", "steps", "seed")}
+    with new_folder(out, "texture", settings, {"dataset": dataset, "vae": source}) as folder:
+        found, records = learned(dataset, source, asked, compute)
+        model = folder / "model"
+        shutil.copytree(source, model, dirs_exist_ok=True)
+        found.save(model)
+        if trained_on.seen(source) is None:
+            trained_on.write(model, records, weights.weights_hash(source))
+    return {"model": str(out / "model"), "videos": len(records)}
+
+
+def learned(
+    dataset: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE
+) -> tuple[Texture, list[Record]]:
+    """The texture of TRAIN videos, one of each patient, evenly spaced in the list; and which these were."""
+    by_patient = {r.patient: r for r in reversed(filelist.read(dataset)) if r.split == "TRAIN"}
+    candidates = sorted(by_patient.values(), key=lambda record: record.name)
+    records = [candidates[i] for i in clips.spaced(len(candidates), min(asked.videos, len(candidates)))]
+    encoder, index = codec(vae, devices.resolve(compute.device)), filelist.VideoIndex(dataset)
+    recorded = []
+    for record in records:
+        recording = video.read(index.path(record))
+        frames = recording.grey()[clips.resampled(len(recording.frames), recording.fps, asked.fps)][: asked.frames]
+        check_frames(frames.shape[1:])
+        recorded.append(frames)
+    decoded = []
+    for done, frames in enumerate(recorded, 1):
+        decoded.append(_decoded(frames, encoder))
+        compute.progress("decode", done, len(recorded))
+    return fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress), records
+
+
+def _decoded(frames: Frames, encoder: LatentCodec) -> Frames:
+    """The video as the VAE gives it back."""
+    found: Frames = grey(encoder.decode(encoder.encode(torch.from_numpy(frames)))).numpy()
+    return found
