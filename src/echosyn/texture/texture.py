@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from echosyn import rng
 from echosyn.errors import ModelError
-from echosyn.files import whole
+from echosyn.files import usual_permissions, whole
 from echosyn.texture import covariance
 from echosyn.texture.network import LevelNetwork, predict, ready
 from echosyn.texture.scanner import Scanner
@@ -98,6 +98,7 @@ class Texture:
         tensors |= {f"scanner.{field.name}": getattr(self.scanner, field.name) for field in fields(Scanner)}
         with whole(folder / FILE) as path:
             save_file({name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, path)
+            usual_permissions(path)
 
     @classmethod
     def load(cls, folder: Path) -> "Texture | None":

@@ -1,0 +1,46 @@
+"""`echosyn texture` as a user runs it."""
+
+import pytest
+
+from echosyn import weights
+from echosyn.texture import Texture
+
+MODELS = weights.shipped()
+
+
+@pytest.fixture(scope="module")
+def recorded(program, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texture") / "real"
+    program.good("phantom", folder, "--num", 14, "--frames", 64, "--seed", 5)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_vae_gets_the_speckle_of_recordings_and_videos_have_it(program, recorded, tmp_path):
+    program.good("texture", recorded, tmp_path / "vae", "--vae", MODELS / "vae", "--steps", 20, "--frames", 40)
+    model = tmp_path / "vae" / "model"
+    assert Texture.load(model) is not None
+    assert weights.weights_hash(model) == weights.weights_hash(MODELS / "vae")
+    program.good("sample", tmp_path / "stills", "--lidm", MODELS / "lidm_a4c", "--num", 1)
+    how = ["--lvdm", MODELS / "lvdm", "--vae", tmp_path / "vae", "--frames", 32]
+    program.good("animate", tmp_path / "stills", tmp_path / "set", *how)
+
+
+def test_too_few_videos_are_refused_in_one_line_and_leave_nothing(program, recorded, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "Videos").symlink_to(recorded / "Videos")
+    lines = (recorded / "FileList.csv").read_text().splitlines()
+    (few / "FileList.csv").write_text("\n".join(lines[:4]) + "\n")
+    done = program("texture", few, tmp_path / "vae", "--vae", MODELS / "vae", "--steps", 2)
+    assert done.code == 2
+    assert "videos have a sector and more than 33 frames, expected at least 8" in done.stderr
+    assert len(done.stderr.strip().splitlines()[-1]) < 200
+    assert not (tmp_path / "vae").exists()
+
+
+@pytest.mark.parametrize("option", ["--videos", "--frames", "--steps"])
+def test_numbers_that_make_no_sense_are_refused(program, recorded, tmp_path, option):
+    done = program("texture", recorded, tmp_path / "vae", "--vae", MODELS / "vae", option, 0)
+    assert done.code == 2
+    assert "expected numbers above 0" in done.stderr

@@ -1,0 +1,15 @@
+"""A phantom through the VAE that ships."""
+
+import pytest
+import torch
+
+from echosyn import weights
+from echosyn.data import phantom
+from echosyn.pipeline.models import codec
+
+
+@pytest.fixture(scope="session")
+def decoded_phantom():
+    vae = codec(weights.shipped() / "vae", torch.device("cpu"))
+    recorded = phantom.render(phantom.patient(77, 0, num_frames=64))[:24]
+    return vae.decode(vae.encode(torch.from_numpy(recorded)))[..., 0].numpy()
