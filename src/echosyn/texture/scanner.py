@@ -10,8 +10,8 @@ from echosyn.texture.sector import Frames, Sector
 
 Double = NDArray[np.float64]
 
-DARK, BRIGHT = 8.0, 28.0
-"""Decoded grey levels below and above which features are taken."""
+DARK = 8.0
+"""Decoded grey level below which a pixel counts as dark."""
 LIMIT = 2.5
 """Standard deviations beyond which a feature is taken for that far."""
 COMPONENTS = 12
@@ -64,14 +64,14 @@ class Scanner:
 
 
 def features(decoded: Frames, sector: Sector) -> Double:
-    """What a decoded video shows of its scanner: grey levels, how restless dark and bright places are, the sector's shape."""
+    """What a decoded video shows of its scanner: grey levels and the sector's shape.
+
+    Not how restless it is: generated latents do not flicker as encoded ones do.
+    """
     x = decoded[:, sector.inside].astype(np.float32)
-    change, level = np.abs(np.diff(x, axis=0)), (x[1:] + x[:-1]) / 2
-    restless = [float(change[place].mean()) if place.any() else 0.0 for place in (level < DARK, level > BRIGHT)]
-    slow = float(np.abs(x[4:] - x[:-4]).mean()) if len(x) > 4 else 0.0
     shape = [float((x < DARK).mean()), float(sector.inside.mean()), sector.apex[1] / sector.inside.shape[0]]
     levels = np.sqrt(np.quantile(x, [0.1, 0.25, 0.5, 0.75, 0.9, 0.98]))
-    return np.array([*levels, *np.log1p(restless), np.log1p(slow), *shape])
+    return np.array([*levels, *shape])
 
 
 def _standardized(x: Double, mean: Double, deviation: Double) -> Double:
