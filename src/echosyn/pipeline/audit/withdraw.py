@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import lineage
 from echosyn.pipeline.audit.blocks import BLOCK
 from echosyn.pipeline.audit.finished_videos import files_of, look
 from echosyn.pipeline.folder import new_folder, note, read_provenance
@@ -62,6 +63,7 @@ def withdraw(
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
+    lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
     files, screens = files_of(synthetic), Screens.of(models, rate=rate)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
