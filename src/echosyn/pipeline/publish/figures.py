@@ -5,19 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from echosyn.metrics.regression import FIGURES
-from echosyn.pipeline.evaluate.agreement import THRESHOLDS
-from echosyn.pipeline.evaluate.utility import training_sets
 from echosyn.pipeline.tracking.measure import CHECKS
 
 DIGITS = 3
 """Of a figure: more of them can be the exact score of one patient."""
 
-_NAMES = tuple(["value", "low", "high"])
-_ESTIMATE = dict.fromkeys(_NAMES)
+_ESTIMATE = dict.fromkeys(("value", "low", "high"))
 _AGREEMENT = (
     dict.fromkeys(FIGURES, _ESTIMATE)
     | dict.fromkeys(("n", "num_patients", "num_bootstrap", "unmeasured"))
-    | {"auc": {f"{t:g}": _ESTIMATE for t in THRESHOLDS}}
+    | {"auc": dict.fromkeys(("35", "40", "45", "50"), _ESTIMATE)}
 )
 _RANGE = dict.fromkeys(("n", "median", "p5", "p95"))
 _PHYSIOLOGY = dict.fromkeys(("heart_rate", "beats", "irregularity", "change", "jump"), _RANGE) | {
@@ -39,14 +36,15 @@ _SCHEMA: Mapping[str, Any] = {
 
 _FIDELITY = _ESTIMATE | dict.fromkeys(("n", "reliable", "blind")) | {"real_against_real": _ESTIMATE}
 _WORD = re.compile(r"[a-z0-9_.-]{1,40}")
-_ARMS = (
-    training_sets.REAL,
-    training_sets.SYNTHETIC,
-    training_sets.THROUGH_VAE,
-    training_sets.BOTH,
-    training_sets.RELABELLED,
-    training_sets.RECALIBRATED,
+ARMS = (
+    "real",
+    "synthetic",
+    "real through the VAE",
+    "real and synthetic",
+    "synthetic, relabelled",
+    "synthetic, recalibrated",
 )
+"""The training sets of the utility grid that this package names."""
 
 
 def of_evaluation(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def of_evaluation(report: Mapping[str, Any]) -> dict[str, Any]:
     found = _taken(report, _SCHEMA)
     if rows := _items((report.get("grid") or {}).get("rows")):
         found["grid"] = {
-            "rows": [{"name": r["name"] if r.get("name") in _ARMS else "another set"} | _taken(r, _ROW) for r in rows]
+            "rows": [{"name": r["name"] if r.get("name") in ARMS else "another set"} | _taken(r, _ROW) for r in rows]
         }
     fidelity = report.get("fidelity") or {}
     if numbers := fidelity.get("numbers"):
