@@ -70,4 +70,5 @@ def normal(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 def uniform(num: int) -> NDArray[np.float64]:
     """Numbers in [0, 1) from the operating system, ``(num,)``."""
-    return (np.frombuffer(os.urandom(8 * num), np.uint64) >> np.uint64(11)) * 2.0**-53
+    found: NDArray[np.float64] = (np.frombuffer(os.urandom(8 * num), np.uint64) >> np.uint64(11)) * 2.0**-53
+    return found

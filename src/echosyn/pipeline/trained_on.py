@@ -58,8 +58,7 @@ def write(model: Path, records: Sequence[Record], data: str) -> None:
 
 
 def seen(model: Path) -> Seen | None:
-    """What a model was trained on: its ``trained_on.json`` (also ``private/`` beside it), else the ``run.json`` beside it;
-    None if there is none.
+    """What a model was trained on: its ``trained_on.json``, in ``private/`` or not, or ``run.json``; None without.
 
     Raises:
         ModelError: the file cannot be understood.

@@ -48,6 +48,8 @@ class Audit(Settings):
     def released(self) -> dict[str, Any]:
         """What the release says of it."""
         told = {name: rounded(self.public[name]) for name in PUBLIC if name in self.public}
+        if "attacks" in told:
+            told["weights_attacked"] = any(attack.get("needs") == "weights" for attack in told["attacks"])
         return {"videos": self.videos, "verdict": self.verdict, "public": told}
 
 
