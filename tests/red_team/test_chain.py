@@ -18,14 +18,15 @@ from echosyn.pipeline import lineage
 from echosyn.pipeline.audit.withdraw import withdraw
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import animate
-from echosyn.pipeline.ingest.frames import frame_images
+from echosyn.pipeline.ingest.frames import extract_frames
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.pipeline.ingest.videos import import_videos
+from echosyn.pipeline.ingest.videos import ingest
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.publish.audit_gate import WITHOUT
 from echosyn.pipeline.publish.dicom import export_dicom
 from echosyn.pipeline.publish.publish import publish
 from echosyn.pipeline.workers.compute import Compute
+from echosyn.settings.data import ImportSettings
 from echosyn.settings.judging import WithdrawSettings
 from echosyn.settings.making import AnimateSettings
 from echosyn.settings.sharing import PublishSettings
@@ -51,14 +52,14 @@ def writers() -> dict[str, set[str]]:
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain") / "phantoms"
-    make_phantom(folder, num=3, seed=1, num_frames=8, fps=32.0)
+    make_phantom(folder, num=2, seed=1, num_frames=64, fps=32.0)
     return folder
 
 
 @pytest.fixture
 def recordings(phantoms: Path, tmp_path: Path) -> Path:
     """A dataset that `import` made."""
-    import_videos(phantoms / "Videos", tmp_path / "recordings")
+    ingest(phantoms, tmp_path / "recordings", ImportSettings(source="folder"), ON_CPU)
     return tmp_path / "recordings"
 
 
@@ -128,10 +129,12 @@ def test_frames_of_recordings_are_not_published_as_hearts_that_beat(
     recordings: Path, build: Callable[..., Any], tmp_path: Path
 ) -> None:
     """import, frames, animate, publish; and the same from images that say nothing of themselves."""
-    frame_images(recordings, tmp_path / "frames", every=4)
+    extract_frames(recordings, tmp_path / "frames", every=4)
     stills = tmp_path / "frames" / "images" / filelist.read(recordings)[0].name
-    for stage in ("vae", "lvdm"):
-        weights.save(build(stage), tmp_path / stage, weights.Facts(stage=stage), _schedule(stage))
+    flow = weights.scheduler({"_class_name": "FlowMatchEulerDiscreteScheduler"})
+    weights.save(build("vae"), tmp_path / "vae", weights.Facts(stage="vae", pixels="symmetric"))
+    own = weights.weights_hash(tmp_path / "vae")
+    weights.save(build("lvdm"), tmp_path / "lvdm", weights.Facts(stage="lvdm", fps=25.0, vae=own), flow)
     models = {stage: tmp_path / stage for stage in ("vae", "lvdm")}
     animate(stills, tmp_path / "moving", models, AnimateSettings(num_frames=8, steps=1), ON_CPU)
     refused(tmp_path / "moving", tmp_path)
@@ -141,11 +144,3 @@ def test_what_was_invented_may_leave(phantoms: Path, tmp_path: Path) -> None:
     publish(phantoms, tmp_path / "release", WORDS)
     made = json.loads((tmp_path / "release" / "provenance.json").read_text())["made"]
     assert made["steps"] == lineage.steps(tmp_path / "release") == ["phantom", "publish"]
-
-
-def _schedule(stage: str) -> Any:
-    return (
-        None
-        if stage == "vae"
-        else weights.scheduler({"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"})
-    )
