@@ -59,7 +59,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recordings(phantoms: Path, tmp_path: Path) -> Path:
     """A dataset that `import` made."""
-    ingest(phantoms, tmp_path / "recordings", ImportSettings(source="folder"), ON_CPU)
+    ingest(phantoms, tmp_path / "recordings", ImportSettings(source="folder"), ON_CPU, size=32)
     return tmp_path / "recordings"
 
 
