@@ -5,17 +5,21 @@ A seed is for repeating things, and whoever repeats them knows the noise.
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from echosyn.errors import ConfigError
 
 VARIABLE = "ECHOSYN_SECRET"
 SIZE = 32
+CHUNK = 2**18
+"""Values at a time."""
 
 
 def key() -> bytes:
@@ -52,23 +56,27 @@ def generator(purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "big")))
 
 
-def normal(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Standard normal noise from the operating system: never the same, and by nobody to repeat.
+def uniform(num: int, device: torch.device | None = None) -> Tensor:
+    """Numbers in [0, 1) of 53 bits from the operating system, ``(num,)``, float64: nobody can repeat them."""
+    bits = torch.frombuffer(bytearray(os.urandom(8 * num)), dtype=torch.int64).to(device)
+    return ((bits >> 11) & (2**53 - 1)).double() * 2.0**-53
 
-    Box and Muller's transform of its random bytes, in float64, four draws to a value: one alone has low bits that tell what
-    it was added to (Mironov 2012; the sum of several does not, Holohan & Braghin 2021).
+
+def noised(values: Tensor, scale: float) -> Tensor:
+    """Values with Gaussian noise of standard deviation ``scale`` from the operating system, rounded to ``scale / 2**16``.
+
+    Box and Muller's transform, in float64. Without the rounding the low bits of a sum tell what the noise was added to
+    (Mironov 2012); with it, every result can come from every value.
+
+    Args:
+        values: any shape and floating type.
+        scale: above 0.
     """
-    num = int(np.prod(shape))
-    total = np.zeros(num)
-    for _ in range(2):
-        draws = np.frombuffer(os.urandom(16 * num), np.uint64).reshape(2, num)
-        one, two = (draws >> np.uint64(11)) * 2.0**-53
-        radius, angle = np.sqrt(-2.0 * np.log1p(-one)), 2.0 * np.pi * two
-        total += radius * (np.cos(angle) + np.sin(angle))  # two independent normals
-    return (total / 2.0).astype(np.float32).reshape(shape)
-
-
-def uniform(num: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) from the operating system, ``(num,)``."""
-    found: NDArray[np.float64] = (np.frombuffer(os.urandom(8 * num), np.uint64) >> np.uint64(11)) * 2.0**-53
-    return found
+    parts = []
+    for part in values.flatten().split(CHUNK):
+        half = (len(part) + 1) // 2
+        one, two = uniform(2 * half, part.device).split(half)
+        radius, angle = (-2.0 * torch.log1p(-one)).sqrt(), 2.0 * math.pi * two
+        noise = torch.cat([radius * angle.cos(), radius * angle.sin()])[: len(part)]
+        parts.append((((part.double() / scale + noise) * 2.0**16).round() * (scale * 2.0**-16)).to(values.dtype))
+    return torch.cat(parts).view_as(values)

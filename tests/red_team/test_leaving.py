@@ -144,11 +144,16 @@ def test_the_noise_of_a_private_model_cannot_be_repeated_and_its_members_are_not
     assert not hasattr(FinetuneSettings(), "seed")
 
 
-def test_the_noise_of_the_operating_system_is_standard_normal() -> None:
-    noise = secret.normal((200, 1000)).astype(np.float64)
+def test_the_noise_of_the_operating_system_is_gaussian_and_hides_low_bits() -> None:
+    exact = torch.linspace(-1, 1, 300_000).view(300, 1000)
+    noised = secret.noised(exact, 0.5)
+    noise = ((noised - exact) / 0.5).double().numpy()
     assert noise.mean() == pytest.approx(0, abs=0.01)
     assert noise.std() == pytest.approx(1, abs=0.01)
     assert (np.abs(noise) > 1.96).mean() == pytest.approx(0.05, abs=0.003)
+    steps = noised.double() * 2**17
+    assert torch.equal(steps, steps.round())  # no low bit is left that could tell what the noise was added to
+    assert not torch.equal(noised, secret.noised(exact, 0.5))
     assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.2
     assert secret.uniform(10_000).mean() == pytest.approx(0.5, abs=0.02)
 

@@ -66,7 +66,7 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
         step = _private_step(network, scheduler, noise, rate * len(people), asked)
         taken, draws = 0, np.random.default_rng()
         for _ in range(steps):
-            drawn = np.flatnonzero(secret.uniform(len(people)) < rate)
+            drawn = (secret.uniform(len(people)) < rate).nonzero()[:, 0]
             step([_frame(data, people[k], draws) for k in drawn.tolist()])
             taken += 1
             compute.progress("finetune", taken, steps)
@@ -99,9 +99,7 @@ def _private_step(network: Any, scheduler: Any, noise: float, expected: float, a
 
         def add_noise(self) -> None:
             for parameter in self.params:
-                scale = self.noise_multiplier * self.max_grad_norm
-                made = torch.from_numpy(scale * secret.normal(tuple(parameter.shape))).to(parameter.summed_grad)
-                parameter.grad = parameter.summed_grad + made
+                parameter.grad = secret.noised(parameter.summed_grad, self.noise_multiplier * self.max_grad_norm)
 
     optimizer = Private(
         torch.optim.AdamW(wrapped.parameters(), asked.learning_rate, weight_decay=0.0),
