@@ -56,7 +56,9 @@ class Encode:
                 noise = None
                 if self.posterior == "sample":
                     shape = (len(frames), *encoder.latent_shape(frames.shape[1:]))
-                    noise = rng.normal(shape, self.seed, f"encode {hashlib.sha256(pixels).hexdigest()}", [0])[0]
+                    noise = rng.normal(shape, self.seed, f"encode {hashlib.sha256(pixels.tobytes()).hexdigest()}", [0])[
+                        0
+                    ]
                 course = course_of(pixels, record) if self.courses else None
                 latents.write(self.folder, record, encoder.encode(frames, noise), course)
             return self.courses and latents.read_course(self.folder, record) is not None
