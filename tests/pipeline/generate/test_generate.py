@@ -87,15 +87,18 @@ def test_an_ef_is_the_items_own_in_range_and_exactly_what_the_label_says(
 def test_efs_are_uniform_or_follow_the_real_ones():
     uniform = np.array([EFDistribution().draw(0, i) for i in range(2000)])
     assert np.histogram(uniform, bins=4, range=(10, 90))[0] == pytest.approx([500] * 4, abs=80)
-    real = np.array([EFDistribution(5, 90, (30.0, 60.0, 60.0)).draw(0, i) for i in range(2000)])
+    real = np.array([EFDistribution(5, 90, (0, 0, 1, 0, 0, 0, 2, 0, 0, 0)).draw(0, i) for i in range(2000)])
     assert (real < 45).mean() == pytest.approx(1 / 3, abs=0.05)
-    assert real[real < 45].std() == pytest.approx(2, abs=0.2)
-    assert (real % 30 != 0).mean() > 0.9
+    assert real[real < 45].mean() == pytest.approx(26.25, abs=0.5)  # the middle of its bin
+    assert real[real < 45].std() == pytest.approx(
+        8.5 / np.sqrt(6), abs=0.2
+    )  # a triangle over it and half of its neighbours
 
 
 def test_efs_from_a_dataset_are_its_train_labels(latents_folder: Path) -> None:
     records = filelist.read(latents_folder)
-    assert ef_from(latents_folder).real == tuple(r.ef for r in records if r.split == "TRAIN")
+    efs = [r.ef for r in records if r.split == "TRAIN"]
+    assert ef_from(latents_folder).counts == tuple(np.histogram(efs, 10, (5, 90))[0])
 
 
 @pytest.mark.parametrize(("text", "bounds"), [("10..90", (10, 90)), ("55", (55, 55)), ("0..100", (0, 100))])
