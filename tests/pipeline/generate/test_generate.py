@@ -1,5 +1,6 @@
 """Finding samples that pass the filter, and what a heart, its EF and its motion depend on."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, ModelError
 from echosyn.pipeline.audit.audit import audit
 from echosyn.pipeline.audit.withdraw import withdraw
+from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, ef_from, ef_range, motion_for
 from echosyn.pipeline.generate.generate import generate
@@ -196,11 +198,13 @@ def test_a_screen_is_refused_whose_two_models_do_not_belong_together(
     pair = {stage: given[stage] for stage in ("vae", "reid")}
     out, real, latents, cpu = tmp_path / "out", video_dataset, tiny_models / "latents", Compute("cpu")
     wanted = GenerateSettings(num=2, num_frames=8, reference=latents, real=real)
+    with new_folder(tmp_path / "made", "generate") as made:
+        shutil.copytree(real, made, dirs_exist_ok=True, ignore=shutil.ignore_patterns("provenance.json"))
     verbs: dict[str, Callable[[], object]] = {
         "generate": lambda: generate(out, given, wanted, cpu),
         "calibrate": lambda: calibrate(out, pair, CalibrateSettings(reference=latents, real=real), cpu),
         "audit": lambda: audit(real, real, out, pair, AuditSettings(), cpu),
-        "withdraw": lambda: withdraw(real, real, out, pair, WithdrawSettings(too_close=True), cpu),
+        "withdraw": lambda: withdraw(tmp_path / "made", real, out, pair, WithdrawSettings(too_close=True), cpu),
     }
     with pytest.raises(ModelError, match="was made with another VAE"):
         verbs[verb]()

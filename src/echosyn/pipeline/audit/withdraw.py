@@ -67,8 +67,8 @@ def withdraw(
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
-    files, screens = files_of(synthetic), Screens.of(models, rate=rate)
     lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
+    files, screens = files_of(synthetic), Screens.of(models, rate=rate)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
