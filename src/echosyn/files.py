@@ -35,6 +35,15 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def journal_of(path: Path) -> Iterator[dict[str, Any]]:
     """What a journal holds, entry by entry; one that a kill has torn is left out."""
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():

@@ -4,7 +4,7 @@ import errno
 import json
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 
 from echosyn import __version__
 from echosyn.errors import DataError, EchosynError, StoppedError
-from echosyn.files import whole
+from echosyn.files import read_json, whole
 from echosyn.hashing import PROVENANCE, content_hash
+from echosyn.pipeline import lineage
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 PARTIAL = ".partial"
@@ -62,22 +63,26 @@ def new_folder(
     record = provenance(command, settings or {}, inputs or {}, hashes)
     if shard != WHOLE:
         record["shard"] = shard.described()
-    with new_folder_of(out, record, keep=keep) as folder:
+    with new_folder_of(out, record, lineage.chain(command, inputs or {}), keep=keep) as folder:
         yield folder
 
 
 @contextmanager
-def new_folder_of(out: Path, record: Mapping[str, Any], *, keep: bool = False) -> Iterator[Path]:
-    """As `new_folder`, of a call whose provenance is known."""
+def new_folder_of(
+    out: Path, record: Mapping[str, Any], made_by: Sequence[str] | None, *, keep: bool = False
+) -> Iterator[Path]:
+    """As `new_folder`, of a call whose provenance is known; without a chain of steps the folder may show patients."""
     refuse_existing(out)
     partial = out.with_name(out.name + PARTIAL)
-    if partial.exists() and _read(partial / PROVENANCE).get("call") != record:
+    if partial.exists() and read_json(partial / PROVENANCE).get("call") != record:
         shutil.rmtree(partial)
     try:
         partial.mkdir(parents=True, exist_ok=True)
         if not (partial / PROVENANCE).exists():
             write_json(partial / PROVENANCE, {"call": record})
         yield partial
+        if made_by is not None and record["command"] != "publish":  # a release is sealed already
+            note(partial, **{lineage.MADE: lineage.entry(partial, made_by)})
         partial.rename(out)
     except EchosynError as error:
         if not keep and not isinstance(error, StoppedError):
@@ -101,12 +106,12 @@ def disk_is_full(error: OSError | SafetensorError) -> bool:
 def note(folder: Path, **facts: Any) -> None:
     """Add facts that are known only after the work (counts, rates, warnings) to a folder's provenance record."""
     path = folder / PROVENANCE
-    write_json(path, _read(path) | facts)
+    write_json(path, read_json(path) | facts)
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
     """The provenance record of a folder, empty if it has none."""
-    return _read(folder / PROVENANCE)
+    return read_json(folder / PROVENANCE)
 
 
 def refuse_existing(out: Path) -> None:
@@ -121,14 +126,6 @@ def write_json(path: Path, value: object) -> None:
     """Write JSON; a reader never sees half of it."""
     with whole(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return record
 
 
 def installed(package: str) -> str | None:

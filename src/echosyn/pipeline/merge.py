@@ -12,6 +12,7 @@ from echosyn.data.records import Record
 from echosyn.data.splits import split_by_order
 from echosyn.errors import DataError
 from echosyn.files import journal_of, whole
+from echosyn.pipeline import lineage
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance
 from echosyn.pipeline.generate.generate import JOURNAL
 from echosyn.pipeline.generate.outcome import Outcome, finish, from_json
@@ -30,12 +31,13 @@ def merge(folders: Sequence[Path], out: Path, *, progress: Progress = silent) ->
             not enough videos together.
     """
     if len(folders) == 1 and "call" in (said := read_provenance(folders[0])) and "shard" not in said["call"]:
-        with new_folder_of(out, said["call"]) as folder:  # --shard 1/1 is the whole
+        with new_folder_of(out, said["call"], lineage.steps(folders[0])) as folder:  # --shard 1/1 is the whole
             shutil.copytree(folders[0], folder, copy_function=lambda a, b: place(Path(a), Path(b)), dirs_exist_ok=True)
         return {"folder": str(out), "parts": 1, "command": str(said["call"]["command"])}
     parts = _checked(folders)
     command = str(parts[0].call["command"])
-    with new_folder_of(out, parts[0].call) as folder:
+    chains = [lineage.steps(part.folder) for part in parts]
+    with new_folder_of(out, parts[0].call, chains[0] if all(chains) else None) as folder:
         result = _JOIN[command](parts, folder, progress)
     return {"folder": str(out), "parts": len(parts), "command": command, **result}
 

@@ -1,8 +1,9 @@
 """Which videos a model was trained on, so that no test on them passes for one on strangers.
 
-A model folder may be published, so it holds no names: ``trained_on.json`` has keyed hashes (HMAC-SHA-256) of the names of
-videos and patients. Who has a list of names can find those that are in it, and that is all it is for; names that can be
-guessed (running numbers) can be found by guessing, so remove the file before publishing a model of such videos.
+``trained_on.json`` is a list of members and stays in the house: it has keyed hashes (HMAC-SHA-256) of the names of videos and
+patients, with the key, so who can guess a name (a running number) can find out whether it is in. No release takes it along. A
+model with differential privacy has it beside its folder, in ``private/``, since a promise about members and a list of them
+exclude one another.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from echosyn.files import whole
 
 TRAINED_ON = "trained_on.json"
 RUN = "run.json"
+PRIVATE = "private"
+"""Folder beside a model's that stays in the house."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,14 @@ def write(model: Path, records: Sequence[Record], data: str) -> None:
 
 
 def seen(model: Path) -> Seen | None:
-    """What a model was trained on: its ``trained_on.json``, else the ``run.json`` beside it; None if neither is there.
+    """What a model was trained on: its ``trained_on.json``, in ``private/`` or not, or ``run.json``; None without.
 
     Raises:
         ModelError: the file cannot be understood.
     """
     folder = weights.resolve(model)
     path, beside = folder / TRAINED_ON, folder.parent / RUN
+    path = path if path.is_file() else folder.parent / PRIVATE / TRAINED_ON
     try:
         if path.is_file():
             said = json.loads(path.read_text())

@@ -174,6 +174,11 @@ class WithdrawSettings:
     """Remove videos that an audit finds too close to a patient."""
     rate: float = 0.05
     """Accepted share of unrelated videos that go as well."""
+    decoys: int = 0
+    """Other patients per withdrawn one whose videos go as well.
+
+    A published set and its successor show who withdrew; decoys hide who of them it was.
+    """
 
 
 @settings

@@ -150,7 +150,12 @@ class AnimationSettings(VideoSettings, SamplerSettings, BatchSettings, GuidanceS
     """How the LVDM animates stills."""
 
     ef_from: Path | None = None
-    """Draw EFs like a dataset's TRAIN labels."""
+    """Draw EFs like a dataset's TRAIN labels.
+
+    Of the labels only the counts of patients in ten bins are used.
+    """
+    ef_epsilon: float | None = None
+    """Privacy budget (epsilon) of the counts of --ef-from."""
     conditions: Annotated[tuple[str, ...], Spelled("--condition")] = ()
     """NAME=VALUE of a further condition, e.g. heart_rate=70."""
 

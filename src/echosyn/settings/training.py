@@ -69,8 +69,6 @@ class FinetuneSettings:
     """Learning rate of AdamW."""
     max_grad_norm: Annotated[float, Spelled()] = 1.0
     """Norm to which each patient's gradient is clipped."""
-    seed: int = 0
-    """Random seed of draws and noise; keep it secret."""
 
 
 @settings

@@ -321,7 +321,14 @@ def for_auditing(
     """The VAE and the Re-ID model, and of the attacked stages those that are there; why the others are left out."""
     found, why = find_all(models, ["vae", "reid"], variant), []
     for stage in attacked:
-        if candidates(models, stage, variant):
+        given = candidates(models, stage, variant)
+        if len(given) > 1:
+            names = ", ".join(path.name for path in given)
+            raise ModelError(
+                f"{models}: has {len(given)} {stage} models ({names}), and an audit attacks one: choose with --dataset, or "
+                "leave weights out with --videos-only"
+            )
+        if given:
             found[stage] = find(models, stage, variant)
         else:
             why.append(f"{models}: no {stage} model; skipped")

@@ -1,5 +1,6 @@
 """Finding samples that pass the filter, and what a heart, its EF and its motion depend on."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, ModelError
 from echosyn.pipeline.audit.audit import audit
 from echosyn.pipeline.audit.withdraw import withdraw
+from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, ef_from, ef_range, motion_for
 from echosyn.pipeline.generate.generate import generate
@@ -87,15 +89,18 @@ def test_an_ef_is_the_items_own_in_range_and_exactly_what_the_label_says(
 def test_efs_are_uniform_or_follow_the_real_ones():
     uniform = np.array([EFDistribution().draw(0, i) for i in range(2000)])
     assert np.histogram(uniform, bins=4, range=(10, 90))[0] == pytest.approx([500] * 4, abs=80)
-    real = np.array([EFDistribution(5, 90, (30.0, 60.0, 60.0)).draw(0, i) for i in range(2000)])
+    real = np.array([EFDistribution(5, 90, (0, 0, 1, 0, 0, 0, 2, 0, 0, 0)).draw(0, i) for i in range(2000)])
     assert (real < 45).mean() == pytest.approx(1 / 3, abs=0.05)
-    assert real[real < 45].std() == pytest.approx(2, abs=0.2)
-    assert (real % 30 != 0).mean() > 0.9
+    assert real[real < 45].mean() == pytest.approx(26.25, abs=0.5)  # the middle of its bin
+    assert real[real < 45].std() == pytest.approx(
+        8.5 / np.sqrt(6), abs=0.2
+    )  # a triangle over it and half of its neighbours
 
 
 def test_efs_from_a_dataset_are_its_train_labels(latents_folder: Path) -> None:
     records = filelist.read(latents_folder)
-    assert ef_from(latents_folder).real == tuple(r.ef for r in records if r.split == "TRAIN")
+    efs = [r.ef for r in records if r.split == "TRAIN"]
+    assert ef_from(latents_folder).counts == tuple(np.histogram(efs, 10, (5, 90))[0])
 
 
 @pytest.mark.parametrize(("text", "bounds"), [("10..90", (10, 90)), ("55", (55, 55)), ("0..100", (0, 100))])
@@ -193,11 +198,13 @@ def test_a_screen_is_refused_whose_two_models_do_not_belong_together(
     pair = {stage: given[stage] for stage in ("vae", "reid")}
     out, real, latents, cpu = tmp_path / "out", video_dataset, tiny_models / "latents", Compute("cpu")
     wanted = GenerateSettings(num=2, num_frames=8, reference=latents, real=real)
+    with new_folder(tmp_path / "made", "generate") as made:
+        shutil.copytree(real, made, dirs_exist_ok=True, ignore=shutil.ignore_patterns("provenance.json"))
     verbs: dict[str, Callable[[], object]] = {
         "generate": lambda: generate(out, given, wanted, cpu),
         "calibrate": lambda: calibrate(out, pair, CalibrateSettings(reference=latents, real=real), cpu),
         "audit": lambda: audit(real, real, out, pair, AuditSettings(), cpu),
-        "withdraw": lambda: withdraw(real, real, out, pair, WithdrawSettings(too_close=True), cpu),
+        "withdraw": lambda: withdraw(tmp_path / "made", real, out, pair, WithdrawSettings(too_close=True), cpu),
     }
     with pytest.raises(ModelError, match="was made with another VAE"):
         verbs[verb]()

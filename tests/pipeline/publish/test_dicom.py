@@ -81,6 +81,6 @@ def test_real_videos_are_not_labelled_as_synthetic(synthetic: Path, tmp_path: Pa
     (real / "Videos").mkdir(parents=True)
     filelist.write(real, filelist.read(synthetic))
     write_json(real / "provenance.json", {"call": {"command": "import"}})
-    with pytest.raises(DataError, match="must not be labelled as synthetic"):
+    with pytest.raises(DataError, match="may show patients"):
         export_dicom(real, tmp_path / "out")
     assert not (tmp_path / "out").exists()

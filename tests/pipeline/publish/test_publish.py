@@ -37,7 +37,7 @@ def audited(dataset: Path, path: Path, **changed: Any) -> Path:
     content = {
         "videos": checksum.videos_hash(dataset),
         "verdict": "pass",
-        "public": {"risk": 0.01},
+        "public": {"risks": {"linkability": 0.01}},
         "nearest": "Jane Doe",
     }
     path.write_text(json.dumps(content | changed))
@@ -83,7 +83,7 @@ def test_real_videos_are_refused(command: str | None, synthetic: Path, tmp_path:
         with new_folder(tmp_path / "made", command):
             pass
         shutil.copy(tmp_path / "made" / "provenance.json", synthetic)
-    with pytest.raises(DataError, match="others may show patients"):
+    with pytest.raises(DataError, match="may show patients"):
         publish(synthetic, tmp_path / "out", WORDS)
     assert not (tmp_path / "out").exists()
 
@@ -115,12 +115,17 @@ def test_what_is_not_said_is_asked_for_before_anything_is_written(
 def test_damaged_and_unlisted_videos_are_refused(synthetic: Path, tmp_path: Path) -> None:
     extra = synthetic / "Videos" / "other.avi"
     shutil.copy(synthetic / "Videos" / "synthetic_000000.avi", extra)
-    with pytest.raises(DataError, match=r"are not in FileList\.csv, first other\.avi"):
+    with pytest.raises(DataError, match="its videos were changed"):
         publish(synthetic, tmp_path / "out", WORDS)
     extra.unlink()
+    rows = (synthetic / "FileList.csv").read_text()
+    (synthetic / "FileList.csv").write_text("\n".join(rows.splitlines()[:-1]) + "\n")
+    with pytest.raises(DataError, match=r"are not in FileList\.csv, first synthetic_000008\.avi"):
+        publish(synthetic, tmp_path / "out", WORDS)
+    (synthetic / "FileList.csv").write_text(rows)
     path = synthetic / "Videos" / "synthetic_000003.avi"
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match="synthetic_000003"):
+    with pytest.raises(DataError, match="its videos were changed"):
         publish(synthetic, tmp_path / "out", WORDS)
     assert not list(tmp_path.glob("out*"))
 
@@ -181,7 +186,7 @@ def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(syn
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == {
         "videos": checksum.videos_hash(synthetic),
         "verdict": "pass",
-        "public": {"risk": 0.01},
+        "public": {"risks": {"linkability": 0.01}},
     }
     assert "were audited and **passed**" in (tmp_path / "out" / "README.md").read_text()
     assert b"Jane Doe" not in everything(tmp_path / "out")
@@ -240,8 +245,7 @@ def test_of_an_evaluation_only_figures_leave(synthetic: Path, tmp_path: Path) ->
     (tmp_path / "report.json").write_text(json.dumps(report))
     publish(synthetic, tmp_path / "out", replace(WORDS, evaluation=tmp_path / "report.json"))
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == {
-        "ef_adherence": {"r2": {"value": 0.5, "low": 0.4, "high": 0.6, "reason": None}},
-        "utility": {"file": None},
+        "ef_adherence": {"r2": {"value": 0.5, "low": 0.4, "high": 0.6}},
         "fidelity": {"protocol": {"id": "p"}, "numbers": {"f": {"value": 1.0}}},
     }
     report["provenance"]["call"]["inputs"]["synthetic"] = "0"  # type: ignore[index]

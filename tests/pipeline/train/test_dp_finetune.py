@@ -25,7 +25,6 @@ def lidm(build: Build, tmp_path: Path) -> Path:
 
 
 def test_the_model_says_what_it_promises_and_whom_it_saw(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("opacus")
     said = finetune(latents_folder, tmp_path / "out", lidm, FinetuneSettings(epsilon=3.0, steps=4, batch_size=3))
     facts = weights.load_facts(tmp_path / "out" / "model").differential_privacy
     assert facts is not None
@@ -34,22 +33,23 @@ def test_the_model_says_what_it_promises_and_whom_it_saw(lidm: Path, latents_fol
     before, after = (weights.load(f, "lidm").state_dict() for f in (lidm, tmp_path / "out" / "model"))
     assert any(not torch.equal(before[name], after[name]) for name in before)
     train = [r for r in filelist.read(latents_folder) if r.split == "TRAIN"]
-    assert len(json.loads((tmp_path / "out" / "model" / "trained_on.json").read_text())["videos"]) == len(train)
+    assert len(json.loads((tmp_path / "out" / "private" / "trained_on.json").read_text())["videos"]) == len(train)
+    assert sorted(path.name for path in (tmp_path / "out" / "model").iterdir()) == sorted(
+        p.name for p in lidm.iterdir()
+    )
 
 
-def test_less_epsilon_is_more_noise_and_equal_calls_are_equal(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("opacus")
+def test_less_epsilon_is_more_noise_and_nobody_can_repeat_it(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
     made = [
         finetune(latents_folder, tmp_path / name, lidm, FinetuneSettings(epsilon=epsilon, steps=2, batch_size=3))
         for name, epsilon in (("a", 1.0), ("b", 8.0), ("c", 8.0))
     ]
     assert made[0]["noise"] > made[1]["noise"]
     files = [(tmp_path / name / "model" / weights.WEIGHTS).read_bytes() for name in "abc"]
-    assert files[1] == files[2] != files[0]
+    assert len(set(files)) == 3
 
 
 def test_a_model_that_knows_the_patients_is_refused(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("opacus")
     finetune(latents_folder, tmp_path / "once", lidm, FinetuneSettings(steps=1, batch_size=3))
     with pytest.raises(DataError, match="was trained on"):
         finetune(latents_folder, tmp_path / "twice", tmp_path / "once", FinetuneSettings(steps=1))

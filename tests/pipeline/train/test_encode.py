@@ -1,4 +1,4 @@
-"""Encoding: a video's latents depend on the video, the VAE and (seed, place in the list)."""
+"""Encoding: a video's latents depend on the video, the VAE and the seed."""
 
 import json
 from collections.abc import Callable

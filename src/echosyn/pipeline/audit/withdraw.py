@@ -1,5 +1,6 @@
 """``echosyn withdraw``: a synthetic dataset without what is near to people who withdrew their consent."""
 
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from echosyn import weights
 from echosyn.data import filelist
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import lineage
 from echosyn.pipeline.audit.read_videos import files_of, read_digests
 from echosyn.pipeline.audit.screen_videos import BLOCK
 from echosyn.pipeline.folder import new_folder, note, read_provenance
@@ -43,7 +46,9 @@ def withdraw(
     """Copy the videos that are no nearer to the patients than held-out patients are.
 
     Far more is dropped than the screen would reject: what is asked is not whether a video is a copy but whether it looks
-    like this person more than ``1 - rate`` of held-out patients do. The result says nothing of who withdrew.
+    like this person more than ``1 - rate`` of held-out patients do. The result does not say who withdrew, but its difference
+    from a set that was published before does: who has recordings of the person compares the videos that are gone. Decoys, drawn
+    by the operating system, hide who of them it was, not that the person was among them; a fresh set hides both.
 
     Args:
         synthetic: dataset folder.
@@ -62,6 +67,7 @@ def withdraw(
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
+    lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
     files, screens = files_of(synthetic), Screens.of(models, rate=rate)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
@@ -70,7 +76,8 @@ def withdraw(
         shutil.rmtree(working, ignore_errors=True)
         archive, screen = screens.of_videos(real, None, working, compute)
         digests = read_digests(files, models["vae"], working, compute)
-        limits = [_limit(archive, screen, patient, rate) for patient in patients]
+        left = [*patients, *_decoys(filelist.read(real), patients, asked.decoys)]
+        limits = [_limit(archive, screen, patient, rate) for patient in left]
         near = np.concatenate(list(_near(screen, limits, digests, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
@@ -95,7 +102,13 @@ def withdraw(
         "saw them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is True)) or None,
         "may have seen them": ", ".join(sorted(s for s, m in models.items() if _saw(m, real, patients) is None))
         or None,
-        "to do": "audit what is left" + ("; train the models that saw them again without them" if patients else ""),
+        "to do": "audit what is left"
+        + ("; train the models that saw them again without them" if patients else "")
+        + (
+            "; if SYNTHETIC was published, publish a fresh set instead: the difference shows who withdrew"
+            if patients
+            else ""
+        ),
     }
 
 
@@ -111,6 +124,20 @@ def _near(
         for alone, limit in limits:
             near |= alone.through(VECTORS).by_patient(items)[1][:, 0].numpy() >= limit
         yield near
+
+
+def _decoys(records: Sequence[Record], patients: Sequence[str], each: int) -> list[str]:
+    """So many TRAIN patients for each that withdrew, who did not, in no order that anybody could repeat.
+
+    Raises:
+        ConfigError: a negative number, or there are not as many.
+    """
+    others = sorted({r.patient for r in records if r.split == "TRAIN"} - set(patients))
+    if not 0 <= each * len(patients) <= len(others):
+        raise ConfigError(
+            f"--decoys {each}: expected 0..{len(others) // max(1, len(patients))}, of {len(others)} other patients"
+        )
+    return secrets.SystemRandom().sample(others, each * len(patients))
 
 
 def _limit(archive: RealVideos, screen: Screen[Sequence[VideoDigest]], patient: str, rate: float) -> Limit:

@@ -1,6 +1,5 @@
 """How hearts beat: the requested EFs, the settings of the animation, and the animation itself."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from echosyn import rng, weights
+from echosyn import rng, secret, weights
 from echosyn.data import filelist, stills
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
@@ -24,6 +23,9 @@ from echosyn.texture.texture import FILE as TEXTURE
 
 EF_RANGE = (10.0, 90.0)
 """Requested EFs are drawn uniformly from it, as published."""
+
+BINS = (5.0, 90.0, 10)
+"""Range and number of the bins of real EFs: 8.5 points each, so that even who knows a bin is wrong by two on average."""
 
 
 @dataclass(frozen=True)
@@ -75,27 +77,26 @@ class Motion:
 
 @dataclass(frozen=True)
 class EFDistribution:
-    """Where requested EFs come from: uniform in a range, or smoothed draws of real labels."""
+    """Where requested EFs come from: uniform in a range, or a smoothed histogram of real labels."""
 
     low: float = EF_RANGE[0]
     high: float = EF_RANGE[1]
-    real: tuple[float, ...] = ()
-    jitter: float = 2.0
-    """Standard deviation in points added to a real label, so that no label is a patient's own."""
+    counts: tuple[float, ...] = ()
+    """Patients in equal bins from ``low`` to ``high``: all that is known of real labels."""
 
     def described(self) -> dict[str, Any]:
-        """What provenance may say: of real labels only how many and a hash, since it lies beside the released videos."""
-        labels = hashlib.sha256(repr(self.real).encode()).hexdigest() if self.real else None
-        return {"low": self.low, "high": self.high, "num_real_labels": len(self.real), "real_labels": labels}
+        """What the provenance of the dataset, which stays in the house, says."""
+        return {"low": self.low, "high": self.high} | ({"counts": list(self.counts)} if self.counts else {})
 
     def draw(self, seed: int, index: int) -> float:
         """The EF of item ``index`` in percent, one decimal: what is asked for is exactly what the label says."""
         draws = rng.numpy_generator(seed, "ef", index)
-        if self.real:
-            ef = float(draws.choice(np.array(self.real)) + self.jitter * draws.standard_normal())
-        else:
-            ef = float(draws.uniform(self.low, self.high))
-        return round(min(max(ef, self.low), self.high), 1)
+        if not self.counts:
+            return round(float(draws.uniform(self.low, self.high)), 1)
+        bins = np.array(self.counts) / sum(self.counts)
+        place = draws.choice(len(bins), p=bins) + 0.5 + draws.triangular(-1, 0, 1)  # linear between the centres of bins
+        place = min(abs(place), 2 * len(bins) - abs(place))  # mirrored at both ends
+        return round(float(self.low + place * (self.high - self.low) / len(bins)), 1)
 
 
 def ef_range(text: str) -> EFDistribution:
@@ -123,21 +124,49 @@ def conditions_of(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def ef_from(dataset: Path) -> EFDistribution:
-    """The EF distribution of a dataset's TRAIN videos."""
-    efs = tuple(r.ef for r in filelist.read(dataset) if r.split == "TRAIN" and r.ef is not None)
-    if not efs:
+def ef_from(dataset: Path, epsilon: float | None = None) -> EFDistribution:
+    """The EF distribution of a dataset's TRAIN patients, in `BINS`; each patient counts once, whatever the number of videos.
+
+    Args:
+        dataset: dataset folder.
+        epsilon: with Laplace noise of scale ``1 / epsilon`` on every count, which makes the counts epsilon-differentially
+            private a patient (Dwork et al. 2006, a patient added or removed changes them by 1 in sum). The noise comes from the
+            house's secret and the labels: equal calls give equal counts and spend nothing more, other labels get other noise.
+
+    Raises:
+        DataError: no TRAIN video has an EF, or the noise left nothing.
+    """
+    low, high, num = BINS
+    of: dict[str, list[float]] = {}
+    for r in filelist.read(dataset):
+        if r.split == "TRAIN" and r.ef is not None:
+            of.setdefault(r.patient, []).append(r.ef)
+    if not of:
         raise DataError(f"{dataset}: no TRAIN video has an EF; give --ef 10..90 instead")
-    return EFDistribution(5.0, 90.0, efs)
+    shares = [np.histogram(np.clip(efs, low, high), num, (low, high))[0] / len(efs) for efs in of.values()]
+    counts = np.sum(shares, axis=0).round(6)
+    if epsilon is not None:
+        if epsilon <= 0:
+            raise ConfigError(f"--ef-epsilon {epsilon:g}: expected a number above 0")
+        noise = secret.generator(f"EF\0{epsilon!r}\0{sorted((p, sorted(e)) for p, e in of.items())!r}")
+        counts = np.clip(counts + noise.laplace(0.0, 1 / epsilon, num), 0, None).round()
+        if not counts.any():
+            raise DataError(
+                f"{dataset}: noise of --ef-epsilon {epsilon:g} leaves no EF; allow more, or give --ef 10..90"
+            )
+    return EFDistribution(low, high, tuple(counts.tolist()))
 
 
 def requested(asked: VideoSettings) -> EFDistribution:
     """Where the requested EFs come from: ``ef``, ``ef_from`` or the published range."""
     dataset = asked.ef_from if isinstance(asked, AnimationSettings) else None
+    epsilon = asked.ef_epsilon if isinstance(asked, AnimationSettings) else None
+    if epsilon is not None and dataset is None:
+        raise ConfigError("--ef-epsilon has no effect without --ef-from: give both, or leave it out")
     if asked.ef is not None and dataset is not None:
         raise ConfigError("--ef and --ef-from are mutually exclusive: give one of them")
     if dataset is not None:
-        return ef_from(dataset)
+        return ef_from(dataset, epsilon)
     return EFDistribution() if asked.ef is None else ef_range(asked.ef)
 
 

@@ -1,6 +1,7 @@
 """The audit that a release rests on: of exactly these videos, passed, and only its public part leaves."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,27 @@ from pydantic import Field
 from echosyn.config import Settings, build
 from echosyn.errors import DataError
 from echosyn.pipeline.publish.checksums import AUDIT
+from echosyn.pipeline.publish.figures import rounded
+
+PUBLIC = (
+    "verdict",
+    "num_videos",
+    "patients",
+    "lines",
+    "warnings",
+    "filter",
+    "canaries",
+    "risks",
+    "attacks",
+    "models_that_do_not_say_what_they_saw",
+    "attackers",
+    "assumptions",
+    "limits",
+)
+"""Parts of an audit's public summary that leave, with three digits: a threshold in full is the score of one patient."""
+
+RATE, CANARIES = 0.05, 20
+"""An audit that a release rests on rejects at least so many strangers, and plants at least so many copies of a kind."""
 
 WITHOUT = "I know that nobody audited these videos"
 """What must be said, in so many words, to publish without an audit."""
@@ -25,7 +47,10 @@ class Audit(Settings):
 
     def released(self) -> dict[str, Any]:
         """What the release says of it."""
-        return self.model_dump()
+        told = {name: rounded(self.public[name]) for name in PUBLIC if name in self.public}
+        if "attacks" in told:
+            told["weights_attacked"] = any(attack.get("needs") == "weights" for attack in told["attacks"])
+        return {"videos": self.videos, "verdict": self.verdict, "public": told}
 
 
 def required(path: Path | None, without: str | None, videos: str) -> Audit | None:
@@ -50,7 +75,20 @@ def required(path: Path | None, without: str | None, videos: str) -> Audit | Non
         )
     if audit.verdict != "pass":
         raise DataError(f"{path}: these videos failed their audit; do not publish them")
+    if weak := _weaker(audit.public):
+        raise DataError(
+            f"{path}: looked less hard than a release needs ({weak}); audit again with the default settings"
+        )
     return audit
+
+
+def _weaker(public: Mapping[str, Any]) -> str | None:
+    """What makes an audit easier to pass than the default one."""
+    asked = public.get("filter", {}).get("threshold", {}).get("requested_rate", RATE)
+    if asked < RATE:
+        return f"false rejection rate {asked:g}, expected at least {RATE:g}"
+    planted = min((c["planted"] for c in public.get("canaries", []) if c.get("must")), default=CANARIES)
+    return f"{planted} canaries of a kind, expected at least {CANARIES}" if planted < CANARIES else None
 
 
 def _read(path: Path) -> Audit:

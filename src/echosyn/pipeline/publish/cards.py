@@ -40,7 +40,6 @@ LICENCES = (
 """Identifiers that the hub knows, of those that fit data; ``other`` comes with a file."""
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-MAX_SUMMARY = 200
 
 _TEMPLATES = Environment(
     loader=PackageLoader("echosyn.pipeline.publish"),
@@ -124,16 +123,3 @@ def check_card(text: str, kind: type[DatasetCard] | type[ModelCard] = DatasetCar
     if problems:
         raise DataError(f"README.md: the hub would refuse it ({'; '.join(problems)})")
     return data
-
-
-def public_numbers(report: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Of an evaluation's report, the named parts: numbers and short words, no list longer than an interval."""
-
-    def safe(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(k): safe(v) for k, v in value.items() if not isinstance(v, list) or len(v) <= 2}
-        if isinstance(value, str):
-            return value if len(value) <= MAX_SUMMARY and "/" not in value else None
-        return value
-
-    return {name: safe(report[name]) for name in names if name in report}

@@ -11,7 +11,7 @@ from echosyn.data import filelist
 from echosyn.data.checksum import hash_of_videos, videos_hash
 from echosyn.data.video import EXTENSIONS
 from echosyn.errors import DataError
-from echosyn.files import whole
+from echosyn.files import read_json, whole
 from echosyn.hashing import PROVENANCE, file_hash
 
 SUMS = "SHA256SUMS"
@@ -78,9 +78,9 @@ def _broken_links(folder: Path, record: Mapping[str, Any], actual: Mapping[str, 
     videos = hash_of_videos({Path(n).name: digest for n, digest in actual.items() if _is_video(n)})
     if videos != record.get("videos"):
         found.append(f"{PROVENANCE}: describes other videos")
-    if (folder / AUDIT).is_file() and _json(folder / AUDIT).get("videos") != videos:
+    if (folder / AUDIT).is_file() and read_json(folder / AUDIT).get("videos") != videos:
         found.append(f"{AUDIT}: is the audit of other videos")
-    listed = _json(folder / CROISSANT).get("distribution", [])
+    listed = read_json(folder / CROISSANT).get("distribution", [])
     pairs = {str(entry.get("contentUrl")): entry.get("sha256") for entry in listed if isinstance(entry, dict)}
     found += [
         f"{CROISSANT}: lists a different hash for {name}"
@@ -100,11 +100,3 @@ def _sealed(facts: Mapping[str, Any]) -> str:
 
 def _seal(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

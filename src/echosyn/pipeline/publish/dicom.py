@@ -10,14 +10,11 @@ from echosyn.data import filelist, video
 from echosyn.data.dicom import writing
 from echosyn.data.records import Record
 from echosyn.data.video import Frames
-from echosyn.errors import DataError
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
-from echosyn.pipeline.folder import new_folder, read_provenance
+from echosyn.pipeline import lineage
+from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent
-
-MADE_BY = ("phantom", "animate", "generate", "run", "quickstart", "publish")
-"""The steps whose videos show nobody."""
 
 
 def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Progress = silent) -> dict[str, Any]:
@@ -35,12 +32,7 @@ def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Prog
     """
     require("pydicom", extra="dicom")
     records = filelist.read(dataset)
-    command = read_provenance(dataset).get("call", {}).get("command")
-    if command not in MADE_BY:
-        raise DataError(
-            f"{dataset}: made by {command or 'an unknown command'}, expected a dataset of {', '.join(MADE_BY)}: real "
-            "videos must not be labelled as synthetic"
-        )
+    lineage.required(dataset, (*lineage.VIDEOS, "publish"), "label as synthetic")
     index = filelist.VideoIndex(dataset)
     series = folder_hash(dataset)
     with new_folder(out, "export", {"to": "dicom", "mark": mark}, {"dataset": dataset}) as folder:

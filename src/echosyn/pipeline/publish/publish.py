@@ -14,18 +14,31 @@ from echosyn.data import checking, checksum, filelist, table
 from echosyn.errors import DataError, ModelError
 from echosyn.files import whole
 from echosyn.hashing import content_hash
+from echosyn.pipeline import lineage
 from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
 from echosyn.pipeline.publish import audit_gate as audits
-from echosyn.pipeline.publish import cards, checksums, croissant, hub, layout
+from echosyn.pipeline.publish import cards, checksums, croissant, figures, hub, layout
 from echosyn.pipeline.publish.audit_gate import Audit
 from echosyn.progress import Progress, silent
 from echosyn.settings.sharing import PublishSettings
 
-PUBLISHABLE = ("generate", "animate", "phantom", "withdraw")
-"""Verbs whose datasets show nobody; all else may be patients."""
+SETTINGS = (
+    "num",
+    "frames",
+    "steps",
+    "guidance",
+    "scheduler",
+    "hop",
+    "blend",
+    "complete",
+    "require",
+    "rate",
+    "patients",
+)
+"""Settings of the making that may leave. The seed stays: with it, whoever has the code knows every random draw."""
 
-EVALUATION = ("counts", "utility", "grid", "ef_adherence", "ef_by_area", "physiology", "fidelity", "vae")
-"""Parts of an evaluation's report that may leave."""
+MODELS = ("vae", "lidm", "lvdm", "reid")
+"""Inputs of the making whose hashes may leave: of weights. That of a dataset would confirm a guess at its contents."""
 
 
 def publish(
@@ -55,7 +68,8 @@ def publish(
     licence = cards.check_licence(asked.licence, asked.licence_file is not None)
     if push:
         hub.check_name(push)
-    made = _may_leave(dataset)
+    steps = lineage.required(dataset, lineage.VIDEOS, "publish")
+    made = _made(dataset)
     items = layout.plan(dataset, asked.splits, max_files)
     _check_videos(dataset, items)
     passed = audits.required(asked.audit, asked.without_audit, checksum.videos_hash(dataset))
@@ -68,16 +82,18 @@ def publish(
         "audit": passed and passed.released(),
     }
     settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
-    inputs = {"synthetic": dataset} | ({"licence": asked.licence_file} if asked.licence_file else {})
-    if not (push and _same(out, provenance("publish", settings, inputs))):
+    settings |= {"licence_file": content_hash(asked.licence_file)} if asked.licence_file else {}
+    call = _leaving(provenance("publish", settings, {}))
+    videos = checksum.videos_hash(dataset)
+    if not (push and _same(out, call, videos)):
         _check(dataset, progress)
-        with new_folder(out, "publish", settings, inputs, keep=True) as folder:
-            call = read_provenance(folder)["call"]
+        with new_folder(out, "publish", settings, {"synthetic": dataset}, keep=True) as folder:
             layout.write(items, folder, progress)
             if filelist.has_chords(dataset):
                 filelist.write_tracings(folder, filelist.read_tracings(dataset))
             _write_papers(folder, items, asked, made, passed, numbers, described)
-            checksums.close(folder, {"call": call, "synthetic": made})
+            chain = lineage.entry(folder, [*steps, "publish"])
+            checksums.close(folder, {"call": call, "synthetic": _leaving_of(made), lineage.MADE: chain})
     checked = _verified(out)
     address = hub.push(out, push, public=asked.public) if push else None
     left = sorted({column for r in filelist.read(dataset, extra=True) for column in r.extra})
@@ -91,18 +107,27 @@ def publish(
     }
 
 
-def _may_leave(dataset: Path) -> dict[str, Any]:
+def _made(dataset: Path) -> dict[str, Any]:
     """What the dataset's record says of its making, without anything else that lies in it."""
     record = read_provenance(dataset)
-    command = record.get("call", {}).get("command")
-    if command not in PUBLISHABLE:
-        how = f"was made by `{command}`" if command else "does not say how it was made"
-        raise DataError(
-            f"{dataset}: {how}; only datasets of {', '.join(PUBLISHABLE)} may be published: others may show patients"
-        )
-    if command == "withdraw":
-        record = record["origin"] | {"withdrawn": record["withdrawn"]}
-    return {name: record[name] for name in ("call", "privacy", "withdrawn") if name in record}
+    while "origin" in record:
+        record = record["origin"]
+    return {name: record[name] for name in ("call", "privacy") if name in record}
+
+
+def _leaving_of(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the making, what may leave. The filter's threshold stays: it is the score of one held-out patient."""
+    call, privacy = made["call"], made.get("privacy") or {}
+    settings = {name: call["settings"][name] for name in SETTINGS if name in call["settings"]}
+    inputs = {stage: call["inputs"][stage] for stage in MODELS if stage in call.get("inputs", {})}
+    said = {
+        name: figures.rounded(privacy[name]) for name in ("filter", "rejection_rate", "releasable") if name in privacy
+    }
+    return {"call": _leaving(call) | {"settings": settings, "inputs": inputs}} | ({"privacy": said} if said else {})
+
+
+def _leaving(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: call[name] for name in ("command", "settings", "versions")}
 
 
 def _check_videos(dataset: Path, items: Sequence[layout.Item]) -> None:
@@ -122,9 +147,10 @@ def _check(dataset: Path, progress: Progress) -> None:
         raise DataError(table.listing(f"{dataset}: {len(lines)} problem(s); make it again", lines))
 
 
-def _same(out: Path, call: Mapping[str, Any]) -> bool:
-    """Whether a release of the very same call is already there, waiting to be pushed."""
-    return out.is_dir() and read_provenance(out).get("call") == call and (out / checksums.SUMS).is_file()
+def _same(out: Path, call: Mapping[str, Any], videos: str) -> bool:
+    """Whether a release of the very same videos and call is already there, waiting to be pushed."""
+    record = read_provenance(out)
+    return (record.get("call"), record.get("videos")) == (call, videos) and (out / checksums.SUMS).is_file()
 
 
 def _verified(out: Path) -> dict[str, Any]:
@@ -141,9 +167,7 @@ def _figures(report: Path, dataset: Path) -> dict[str, Any]:
         raise DataError(f"{report}: no evaluation; expected the report.json of `echosyn evaluate`") from error
     if of != content_hash(dataset):
         raise DataError(f"{report}: is the evaluation of another dataset; evaluate this one")
-    if fidelity := numbers.get("fidelity"):
-        numbers["fidelity"] = {name: fidelity[name] for name in ("protocol", "numbers")}  # hashes of real sets stay
-    return cards.public_numbers(numbers, EVALUATION)
+    return figures.of_evaluation(numbers)
 
 
 def _model_cards(models: Path, made: Mapping[str, Any], title: str, licence: str) -> dict[str, str]:

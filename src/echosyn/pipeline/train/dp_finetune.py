@@ -1,14 +1,16 @@
 """``echosyn finetune``: an image model learns patients with differential privacy (DP-SGD; optional package opacus)."""
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from echosyn import device as devices
-from echosyn import rng, weights
+from echosyn import secret, weights
 from echosyn.data import filelist, latents
 from echosyn.data.records import Record
 from echosyn.diffusion.denoiser import predict
@@ -26,8 +28,9 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
 
     DP-SGD (Abadi et al. 2016): every step takes each patient with the same small probability, one random frame of each, clips
     each patient's gradient and adds Gaussian noise; epsilon is counted by Renyi divergences (Mironov 2017). The guarantee is
-    of these weights against these patients only: what the model knew before, and the VAE, are outside of it. The noise comes
-    from a reproducible generator, so who knows the seed can take it off again: keep the seed secret.
+    of these weights against these patients only: what the model knew before, and the VAE, are outside of it. Noise
+    and the choice of patients come from the operating system, so no two runs are alike and nobody can repeat them. The number
+    of patients is taken as known. ``OUT/model`` may leave; ``OUT/private`` has the list of members, and stays.
 
     Args:
         data: latents folder.
@@ -40,7 +43,7 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
         DataError: the model was trained on these patients already, or there are none.
         MissingExtraError: opacus is not installed.
     """
-    epsilon, steps, batch_size, seed = asked.epsilon, asked.steps, asked.batch_size, asked.seed
+    epsilon, steps, batch_size = asked.epsilon, asked.steps, asked.batch_size
     if epsilon <= 0 or steps < 1 or batch_size < 1:
         raise ConfigError(f"--epsilon {epsilon:g} --steps {steps} --batch-size {batch_size}: expected numbers above 0")
     require("opacus", extra="dp")
@@ -61,23 +64,27 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
         network = weights.load(folder, "lidm").to(devices.resolve(compute.device)).train().requires_grad_(True)
         scheduler = weights.load_scheduler(folder)
         step = _private_step(network, scheduler, noise, rate * len(people), asked)
-        for i in range(steps):
-            drawn = (torch.rand(len(people), generator=rng.generator(seed, "patients", i)) < rate).nonzero()[:, 0]
-            step(i, [_frame(data, people[k], seed, i) for k in drawn.tolist()])
-            compute.progress("finetune", i + 1, steps)
-        spent = _epsilon(noise, rate, steps, delta)
+        taken, draws = 0, np.random.default_rng()
+        for _ in range(steps):
+            drawn = (secret.uniform(len(people)) < rate).nonzero()[:, 0]
+            step([_frame(data, people[k], draws) for k in drawn.tolist()])
+            taken += 1
+            compute.progress("finetune", taken, steps)
+        spent = _epsilon(noise, rate, taken, delta)
         promise = {"epsilon": spent, "delta": delta, "noise_multiplier": noise, "max_grad_norm": asked.max_grad_norm}
-        promise |= {"steps": float(steps), "sample_rate": rate, "patients": float(len(people))}
+        promise |= {"steps": float(taken), "sample_rate": rate, "patients": float(len(people))}
         facts = weights.load_facts(folder).model_copy(
             update={"stage": "lidm", "vae": str(latents.info(data).get("vae")), "differential_privacy": promise}
         )
         weights.save(network.eval(), partial / "model", facts, scheduler)
-        trained_on.write(partial / "model", [r for records in people for r in records], str(rng.key(seed, "finetune")))
+        (partial / trained_on.PRIVATE).mkdir()
+        members = [r for records in people for r in records]
+        trained_on.write(partial / trained_on.PRIVATE, members, secrets.token_hex(32))
     return {"model": str(out / "model"), "epsilon": spent, "delta": delta, "patients": len(people), "noise": noise}
 
 
 def _private_step(network: Any, scheduler: Any, noise: float, expected: float, asked: FinetuneSettings) -> Any:
-    """``(number of the step, frames of its patients)``: one step of DP-SGD."""
+    """``(frames of its patients)``: one step of DP-SGD."""
     try:
         wrapped = require("opacus.grad_sample", extra="dp").GradSampleModule(network)
     except NotImplementedError as error:
@@ -85,20 +92,28 @@ def _private_step(network: Any, scheduler: Any, noise: float, expected: float, a
         raise ModelError(
             f"{type(network).__name__}: has layers that DP-SGD cannot clip ({reason}); use a UNet2DModel"
         ) from error
-    optimizer = require("opacus.optimizers", extra="dp").DPOptimizer(
+    base = require("opacus.optimizers", extra="dp").DPOptimizer
+
+    class Private(base):  # type: ignore[misc, valid-type]
+        """With noise that nobody can repeat."""
+
+        def add_noise(self) -> None:
+            for parameter in self.params:
+                parameter.grad = secret.noised(parameter.summed_grad, self.noise_multiplier * self.max_grad_norm)
+
+    optimizer = Private(
         torch.optim.AdamW(wrapped.parameters(), asked.learning_rate, weight_decay=0.0),
         noise_multiplier=noise,
         max_grad_norm=asked.max_grad_norm,
         expected_batch_size=expected,
-        generator=rng.generator(asked.seed, "private noise"),
     )
     device = next(network.parameters()).device
+    draws = torch.Generator().manual_seed(secrets.randbits(63))
 
-    def step(number: int, frames: Sequence[Tensor]) -> None:
+    def step(frames: Sequence[Tensor]) -> None:
         optimizer.zero_grad(set_to_none=True)
         if frames:
             x0 = torch.stack(list(frames))[:, :, None].to(device)
-            draws = rng.generator(asked.seed, "private loss", number)
             eps = torch.randn(x0.shape, generator=draws).to(device)
             t = times(torch.rand(len(x0), generator=draws), torch.zeros(len(x0)), scheduler).to(device)
             x_t, target = noised(x0, eps, t, scheduler)
@@ -119,9 +134,8 @@ def _by_patient(records: Sequence[Record]) -> list[list[Record]]:
     return list(found.values())
 
 
-def _frame(data: Path, records: Sequence[Record], seed: int, step: int) -> Tensor:
+def _frame(data: Path, records: Sequence[Record], draws: np.random.Generator) -> Tensor:
     """A random frame of a random video of a patient."""
-    draws = rng.numpy_generator(seed, f"frame of {records[0].patient}", step)
     record = records[int(draws.integers(len(records)))]
     return latents.drawn(data, record, draws)
 

@@ -1,5 +1,6 @@
 """``echosyn encode``: videos to latents."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class Encode:
         encoder, index = codec(self.vae, devices.resolve(self.device)), filelist.VideoIndex(self.dataset)
 
         def run(item: tuple[int, Record]) -> bool:
-            i, record = item
+            record = item[1]
             if not latents.path(self.folder, record).exists():
                 pixels = video.read(index.path(record), grey=self.grey == "luma").grey()
                 frames = torch.from_numpy(pixels)
@@ -55,7 +56,9 @@ class Encode:
                 noise = None
                 if self.posterior == "sample":
                     shape = (len(frames), *encoder.latent_shape(frames.shape[1:]))
-                    noise = rng.normal(shape, self.seed, "encode", [i])[0]
+                    noise = rng.normal(shape, self.seed, f"encode {hashlib.sha256(pixels.tobytes()).hexdigest()}", [0])[
+                        0
+                    ]
                 course = course_of(pixels, record) if self.courses else None
                 latents.write(self.folder, record, encoder.encode(frames, noise), course)
             return self.courses and latents.read_course(self.folder, record) is not None
@@ -106,8 +109,8 @@ def encode(
         dataset: dataset folder.
         out: new latents folder.
         vae: model folder.
-        asked: how; a frame is one posterior sample, as published, or its mean, and video ``i`` of FileList.csv depends on
-            (seed, i) alone.
+        asked: how; a frame is one posterior sample, as published, or its mean, drawn by the seed and
+            the video's pixels: the same wherever the video stands, and another one for another video.
         compute: where, by whom, and which part of the videos. It changes no byte on CPUs.
 
     Returns:
