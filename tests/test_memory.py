@@ -99,6 +99,8 @@ def test_videos_are_animated_in_smaller_batches(tmp_path: Path, monkeypatch: pyt
         return (torch.tensor(efs)[:, None, None, None] * torch.ones(1, 4, 16, 16)).to(torch.uint8).numpy()
 
     class Pipeline:
+        texture = None
+
         class config:  # noqa: N801
             fps = 25.0
 
