@@ -112,8 +112,6 @@ class Calibration:
 
     false_rejection_rate: float = 0.05
     """Of items of held-out patients, in 0..1."""
-    seed: int = 0
-    """Of the interval's bootstrap."""
     folder: Path | None = None
     """Private, for the vectors, as long as the screen is used; None keeps them in memory."""
     match: Match = nearest
@@ -139,9 +137,7 @@ def vector_screen(
     scale = train if len(gallery.patients) > 1 else ([], [])
     fusion = Fusion.of(closeness(scale[0], gallery, scale[1], how.match).similarity)
     scores = fusion.score(closeness(held_out[0], gallery, held_out[1], how.match).similarity)
-    threshold = threshold_from_scores(
-        scores.numpy(), held_out[1], false_rejection_rate=how.false_rejection_rate, seed=how.seed
-    )
+    threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=how.false_rejection_rate)
     return Screen(gallery, fusion, threshold, scores, list(held_out[1]), VECTORS)
 
 

@@ -85,7 +85,7 @@ def audit(
         working = folder / "private" / "work"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
-        archive, screen = screens.of_videos(real, None, working, compute, seed)
+        archive, screen = screens.of_videos(real, None, working, compute)
         sets = Compared(real, archive, screens, screen, files, look(files, folders["vae"], working, compute))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
         judged, exposure = compared(screen, sets.looks, sides, compute.workers(), working, compute.progress)
