@@ -86,13 +86,19 @@ def test_linkability_counts_patients_with_a_copy():
     assert linkability(exposed(similarity[:0], is_train), is_train).value == 0
 
 
-def test_singling_out_counts_descriptions_that_fit_one():
+def test_singling_out_counts_patients_whom_a_description_fits_alone():
     is_train = np.arange(20) < 10
     similarity = np.zeros((4, 20))
-    similarity[0, 3] = similarity[1, 5] = 1
+    similarity[0, 3] = similarity[1, 3] = similarity[3, 5] = 1
     similarity[2, [1, 2]] = 1
     found = singling_out(exposed(similarity, is_train), Sides.drawn(is_train))
-    assert (found.main.successes, found.main.num, found.control.successes) == (2, 4, 0)
+    assert (found.main.successes, found.main.num, found.control.successes) == (2, 10, 0)
+
+
+def test_few_patients_leave_the_share_of_those_singled_out_open_however_many_videos_there_are():
+    """Three training patients and two held-out ones, 200 videos: videos are no trials."""
+    is_train = np.arange(5) < 3
+    assert singling_out(exposed(np.zeros((200, 5)), is_train), Sides.drawn(is_train)).main.high > 0.8
 
 
 def test_a_larger_training_set_is_no_larger_risk():

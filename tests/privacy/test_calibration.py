@@ -56,9 +56,7 @@ def test_several_frames_of_a_patient_keep_the_rate():
         # patients with long videos look more like the training set
         scores = [level[i] + 0.2 * frames[i] + 0.3 * rng.normal(size=frames[i]) for i in range(61)]
         patients = [str(i) for i in range(60) for _ in range(frames[i])]
-        threshold = threshold_from_scores(
-            np.concatenate(scores[:60]), patients, false_rejection_rate=0.1
-        )
+        threshold = threshold_from_scores(np.concatenate(scores[:60]), patients, false_rejection_rate=0.1)
         rates.append((scores[60] >= threshold.value).mean())
     assert np.mean(rates) == pytest.approx(0.1, abs=0.035)
 

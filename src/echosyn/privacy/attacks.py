@@ -12,7 +12,7 @@ from torch import Tensor
 
 from echosyn import rng
 from echosyn.errors import DataError
-from echosyn.privacy.intervals import Risk, risk, wilson
+from echosyn.privacy.intervals import Risk, exact, risk
 from echosyn.privacy.patient_matches import Array, Exposure, Sides
 
 Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
@@ -88,22 +88,21 @@ def linkability(exposure: Exposure, is_train: NDArray[np.bool_]) -> Risk:
         is_train: Of each patient.
     """
     linked = exposure.close > 0
-    train, held_out = linked[is_train], linked[~is_train]
-    return risk(wilson(int(train.sum()), len(train)), wilson(int(held_out.sum()), len(held_out)))
+    return risk(*(exact(int(side.sum()), len(side)) for side in (linked[is_train], linked[~is_train])))
 
 
 def singling_out(exposure: Exposure, sides: Sides) -> Risk:
     """Each synthetic video is a description, 'looks at least this much like it'; does it fit exactly one patient?
 
-    Main: share of videos that single out one training patient. Control: one held-out patient, of as many: the larger side
-    is thinned at random, because a description fits one of many more easily than one of few.
+    Main: share of training patients whom some video singles out. Control: of held-out patients, of as many: the larger side is
+    thinned at random, because a description fits one of many more easily than one of few.
 
     Args:
         exposure: To all synthetic videos.
         sides: With which it was made.
     """
-    num = exposure.num_videos if sides.train else 0
-    return risk(*(wilson(hits, num) for hits in exposure.singled_out))
+    each = (exposure.singled_out[list(side)] for side in (sides.train, sides.held_out))
+    return risk(*(exact(int(side.sum()), len(side)) for side in each))
 
 
 def _batched(items: Tensor, of: Callable[[Tensor, Sequence[int]], Tensor], batch_size: int) -> Array:

@@ -60,8 +60,8 @@ class Threshold:
                 f"on average over calibrations; that of this one, by {self.num_patients} held-out patients, is {known}"
             )
         return (
-            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of {self.requested_rate:.1%} known to "
-            f"{PRECISION:.0%} (at least {needed_patients(self.requested_rate)} are needed): that of this threshold is {known}, "
+            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of {self.requested_rate:.1%} known "
+            f"to {PRECISION:.0%} (at least {needed_patients(self.requested_rate)} are needed): this threshold's is {known}, "
             f"{self.claimed_rate:.1%} on average"
         )
 
@@ -127,6 +127,20 @@ def threshold_from_scores(
         num_frames=len(scores),
         enough=above <= false_rejection_rate + _ROUNDING and effective >= needed_patients(false_rejection_rate),
     )
+
+
+def threshold_value(scores: Array, codes: NDArray[np.int64], rate: float) -> float:
+    """The value of `threshold_from_scores`, without what it promises.
+
+    Args:
+        scores: ``(n,)``, at least one.
+        codes: A number of each one's patient, any below a few times n.
+        rate: False rejection rate.
+    """
+    order = np.argsort(scores, kind="stable")
+    counts = np.bincount(codes)
+    position, _ = _quantile(scores[order], 1.0 / counts[codes[order]], int((counts > 0).sum()), rate)
+    return float(scores[order[position]])
 
 
 @cache

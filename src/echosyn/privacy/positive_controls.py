@@ -36,6 +36,11 @@ class PositiveControl:
     must: float | None
     change: Change
     latent: bool = False
+    essential: bool = True
+    """A screen that misses it is of no use; else copies of this kind are only not excluded."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.strength:g} {self.unit}".strip() if self.unit else self.kind
 
 
 def in_pixels() -> list[PositiveControl]:

@@ -95,16 +95,18 @@ def audit(
         _write(folder, summary, sets, judged, exposure)
         shutil.rmtree(working)
     crossed = [criterion.name for criterion in checked if not criterion.holds]
-    risk = max(found.risks.values(), key=lambda r: r.high)
+    risk = max(r.main.high for r in found.risks.values())
     return {
         "audit": str(out / "audit.json"),
         "verdict": summary["verdict"],
+        "videos are": summary["conclusions"]["videos"],
+        "weights are": summary["conclusions"]["weights"],
         "crossed": ", ".join(crossed) or None,
         "videos": len(files),
         "videos too close": found.flagged,
-        "risk, upper end": risk.high,
+        "risk, upper end": risk,
         "published rule rejects innocents": found.published and found.published.false_rejection.value,
-        "innocents rejected": found.false_rejection.value,
+        "innocents rejected": found.false_rejection.rate.value,
     }
 
 
@@ -146,7 +148,9 @@ def _findings(
         num_videos=len(sets.looks),
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
-        false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
+        false_rejection=positive_controls.false_rejection(
+            screen, {r.patient: r.split for r in reversed(archive.records)}, seed
+        ),
         published=positive_controls.published_rule(archive, sets.screens.embed(compute.device)),
         controls=caught,
         risks={
@@ -157,6 +161,10 @@ def _findings(
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
+        tails={
+            needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
+            for needs in ("videos", "weights")
+        },
     )
 
 
