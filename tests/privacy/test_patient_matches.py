@@ -3,7 +3,6 @@
 from functools import reduce
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
