@@ -16,6 +16,7 @@ from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, Vi
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.looks import Lazily, Look
 from echosyn.privacy.matching import nearest
+from echosyn.privacy.registration import SPACE, picture, registered_of_each
 from echosyn.progress import Progress, silent
 
 SCALE_PATIENTS = 200
@@ -95,7 +96,8 @@ class Screen(Generic[Items]):
         place = {name: i for i, name in enumerate(names)}
         score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
         for s, (space, references) in enumerate(self.gallery.references.items()):
-            present, found = nearest_of_each([view[space] for view in views], references, self.gallery.owners[space])
+            find = registered_of_each if space == SPACE else nearest_of_each
+            present, found = find([view[space] for view in views], references, self.gallery.owners[space])
             similarity = torch.full((len(views), len(names)), UNLIKE)
             similarity[:, [place[name] for name in present]] = found
             score = score.maximum(self.fusion.in_space(similarity, s))
@@ -190,7 +192,7 @@ def video_screen(
         how: Calibration.
     """
     sides = [[i for i, train in enumerate(is_train) if train is side] for side in (True, False)]
-    prints = VideoPrints(embed, _mean(looks[i].thumbnails for i in sides[0]))
+    prints = VideoPrints(embed, _mean(picture(looks[i].thumbnails)[None] for i in sides[0]))
     gallery = _gallery(prints.of_reference, looks, patients, how)
 
     def queries(positions: Sequence[int], num: int) -> Owned:

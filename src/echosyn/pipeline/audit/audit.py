@@ -137,7 +137,7 @@ def _findings(
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, sets.looks, exposure.highest, screen.prints.centre, seed)
+    attacks = membership.on_videos(archive, sets.looks, exposure.highest, screen.prints.centre[0], seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
         attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
