@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from echosyn.errors import DataError
-from echosyn.privacy.attacks import density_ratio, linkability, loss_scores, proximal_scores, singling_out
+from echosyn.privacy.attacks import (
+    density_ratio,
+    gradients,
+    halves_linked,
+    linkability,
+    loss_scores,
+    nearest_by_far,
+    proximal_scores,
+    singling_out,
+)
 from echosyn.privacy.patient_matches import Exposure, Sides
 
 
@@ -114,3 +123,39 @@ def test_a_larger_training_set_is_no_larger_risk():
 
 def exposed(similarity, is_train, threshold: float = 0.5) -> Exposure:
     return Exposure.of(similarity, Sides.drawn(is_train), threshold)
+
+
+def unit(vectors) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_source_of_a_video_is_first_by_far_and_nobody_else_is():
+    rng = np.random.default_rng(0)
+    patients = unit(rng.normal(size=(40, 12)))
+    copies = unit(patients[:5] + 0.05 * rng.normal(size=(5, 12)))
+    found = nearest_by_far(patients, np.concatenate([copies, unit(rng.normal(size=(30, 12)))]), block=7)
+    assert sorted(found.argsort()[-5:].tolist()) == [0, 1, 2, 3, 4]
+    by_hand = patients @ copies[0]
+    assert found[0] == pytest.approx(by_hand[0] - np.sort(by_hand)[-2])
+    alone = nearest_by_far(patients, copies[:1])
+    assert (alone[1:] < 0).all(), "who is never first has a negative gap"
+
+
+def test_halves_of_a_recording_are_linked_where_the_set_holds_it():
+    """200 training patients of whom half are in the set: more are linked than of 200 others, of whom some are by chance."""
+    rng = np.random.default_rng(1)
+    patients, is_train = rng.normal(size=(400, 6)), np.arange(400) < 200
+    halves = [unit(patients + 0.7 * rng.normal(size=patients.shape)) for _ in range(2)]
+    strangers = rng.normal(size=(100, 6))
+    leaky = halves_linked(*halves, unit(np.concatenate([patients[:100], strangers])), is_train)
+    assert leaky.risk.main.value > leaky.risk.control.value > leaky.naive == 1 / 200
+    assert leaky.p_value < 0.01
+    assert halves_linked(*halves, unit(rng.normal(size=(200, 6))), is_train).p_value > 0.05
+
+
+def test_gradients_see_edges_and_no_grey_levels():
+    x = torch.rand(20, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(gradients(x), gradients(1 - x), atol=1e-3)
+    assert torch.allclose(gradients(x), gradients(0.3 * x + 5), atol=1e-3)
+    assert gradients(x) @ gradients(x.flip(1)) < 0.99
+    assert gradients(torch.zeros(3, 28, 28)).norm() == 0

@@ -161,6 +161,7 @@ def _findings(
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
+        linked=membership.linked(archive, sets.looks),
         tails={
             needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
             for needs in ("videos", "weights")

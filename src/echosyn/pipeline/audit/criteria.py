@@ -6,6 +6,7 @@ from typing import Any
 
 from echosyn.pipeline.audit.membership import Attack
 from echosyn.pipeline.audit.positive_controls import SHOWN, Caught, Trial
+from echosyn.privacy.attacks import Linked
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
 from echosyn.privacy.permutation import holm
@@ -79,6 +80,8 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
+    linked: Linked | None = None
+    """Halves of recordings through the synthetic videos."""
     tails: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """See `echosyn.pipeline.audit.membership.tails`, of the attacks with ``videos`` and with ``weights``."""
 
@@ -159,6 +162,7 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
         ],
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
+        "halves_linked": found.linked and asdict(found.linked),
         "learned_by_heart_p": {needs: dict(tails) for needs, tails in found.tails.items()},
         "models_that_do_not_say_what_they_saw": found.silent_models,
         "attackers": ATTACKERS,
@@ -216,7 +220,9 @@ def _risk(name: str, risk: Risk) -> Criterion:
 def _inference(found: Findings, needs: str) -> list[Criterion]:
     """Fails where an exact test shows that training patients are told from others; all tests of a side share `SIZE`."""
     attacks, tails = [a for a in found.attacks if a.needs == needs], found.tails.get(needs, {})
-    tests = {a.name: (a.p_value, (1 - sum(TAIL_WEIGHTS.values())) / len(attacks)) for a in attacks}
+    linked = found.linked if needs == "videos" else None
+    p_values = {a.name: a.p_value for a in attacks} | ({"halves": linked.p_value} if linked else {})
+    tests = {name: (p, (1 - sum(TAIL_WEIGHTS.values())) / len(p_values)) for name, p in p_values.items()}
     shown = holm(tests | {f"tail {k}": (p, TAIL_WEIGHTS[k]) for k, p in tails.items()}, SIZE)
     lines = []
     for attack in attacks:
@@ -230,6 +236,16 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
                 f"{_estimate(auc.value, auc.low, auc.high)}, p = {attack.p_value:.4f}; true positives at 1 % false positives "
                 f"{_estimate(attack.tpr.value, attack.tpr.low, attack.tpr.high)} ({attack.members} against {attack.others})",
                 needs,
+            )
+        )
+    if linked:
+        lines.append(
+            Criterion(
+                "halves of a recording linked",
+                not shown["halves"],
+                "no more training patients than held-out ones whose two halves are nearest to the same video",
+                f"{linked.risk.main.value:.3f} against {linked.risk.control.value:.3f}, p = {linked.p_value:.4f}; a guess "
+                f"links {linked.naive:.3f}",
             )
         )
     if tails:

@@ -24,7 +24,17 @@ from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
 from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import Archive
-from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
+from echosyn.privacy.attacks import (
+    Errors,
+    Linked,
+    Proximal,
+    density_ratio,
+    gradients,
+    halves_linked,
+    loss_scores,
+    nearest_by_far,
+    proximal_scores,
+)
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Array
@@ -167,7 +177,11 @@ def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: 
         seed: Of halves and bootstrap.
     """
     names, is_train, positions = by_patient(archive)
-    found = [judged("nearest synthetic video", "videos", exposure, names, is_train, seed)]
+    edges = _gradients(archive.looks[i] for i in positions), _gradients(looks)
+    found = [
+        judged("nearest synthetic video", "videos", exposure, names, is_train, seed),
+        judged("rank of the source by gradients", "videos", nearest_by_far(*edges), names, is_train, seed),
+    ]
     vectors = _mean_frames((archive.looks[i] for i in positions), centre)
     known = np.flatnonzero(~is_train)[::2]
     targets = np.setdiff1d(np.arange(len(names)), known)
@@ -176,6 +190,15 @@ def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: 
         of = [names[i] for i in targets]
         found.append(judged("density ratio", "videos", scores, of, is_train[targets], seed))
     return found
+
+
+def linked(archive: Archive, looks: Sequence[Look]) -> Linked:
+    """Whether somebody who has two halves of a recording finds that they are one patient's, through the synthetic videos."""
+    _, is_train, positions = by_patient(archive)
+    seen = [archive.looks[i].thumbnails for i in positions]
+    halves = [[gradients(part)[None] for part in x.tensor_split(2)] for x in seen]
+    first, second = (torch.cat([pair[k] for pair in halves]).double().numpy() for k in (0, 1))
+    return halves_linked(first, second, _gradients(looks), is_train)
 
 
 def on_images(
@@ -291,6 +314,11 @@ def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
         eps = prediction
     scale = eps.flatten(1).std(dim=1).clamp(min=1e-6)
     return eps / scale.view(-1, *[1] * (eps.ndim - 1))
+
+
+def _gradients(looks: Iterable[Look]) -> Array:
+    vectors: Array = torch.stack([gradients(look.thumbnails) for look in looks]).double().numpy()
+    return vectors
 
 
 def _mean_frames(looks: Iterable[Look], centre: Tensor) -> Array:
