@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/memorisers.py WORK --train 500 --held-out 200 --strangers 300
 
-Phantoms of the apical four-chamber view, the shipped VAE and Re-ID model. A memoriser's set is 100 videos of strangers, of whom
-the audit's own screen rejects none, as after `generate`; 10, 2 or 1 of them are replaced by copies of training videos, disguised
-in one way. Each repetition draws held-out patients, the set and the copied patients anew and judges the findings as an audit does,
-all but the weights. Synthetic videos are compared with all patients; held-out ones that set no threshold are left out of the rest.
+Phantoms of the apical four-chamber view, the shipped VAE and Re-ID model. A memoriser's set is 100 videos of strangers, of
+whom the audit's own screen rejects none, as after `generate`; 10, 2 or 1 of them are replaced by copies of training videos,
+disguised in one way. Each repetition draws held-out patients, the set and the copied patients anew and judges the findings as an
+audit does, all but the weights.
 """
 
 import argparse
@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=200)
     parser.add_argument("--strangers", type=int, default=300)
     parser.add_argument("--repetitions", type=int, default=40)
+    parser.add_argument("--innocents", type=int, default=200, help="repetitions without a copy")
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 50, 100, 200])
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -219,7 +220,7 @@ def main() -> None:
             "lowest score": float(best.min()),
         }
     result["kinds"] = kinds
-    result["innocents"] = {num: repeated(bench, num, args.repetitions, lambda seed: None) for num in args.sizes}
+    result["innocents"] = {num: repeated(bench, num, args.innocents, lambda seed: None) for num in args.sizes}
 
     def copied(kind: str, count: int, seed: int) -> Array:
         table = next(table for name, (table, _) in bench.copies.items() if name.startswith(kind))

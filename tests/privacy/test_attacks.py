@@ -131,9 +131,9 @@ def unit(vectors) -> np.ndarray:
 
 def test_the_source_of_a_video_is_first_by_far_and_nobody_else_is():
     rng = np.random.default_rng(0)
-    patients = unit(rng.normal(size=(40, 12)))
-    copies = unit(patients[:5] + 0.05 * rng.normal(size=(5, 12)))
-    found = nearest_by_far(patients, np.concatenate([copies, unit(rng.normal(size=(30, 12)))]), block=7)
+    patients = unit(rng.normal(size=(40, 60)))
+    copies = unit(patients[:5] + 0.05 * rng.normal(size=(5, 60)))
+    found = nearest_by_far(patients, np.concatenate([copies, unit(rng.normal(size=(30, 60)))]), block=7)
     assert sorted(found.argsort()[-5:].tolist()) == [0, 1, 2, 3, 4]
     by_hand = patients @ copies[0]
     assert found[0] == pytest.approx(by_hand[0] - np.sort(by_hand)[-2])
@@ -144,13 +144,14 @@ def test_the_source_of_a_video_is_first_by_far_and_nobody_else_is():
 def test_halves_of_a_recording_are_linked_where_the_set_holds_it():
     """200 training patients of whom half are in the set: more are linked than of 200 others, of whom some are by chance."""
     rng = np.random.default_rng(1)
-    patients, is_train = rng.normal(size=(400, 6)), np.arange(400) < 200
-    halves = [unit(patients + 0.7 * rng.normal(size=patients.shape)) for _ in range(2)]
-    strangers = rng.normal(size=(100, 6))
+    patients, is_train = rng.normal(size=(400, 20)), np.arange(400) < 200
+    halves = [unit(patients + 0.3 * rng.normal(size=patients.shape)) for _ in range(2)]
+    strangers = rng.normal(size=(100, 20))
     leaky = halves_linked(*halves, unit(np.concatenate([patients[:100], strangers])), is_train)
     assert leaky.risk.main.value > leaky.risk.control.value > leaky.naive == 1 / 200
     assert leaky.p_value < 0.01
-    assert halves_linked(*halves, unit(rng.normal(size=(200, 6))), is_train).p_value > 0.05
+    fair = [halves_linked(*halves, unit(rng.normal(size=(200, 20))), is_train).p_value for _ in range(20)]
+    assert sum(p < 0.05 for p in fair) <= 3
 
 
 def test_gradients_see_edges_and_no_grey_levels():

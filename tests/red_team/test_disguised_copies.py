@@ -26,7 +26,8 @@ Desk = tuple[Screen[Sequence[Look]], LatentCodec]
 
 def frames(i: int) -> torch.Tensor:
     """Sixteen a second, of two seconds."""
-    return torch.from_numpy(phantom.render(phantom.patient(1, i, view="A4C", num_frames=32, fps=16.0)).astype(np.uint8))
+    drawn = phantom.render(phantom.patient(1, i, view="A4C", num_frames=64, fps=32.0))
+    return torch.from_numpy(drawn[::2].astype(np.uint8))
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,11 @@ from echosyn.privacy.owners import Owners
 SPACE = "registered"
 COARSE = THUMBNAIL // 2
 """Side of the pictures that are compared with all references; one of its pixels is 8 of 112."""
-CANDIDATES, FINALISTS = 16, 3
-"""References that are aligned more finely, and those of them that are aligned to the end."""
 REFERENCES_AT_ONCE = 4096
-ROUNDS = (3, 9)
-"""Of the alignment, of candidates and of finalists."""
+CANDIDATES = 40
+"""References that are aligned more finely."""
+STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
+"""Of the alignment: how many references are left, and rounds of the search."""
 
 _PIXEL = 2 / 112
 _SHIFTS = tuple(16 / 3 * k * _PIXEL for k in range(-3, 4))
@@ -140,7 +140,7 @@ class _Frame:
         mirrored, number = start // len(_poses()), start % len(_poses())
         pose, step, best = _poses()[number], torch.ones(len(start)), torch.full((len(start),), -1.0)
         around = torch.cat([torch.zeros(1, 4), torch.eye(4), -torch.eye(4)]) * torch.tensor(_STEP)
-        for num, rounds in zip((CANDIDATES, FINALISTS), ROUNDS, strict=True):
+        for num, rounds in STAGES:
             some = best.topk(min(num, len(best))).indices
             for _ in range(rounds if len(some) else 0):
                 poses = pose[some, None] + step[some, None, None] * around
@@ -159,14 +159,11 @@ class _Frame:
             [torch.where(mirrored[:, None, None] == 1, -grid[..., 0], grid[..., 0]), grid[..., 1]], dim=-1
         )
         seen = grid_sample(one.expand(len(poses), -1, -1, -1), grid, align_corners=False).flatten(2)
-        total = torch.zeros(len(poses))
         real = references.view(-1, 2, THUMBNAIL**2).repeat_interleave(len(poses) // len(references), dim=0)
-        for channel in range(2):
-            basis = _basis(self.centre[channel].flatten()[None], shown)[:, 0]
-            x, y = (_without(values[:, channel] * shown, basis) for values in (seen, real))
-            r = (x * y).sum(dim=1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=_LEAST)
-            total += r.abs() if channel == 0 else r
-        return total / 2
+        still, motion = (
+            _partial_correlation(seen[:, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
+        )
+        return (still.abs() + motion) / 2
 
 
 class _Coarse:
@@ -229,6 +226,18 @@ def _basis(centre: Tensor, shown: Tensor) -> Tensor:
     rest = masked - (masked * constant[:, None]).sum(dim=-1, keepdim=True) * constant[:, None]
     rest = rest / rest.norm(dim=-1, keepdim=True).clamp(min=_LEAST)
     return torch.stack([constant[:, None].expand_as(rest), rest], dim=2)
+
+
+def _partial_correlation(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) -> Tensor:
+    """Of rows ``(n, pixels)`` in what is shown, given a constant and the centre ``(pixels,)``; 0 where nothing is left of one."""
+    centred = [values - values.mean(dim=-1, keepdim=True) for values in (centre.expand_as(x), x, y)]
+    of = torch.stack([torch.ones_like(x), *centred], dim=1).mul_(shown[:, None])
+    products = (of @ of.mT).double()
+    known, both = products[:, :2, :2] + _LEAST * torch.eye(2, dtype=torch.float64), products[:, :2, 2:]
+    left = products[:, 2:, 2:] - both.mT @ torch.linalg.solve(known, both)
+    norm = (left[:, 0, 0] * left[:, 1, 1]).clamp(min=_LEAST).sqrt()
+    r: Tensor = (left[:, 0, 1] / norm).float()
+    return r
 
 
 def _without(values: Tensor, basis: Tensor) -> Tensor:
