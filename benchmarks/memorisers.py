@@ -31,6 +31,7 @@ from echosyn.pipeline.audit.positive_controls import Caught
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
 from echosyn.pipeline.privacy_filter.screens import Screens
+from echosyn.privacy import permutation
 from echosyn.privacy.attacks import linkability, singling_out
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
@@ -58,6 +59,7 @@ KINDS += ("speed 125", "reversed")
 COPIED = (10, 2, 1)
 VIDEOS, PLANTED = 100, 73
 membership.NUM_BOOTSTRAP = 20  # of intervals, on which no line depends
+permutation.MOST = 999
 Array = NDArray[np.float64]
 
 

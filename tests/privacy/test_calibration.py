@@ -103,7 +103,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(num, videos, correlation)
 @pytest.mark.parametrize(("videos", "correlation"), [(1, 0.0), (10, 0.0), (10, 0.3), (10, 0.6), (10, 0.9)])
 def test_intervals_hold_the_truth_for_few_and_many_patients_with_one_and_ten_videos(num, videos, correlation):
     found = covered(num, videos, correlation, 3000 if num <= 200 else 1000)
-    assert found == pytest.approx((0.95, 0.95), abs=0.02 + 0.005)
+    assert found == pytest.approx((0.95, 0.95), abs=0.03)
 
 
 def test_too_few_held_out_patients_are_said_not_hidden():
