@@ -25,19 +25,19 @@ import torch
 from echosyn import __version__, hashing, weights
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.pipeline.audit.blocks import compared
+from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.models import codec, embed
-from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, frames_of
 from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import stored
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.closeness import Fusion
 from echosyn.privacy.fingerprints import VECTORS, Vectors, VideoPrints, Views
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.looks import Filed, Look
 from echosyn.privacy.patient_matches import Sides
 from echosyn.privacy.screen import Calibration, Screen, video_screen
+from echosyn.privacy.video_digests import DigestFile, VideoDigest
 
 CPU = torch.device("cpu")
 OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
@@ -105,16 +105,16 @@ def archive(videos: int, folder: Path) -> dict[str, float]:
     probed, _ = timed(lambda: [video.size(path) for path in files])
     models = weights.find_all(weights.shipped(), ["vae", "reid"], "a4c")
     encoder, reid = codec(models["vae"], CPU), weights.load(models["reid"], "reid")
-    seen, looks = timed(lambda: [look_at(frames_of(path), encoder) for path in files])
-    prints = VideoPrints(lambda frames: embed(reid, frames), looks[0].thumbnails.mean(dim=0))
-    vectors = [prints.of_reference(look) for look in looks]
+    seen, digests = timed(lambda: [digest_of(frames_of(path), encoder) for path in files])
+    prints = VideoPrints(lambda frames: embed(reid, frames), digests[0].thumbnails.mean(dim=0))
+    vectors = [prints.of_reference(digest) for digest in digests]
     return {
         "videos": videos,
         "bytes_per_video": size / videos,
         "hash_bytes_per_s": size / hashed,
         "merge_check_s_per_video": probed / videos,
         "read_s_per_video": seen / videos,
-        "look_bytes_per_video": sum(_bytes(x.thumbnails) + _bytes(x.latents) for x in looks) / videos,
+        "look_bytes_per_video": sum(_bytes(x.thumbnails) + _bytes(x.latents) for x in digests) / videos,
         **{f"{name}_vectors_per_video": sum(len(v[name]) for v in vectors) / videos for name in vectors[0]},
         **{f"{name}_dimensions": vectors[0][name].shape[1] for name in vectors[0]},
         "gallery_bytes_per_video": sum(_bytes(t) for v in vectors for t in v.values()) / videos,
@@ -177,8 +177,8 @@ def audited(videos: int, patients: int) -> dict[str, float]:
     screen.by_patient([item(0, OF_A_QUERY)])
     before = most_bytes()
     with tempfile.TemporaryDirectory() as name:
-        looks = cast("Sequence[Look]", range(videos))
-        compared(screen.through(cast("Any", prints)), looks, Sides.drawn(is_train), InProcess(1), Path(name))
+        digests = cast("Sequence[VideoDigest]", range(videos))
+        compared(screen.through(cast("Any", prints)), digests, Sides.drawn(is_train), InProcess(1), Path(name))
     grown = most_bytes() - before
     return {"videos": videos, "patients": patients, "bytes": grown, "bytes_per_pair": grown / videos / patients}
 
@@ -186,19 +186,21 @@ def audited(videos: int, patients: int) -> dict[str, float]:
 def calibrated(videos: int, held_out: int, folder: Path) -> dict[str, float]:
     """Noise for a real archive, kept, calibrated on and written for workers by this process alone; and its own memory."""
     began = own_bytes()
-    file = Filed(folder / "looks", videos)
+    file = DigestFile(folder / "looks", videos)
     draw = torch.Generator().manual_seed(0)
     for i in range(videos):
-        file.put(i, Look(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw)))
+        file.put(
+            i, VideoDigest(torch.rand(48, 28, 28, generator=draw) * 255, torch.randn(24, 4, 14, 14, generator=draw))
+        )
     patients, is_train = [f"{i:07d}" for i in range(videos)], [i >= held_out for i in range(videos)]
     mixing = torch.randn(784, 128, generator=draw)
     how = Calibration(folder=folder)
-    seconds, found = timed(lambda: video_screen(file.looks, patients, is_train, lambda x: x.flatten(1) @ mixing, how))
+    seconds, found = timed(lambda: video_screen(file.digests, patients, is_train, lambda x: x.flatten(1) @ mixing, how))
     stored.write(folder / "screen", found)
     ours = most_own_bytes() - began
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    looks = sizes.pop("looks")
-    disk = {"looks_bytes_per_video": looks / videos, "vectors_bytes_per_video": sum(sizes.values()) / videos}
+    digests = sizes.pop("looks")
+    disk = {"looks_bytes_per_video": digests / videos, "vectors_bytes_per_video": sum(sizes.values()) / videos}
     return {"videos": videos, "held_out": held_out, "calibrate_s": seconds, "own_bytes": ours, **disk}
 
 

@@ -29,17 +29,17 @@ from echosyn.diffusion.codec import LatentCodec
 from echosyn.pipeline.audit import criteria, membership, positive_controls
 from echosyn.pipeline.audit.positive_controls import Caught
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos, digest_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.privacy import permutation
 from echosyn.privacy.attacks import linkability, singling_out
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import exact
-from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import PositiveControl, in_pixels
 from echosyn.privacy.screen import Calibration, Screen, video_screen
+from echosyn.privacy.video_digests import VideoDigest
 
 VIEW, SEED, STRANGE_SEED, UNSEEN = "A4C", 1, 20, 1500
 """The shipped models saw phantoms of seed 1 below 1500."""
@@ -72,9 +72,9 @@ def recordings(work: Path, name: str, seed: int, indices: Sequence[int]) -> NDAr
     return np.load(path, mmap_mode="r")
 
 
-def look(frames: Tensor, encoder: LatentCodec) -> Look:
+def look(frames: Tensor, encoder: LatentCodec) -> VideoDigest:
     """As an audit looks at a video."""
-    return look_at(frames[::2], encoder)
+    return digest_of(frames[::2], encoder)
 
 
 class Bench:
@@ -89,20 +89,22 @@ class Bench:
             "strange": (STRANGE_SEED, range(args.strangers)),
         }
         self.frames = {name: recordings(args.work, name, *which) for name, which in draw.items()}
-        looks = {name: [look(self.of(name, i), self.encoder) for i in range(len(x))] for name, x in self.frames.items()}
-        self.names = [f"{name}{i:04d}" for name in ("held", "train") for i in range(len(looks[name]))]
-        real = looks["held"] + looks["train"]
+        digests = {
+            name: [look(self.of(name, i), self.encoder) for i in range(len(x))] for name, x in self.frames.items()
+        }
+        self.names = [f"{name}{i:04d}" for name in ("held", "train") for i in range(len(digests[name]))]
+        real = digests["held"] + digests["train"]
         self.is_train = np.array([name.startswith("train") for name in self.names])
         embed = Screens.of(models).embed("cpu")
-        self.screen: Screen[Sequence[Look]] = video_screen(
+        self.screen: Screen[Sequence[VideoDigest]] = video_screen(
             real, self.names, self.is_train.tolist(), embed, Calibration()
         )
         self.held_out = self.screen.held_out.numpy()
         records = [
             Record(name, split="TRAIN" if t else "TEST") for name, t in zip(self.names, self.is_train, strict=True)
         ]
-        self.archive = Archive(records, real)
-        self.strangers = looks["strange"]
+        self.archive = RealVideos(records, real)
+        self.strangers = digests["strange"]
         patients, table = self.screen.by_patient(self.strangers)
         assert patients == self.names
         self.table: Array = table.numpy()
@@ -120,7 +122,7 @@ class Bench:
         own = [self.names.index(f"train{i:04d}") for i in chosen]
         return table, float(np.mean(table.argmax(axis=1) == own))
 
-    def disguised(self, control: PositiveControl, i: int) -> Look:
+    def disguised(self, control: PositiveControl, i: int) -> VideoDigest:
         """A training video as a memoriser hides it."""
         generator = rng.generator(0, f"memoriser {control}", i)
         made = control.change(self.of("train", i), self.of("train", (i + 1) % len(self.frames["train"])), generator)
@@ -145,7 +147,7 @@ class Bench:
         sides = Sides.drawn(is_train, seed=seed)
         exposure = Exposure.of(scores, sides, threshold.value)
         split = {name: ("VAL", "TEST")[i % 2] for i, name in enumerate(patients)}
-        archive = Archive([self.archive.records[i] for i in people], [self.archive.looks[i] for i in people])
+        archive = RealVideos([self.archive.records[i] for i in people], [self.archive.digests[i] for i in people])
         attacks = membership.on_videos(
             archive, [self.strangers[i] for i in chosen], exposure.highest, self.screen.prints.centre[0], seed
         )

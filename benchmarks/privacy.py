@@ -95,21 +95,21 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     screens = Screens.of(models, args.work / "latents", args.rate)
     archive, of_videos = screens.of_videos(real, None, args.work / "desk", HERE)
     read = from_videos(fresh, codec(models["vae"], devices.resolve("auto")))
-    looks = [read(record) for record in filelist.read(fresh)]
-    judged = of_videos.judge(looks)
-    stills = torch.stack([look.latents[0] for look in looks])
+    digests = [read(record) for record in filelist.read(fresh)]
+    judged = of_videos.judge(digests)
+    stills = torch.stack([digest.latents[0] for digest in digests])
     screen = screens.of_stills(of_latents(args.work / "latents"), HERE)
     kept = screen.judge(stills).kept
-    shown = torch.cat([evenly(look.latents, CALIBRATION_FRAMES) for look in looks])
-    of_frames = screen.judge(shown).score.numpy().reshape(len(looks), -1)
+    shown = torch.cat([evenly(digest.latents, CALIBRATION_FRAMES) for digest in digests])
+    of_frames = screen.judge(shown).score.numpy().reshape(len(digests), -1)
     rule = positive_controls.published_rule(archive, screens.embed())
     assert rule is not None
     return {
-        "videos": asdict(wilson(int((~judged.kept).sum()), len(looks))),
+        "videos": asdict(wilson(int((~judged.kept).sum()), len(digests))),
         "videos, divided anew": divided(of_videos, judged.score.numpy()[:, None], args.rate),
         "stills, divided anew": divided(screen, of_frames, args.rate),
-        "stills": asdict(wilson(int((~kept).sum()), len(looks))),
-        "published": asdict(wilson(int((~rule.judge(stills).kept).sum()), len(looks))),
+        "stills": asdict(wilson(int((~kept).sum()), len(digests))),
+        "published": asdict(wilson(int((~rule.judge(stills).kept).sum()), len(digests))),
         "published_predicted": rule.predicted,
         "threshold": of_videos.threshold.to_json(),
     }

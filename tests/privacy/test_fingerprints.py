@@ -10,8 +10,8 @@ from echosyn.privacy.fingerprints import (
     shifted,
     thumbnails,
 )
-from echosyn.privacy.looks import Look
 from echosyn.privacy.matching import nearest
+from echosyn.privacy.video_digests import VideoDigest
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -30,8 +30,10 @@ def film(num: int, seed: int) -> torch.Tensor:
     return ((128 + 40 * smooth) * inside).clamp(0, 255).to(torch.uint8)
 
 
-def look(frames: torch.Tensor) -> Look:
-    return Look(thumbnails(frames), torch.nn.functional.avg_pool2d(frames.float()[::2, None], 8).expand(-1, 4, -1, -1))
+def digest(frames: torch.Tensor) -> VideoDigest:
+    return VideoDigest(
+        thumbnails(frames), torch.nn.functional.avg_pool2d(frames.float()[::2, None], 8).expand(-1, 4, -1, -1)
+    )
 
 
 def test_the_unmoved_view_is_among_the_shifted_ones_and_stays_with_its_frame():
@@ -55,8 +57,8 @@ def test_a_still_moved_by_half_a_cell_is_found_by_a_shift():
 def test_a_video_moved_by_four_pixels_is_found_by_a_shift():
     films = [film(16, seed) for seed in range(5)]
     prints = VideoPrints(embed, torch.zeros(28, 28))
-    references = torch.cat([prints.of_reference(look(f))["pixels"] for f in films])
-    views = prints.of_query(look(films[3].roll((4, 4), (1, 2))))["pixels"]
+    references = torch.cat([prints.of_reference(digest(f))["pixels"] for f in films])
+    views = prints.of_query(digest(films[3].roll((4, 4), (1, 2))))["pixels"]
     found = nearest(views, references)
     assert found.similarity.max() > 0.95
     assert int(found.index[found.similarity.argmax()]) // 8 == 3
@@ -72,9 +74,9 @@ def test_motion_ignores_what_stands_still_and_how_strongly_it_moves():
 
 def test_a_video_without_motion_is_matched_by_its_frames():
     prints = VideoPrints(embed, torch.zeros(28, 28))
-    frozen = look(film(1, 4).expand(20, -1, -1))
+    frozen = digest(film(1, 4).expand(20, -1, -1))
     assert prints.of_query(frozen)["motion"].shape == (0, 8 * 14 * 14)
-    short = prints.of_query(look(film(8, 4)))
+    short = prints.of_query(digest(film(8, 4)))
     assert short["motion"].shape == (0, 8 * 14 * 14)
     assert len(short["pixels"]) == 72
 

@@ -7,14 +7,14 @@ import torch
 from echosyn.errors import DataError
 from echosyn.privacy.intervals import wilson
 from echosyn.privacy.published_rule import PublishedRule, expected_false_rejection, published_threshold
-from echosyn.privacy.screen import Judgement
+from echosyn.privacy.screen import ScreeningResult
 
 
 def people(num: int, seed: int, d: int = 64) -> torch.Tensor:
     return torch.randn(num, d, generator=torch.Generator().manual_seed(seed))
 
 
-def judge(candidates: torch.Tensor, references: torch.Tensor, threshold: float) -> Judgement:
+def judge(candidates: torch.Tensor, references: torch.Tensor, threshold: float) -> ScreeningResult:
     names = [f"p{i}" for i in range(len(references))]
     return PublishedRule(lambda x: x, references, names, threshold, wilson(0, 0), 0.0).judge(candidates)
 

@@ -10,18 +10,18 @@ from echosyn import rng, weights
 from echosyn.data import phantom
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import look_at
+from echosyn.pipeline.privacy_filter.real_videos import digest_of
 from echosyn.pipeline.privacy_filter.screens import Screens
-from echosyn.privacy.looks import Look
 from echosyn.privacy.positive_controls import in_pixels
 from echosyn.privacy.screen import Screen, video_screen
+from echosyn.privacy.video_digests import VideoDigest
 
 TRAIN, HELD_OUT = 30, 24
 COPIED = (3, 14, 25)
 FIRST = 1500
 """The shipped models saw phantoms of this seed below."""
 
-Desk = tuple[Screen[Sequence[Look]], LatentCodec]
+Desk = tuple[Screen[Sequence[VideoDigest]], LatentCodec]
 
 
 def frames(i: int) -> torch.Tensor:
@@ -34,9 +34,9 @@ def frames(i: int) -> torch.Tensor:
 def desk() -> Desk:
     models = weights.find_all(weights.shipped(), ("vae", "reid"), "a4c")
     encoder, people = codec(models["vae"], torch.device("cpu")), range(TRAIN + HELD_OUT)
-    looks = [look_at(frames(FIRST + 2 * i)[::2], encoder) for i in people]
+    digests = [digest_of(frames(FIRST + 2 * i)[::2], encoder) for i in people]
     names, is_train = [f"p{i:02d}" for i in people], [i < TRAIN for i in people]
-    return video_screen(looks, names, is_train, Screens.of(models).embed("cpu")), encoder
+    return video_screen(digests, names, is_train, Screens.of(models).embed("cpu")), encoder
 
 
 @pytest.mark.parametrize("control", [c for c in in_pixels() if c.must is not None], ids=str)
@@ -46,12 +46,12 @@ def test_a_copy_in_disguise_is_flagged_and_named(control, desk: Desk):
         control.change(frames(FIRST + 2 * i), frames(FIRST + 2 * i + 2), rng.generator(0, "red team", i))
         for i in COPIED
     ]
-    found = screen.judge([look_at(x[::2], encoder) for x in made])
+    found = screen.judge([digest_of(x[::2], encoder) for x in made])
     assert not found.kept.any()
     assert list(found.nearest) == [f"p{i:02d}" for i in COPIED]
 
 
 def test_strangers_are_mostly_left_alone(desk: Desk):
     screen, encoder = desk
-    found = screen.judge([look_at(frames(FIRST + 200 + 2 * i)[::2], encoder) for i in range(12)])
+    found = screen.judge([digest_of(frames(FIRST + 200 + 2 * i)[::2], encoder) for i in range(12)])
     assert found.kept.double().mean() >= 0.75

@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 
 from echosyn import weights
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import look_at
+from echosyn.pipeline.privacy_filter.real_videos import digest_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.privacy.screen import video_screen
 
@@ -28,7 +28,7 @@ def test_the_patient_whom_a_near_copy_was_made_from_is_named_and_the_set_is_flag
 
     def look(path: Path):
         shown = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(Image.open(path))]
-        return look_at(torch.from_numpy(np.stack(shown)), encoder)
+        return digest_of(torch.from_numpy(np.stack(shown)), encoder)
 
     names = sorted(path.stem for path in (FRAMES / "original").glob("*.gif"))
     real, copies = ({n: look(FRAMES / kind / f"{n}.gif") for n in names} for kind in ("original", "factual"))

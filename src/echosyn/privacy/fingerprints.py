@@ -13,8 +13,8 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
 from echosyn.privacy import registration
-from echosyn.privacy.looks import REFERENCE_EVERY, THUMBNAIL, Lazily, Look
 from echosyn.privacy.matching import varied
+from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequence, VideoDigest
 
 QUERY_FRAMES = 8
 """Frames of a video that are matched, evenly from its first to its last."""
@@ -100,27 +100,27 @@ class VideoPrints:
     embed: Embed
     centre: Tensor
 
-    def of_reference(self, look: Look) -> Views:
+    def of_reference(self, digest: VideoDigest) -> Views:
         """All vectors of a real video."""
         return {
-            "reid": self.embed(look.latents),
-            "pixels": varied((look.thumbnails[::REFERENCE_EVERY] - self.centre[0]).flatten(1)),
-            "motion": motions(look.thumbnails),
-            registration.SPACE: registration.reference(look.thumbnails),
+            "reid": self.embed(digest.latents),
+            "pixels": varied((digest.thumbnails[::REFERENCE_EVERY] - self.centre[0]).flatten(1)),
+            "motion": motions(digest.thumbnails),
+            registration.SPACE: registration.reference(digest.thumbnails),
         }
 
-    def of_queries(self, items: Sequence[Look]) -> Sequence[Views]:
+    def of_queries(self, items: Sequence[VideoDigest]) -> Sequence[Views]:
         """The views with which each video is matched, made when they are asked for."""
-        return Lazily(len(items), lambda i: self.of_query(items[i]))
+        return LazySequence(len(items), lambda i: self.of_query(items[i]))
 
-    def of_query(self, look: Look) -> Views:
+    def of_query(self, digest: VideoDigest) -> Views:
         """The views with which a video is matched."""
-        frames = shifted(evenly(look.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
+        frames = shifted(evenly(digest.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
         return {
-            "reid": self.embed(evenly(look.latents, QUERY_FRAMES)),
+            "reid": self.embed(evenly(digest.latents, QUERY_FRAMES)),
             "pixels": varied((frames - self.centre[0]).flatten(1)),
-            "motion": evenly(motions(look.thumbnails), QUERY_MOTIONS),
-            registration.SPACE: registration.query(look.thumbnails, self.centre),
+            "motion": evenly(motions(digest.thumbnails), QUERY_MOTIONS),
+            registration.SPACE: registration.query(digest.thumbnails, self.centre),
         }
 
 

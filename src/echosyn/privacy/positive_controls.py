@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from echosyn.pixels import moved
-from echosyn.privacy.looks import RATE
+from echosyn.privacy.video_digests import RATE
 
 DENSE = 2 * RATE
 """Frames a second of the recordings that are disguised; every second one is looked at, so that an odd delay shows frames that

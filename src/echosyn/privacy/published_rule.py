@@ -12,7 +12,7 @@ from echosyn.errors import DataError
 from echosyn.privacy.fingerprints import Embed
 from echosyn.privacy.intervals import Rate, wilson
 from echosyn.privacy.matching import nearest
-from echosyn.privacy.screen import Judgement
+from echosyn.privacy.screen import ScreeningResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class PublishedRule:
             percentile,
         )
 
-    def judge(self, items: Tensor) -> Judgement:
+    def judge(self, items: Tensor) -> ScreeningResult:
         """The verdict on latent stills ``(n, C, h, w)``; the score is their similarity, float32.
 
         Raises:
@@ -116,11 +116,11 @@ def expected_false_rejection(num_train: int, num_test: int, percentile: float = 
     return float(1.0 - (percentile / 100.0) ** (num_train / num_test))
 
 
-def _judged(embedded: Tensor, references: Tensor, patients: Sequence[str], threshold: float) -> Judgement:
+def _judged(embedded: Tensor, references: Tensor, patients: Sequence[str], threshold: float) -> ScreeningResult:
     if not -np.inf < threshold < np.inf:
         raise DataError(f"the threshold is {threshold}, expected a finite number: nothing could be rejected")
     found = nearest(embedded, references)
     # In float64, where every float32 similarity is exact: a candidate at the threshold is rejected.
     kept = found.similarity.double() < threshold
     owners = [patients[i] for i in found.index.tolist()]
-    return Judgement(kept, found.similarity, ["reid"] * len(kept), owners, found.index)
+    return ScreeningResult(kept, found.similarity, ["reid"] * len(kept), owners, found.index)

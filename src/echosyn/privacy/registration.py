@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
-from echosyn.privacy.looks import THUMBNAIL
 from echosyn.privacy.matching import Matches, Prepared
 from echosyn.privacy.owners import Owners
+from echosyn.privacy.video_digests import THUMBNAIL
 
 SPACE = "registered"
 COARSE = THUMBNAIL // 2

@@ -14,9 +14,9 @@ from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness
 from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, VideoPrints, Views, evenly
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.looks import Lazily, Look
 from echosyn.privacy.matching import nearest
 from echosyn.privacy.registration import SPACE, picture, registered_of_each
+from echosyn.privacy.video_digests import LazySequence, VideoDigest
 from echosyn.progress import Progress, silent
 
 SCALE_PATIENTS = 200
@@ -31,7 +31,7 @@ Owned = tuple[Sequence[Views], Sequence[str]]
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class ScreeningResult:
     """What a screen decided on items. All but the number of kept ones is private."""
 
     kept: Tensor
@@ -46,7 +46,7 @@ class Judgement:
     """The row of that space's references, ``(n,)``."""
 
     @classmethod
-    def joined(cls, parts: Sequence["Judgement"]) -> "Judgement":
+    def joined(cls, parts: Sequence["ScreeningResult"]) -> "ScreeningResult":
         """What was decided on all items of at least one part."""
         kept, score, rows = (torch.cat([getattr(part, name) for part in parts]) for name in ("kept", "score", "rows"))
         return cls(
@@ -71,18 +71,18 @@ class Screen(Generic[Items]):
     held_out_patients: Sequence[str]
     prints: Prints[Items]
 
-    def judge(self, items: Items, patients: Sequence[str] | None = None) -> Judgement:
+    def judge(self, items: Items, patients: Sequence[str] | None = None) -> ScreeningResult:
         """Reject each item whose score is at least the threshold; references of ``patients`` are skipped."""
         views = self.prints.of_queries(items)
         if not len(views):
-            return Judgement(
+            return ScreeningResult(
                 torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
             )
         found = closeness(views, self.gallery, patients)
         each = self.fusion.by_space(found.similarity)
         score, space = each.max(dim=1)
         chosen = space.tolist()
-        return Judgement(
+        return ScreeningResult(
             score < self.threshold.value,
             score,
             [found.spaces[s] for s in chosen],
@@ -176,28 +176,28 @@ def still_screen(references: References, embed: Embed, how: Calibration = Calibr
 
 
 def video_screen(
-    looks: Sequence[Look],
+    digests: Sequence[VideoDigest],
     patients: Sequence[str],
     is_train: Sequence[bool],
     embed: Embed,
     how: Calibration = Calibration(),
-) -> Screen[Sequence[Look]]:
+) -> Screen[Sequence[VideoDigest]]:
     """The screen of finished videos: every real video is compared with, held-out ones set the threshold.
 
     Args:
-        looks: Of the real videos, taken as they are needed.
+        digests: Of the real videos, taken as they are needed.
         patients: Whose each is.
         is_train: Whether it is in TRAIN.
         embed: The re-identification network.
         how: Calibration.
     """
     sides = [[i for i, train in enumerate(is_train) if train is side] for side in (True, False)]
-    prints = VideoPrints(embed, _mean(picture(looks[i].thumbnails)[None] for i in sides[0]))
-    gallery = _gallery(prints.of_reference, looks, patients, how)
+    prints = VideoPrints(embed, _mean(picture(digests[i].thumbnails)[None] for i in sides[0]))
+    gallery = _gallery(prints.of_reference, digests, patients, how)
 
     def queries(positions: Sequence[int], num: int) -> Owned:
         chosen = [positions[i] for i in _some(len(positions), num)]
-        return prints.of_queries(Lazily(len(chosen), lambda i: looks[chosen[i]])), [patients[i] for i in chosen]
+        return prints.of_queries(LazySequence(len(chosen), lambda i: digests[chosen[i]])), [patients[i] for i in chosen]
 
     train, held_out = queries(sides[0], SCALE_PATIENTS), queries(sides[1], most_held_out(how.false_rejection_rate))
     return vector_screen(gallery, train, held_out, how).through(prints)

@@ -20,7 +20,7 @@ from echosyn.pipeline.audit.membership import Attack, judged
 from echosyn.pipeline.audit.positive_controls import Caught, Trial, false_rejection
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import Archive, from_videos
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos, from_videos
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import exact, risk
@@ -194,7 +194,7 @@ def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     models, cpu = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c"), torch.device("cpu")
     encoder, index = codec(models["vae"], cpu), filelist.VideoIndex(tmp_path / "real")
     records, read = filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder)
-    archive = Archive(records, [read(record) for record in records])
+    archive = RealVideos(records, [read(record) for record in records])
     areas = lv_area(video.read(index.path(archive.records[0])).grey())
     clip = attack_inputs.clip(archive.records[0], index, 32.0, 32, encoder, True)
     assert clip is not None
@@ -202,7 +202,7 @@ def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     assert np.corrcoef(clip.course.numpy(), areas[:32])[0, 1] < -0.95
     stills = attack_inputs.stills(archive, 0, index, encoder, diastole=True)
     at_rest = encoder.encode(torch.from_numpy(video.read(index.path(archive.records[0])).grey()[[int(areas.argmax())]]))
-    spread = evenly(archive.looks[0].latents, len(stills))
+    spread = evenly(archive.digests[0].latents, len(stills))
     assert (stills - at_rest).abs().mean() < (spread - at_rest).abs().mean()
     found = membership.on_motion(models["lvdm"], tmp_path / "real", archive, encoder, cpu)
     found += membership.on_images(models["lidm"], tmp_path / "real", archive, encoder, cpu)

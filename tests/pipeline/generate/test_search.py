@@ -17,7 +17,7 @@ from echosyn.pipeline.generate.animation import EFDistribution, Motion
 from echosyn.pipeline.generate.outcome import Outcome, as_json, facts, from_json
 from echosyn.pipeline.generate.sample import BLOCK
 from echosyn.pipeline.generate.search import MAX_CANDIDATES_PER_VIDEO, Search, reach, share, whole
-from echosyn.pipeline.generate.tasks import Invent, Look, Made, Measure, Still
+from echosyn.pipeline.generate.tasks import Invent, Made, Measure, ScreenVideos, Still
 from echosyn.pipeline.privacy_filter.rules import Rules
 from echosyn.pipeline.workers.executors import Lost
 from echosyn.pipeline.workers.shards import WHOLE, Shard
@@ -58,7 +58,7 @@ class Workshop:
 
 def search(workshop: Workshop, folder: Path, shard: Shard = WHOLE) -> Search:
     beat = Beat(NOWHERE, NOWHERE, Motion(), EFDistribution(), 0, folder)
-    works = Invent(NOWHERE, 0, folder, None), beat, Look(folder, None), None
+    works = Invent(NOWHERE, 0, folder, None), beat, ScreenVideos(folder, None), None
     return Search(workshop, *works, set(), folder / f"{shard.number}-{shard.count}.jsonl", shard)
 
 

@@ -17,18 +17,18 @@ from echosyn.pipeline.models import codec as codec_of
 from echosyn.pipeline.models import embed as embed_by
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.real_videos import (
-    Archive,
+    RealVideos,
+    digest_of,
     frames_of,
     from_latents,
     from_videos,
-    look_at,
 )
 from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import screen as screening
 from echosyn.privacy.fingerprints import Embed
-from echosyn.privacy.looks import Filed, Look
 from echosyn.privacy.positive_controls import DENSE, in_pixels
 from echosyn.privacy.screen import Calibration, Screen, most_held_out, video_screen
+from echosyn.privacy.video_digests import DigestFile, VideoDigest
 
 PLAIN = Calibration()
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
@@ -50,9 +50,9 @@ def embed(latents: torch.Tensor) -> torch.Tensor:
     return latents[:, 0].flatten(1)
 
 
-def built(archive: Archive, embed: Embed, how: Calibration = PLAIN) -> Screen[Sequence[Look]]:
+def built(archive: RealVideos, embed: Embed, how: Calibration = PLAIN) -> Screen[Sequence[VideoDigest]]:
     owners, is_train = [r.patient for r in archive.records], [r.split == "TRAIN" for r in archive.records]
-    return video_screen(archive.looks, owners, is_train, embed, how)
+    return video_screen(archive.digests, owners, is_train, embed, how)
 
 
 def write(folder: Path, record: Record, frames: np.ndarray[Any, Any]) -> None:
@@ -80,21 +80,21 @@ def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
 
 
 def test_an_archive_needs_both_sides() -> None:
-    empty = Look(torch.zeros(1, 28, 28), torch.zeros(1, 4, 14, 14))
+    empty = VideoDigest(torch.zeros(1, 28, 28), torch.zeros(1, 4, 14, 14))
     with pytest.raises(DataError, match="1 TRAIN and 0 held-out"):
-        Archive([Record("a")], [empty])
+        RealVideos([Record("a")], [empty])
     with pytest.raises(DataError, match="0 TRAIN and 1 held-out"):
-        Archive([Record("a", split="VAL")], [empty])
+        RealVideos([Record("a", split="VAL")], [empty])
 
 
 def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> None:
     codec: Any = Pooling()
-    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(8)]
+    digests = [digest_of(torch.from_numpy(film(i))[::4], codec) for i in range(8)]
     records = [Record(str(i), split="TRAIN" if i < 5 else "VAL") for i in range(8)]
-    screen = built(Archive(records, looks), lambda x: embed(x) + 0.01 * torch.arange(196))
-    blank = look_at(torch.zeros(12, 112, 112, dtype=torch.uint8), codec)
-    frozen = look_at(torch.from_numpy(film(50))[:1].expand(12, -1, -1), codec)
-    judged = screen.judge([blank, frozen, looks[2]])
+    screen = built(RealVideos(records, digests), lambda x: embed(x) + 0.01 * torch.arange(196))
+    blank = digest_of(torch.zeros(12, 112, 112, dtype=torch.uint8), codec)
+    frozen = digest_of(torch.from_numpy(film(50))[:1].expand(12, -1, -1), codec)
+    judged = screen.judge([blank, frozen, digests[2]])
     assert judged.kept.tolist()[2] is False
     assert judged.nearest[2] == "2"
     assert torch.isfinite(judged.score).all()
@@ -106,19 +106,22 @@ def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
     for i, record in enumerate(records):
         write(tmp_path / "real", replace(record, fps=32.0), film(i))
     read = from_videos(tmp_path / "real", codec)
-    plain, filed = Archive(records, [read(record) for record in records]), Filed(tmp_path / "looks", len(records))
+    plain, filed = (
+        RealVideos(records, [read(record) for record in records]),
+        DigestFile(tmp_path / "looks", len(records)),
+    )
     for i in reversed(range(len(records))):
         filed.put(i, read(records[i]))
     screens = [
         built(plain, embed),
-        built(Archive(records, filed.looks), embed, Calibration(folder=tmp_path / "a")),
+        built(RealVideos(records, filed.digests), embed, Calibration(folder=tmp_path / "a")),
         built(plain, embed, Calibration(folder=tmp_path / "b", match=Matcher(InProcess(2), tmp_path))),
     ]
-    strangers = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(50, 60)]
-    expected = screens[0].judge([*strangers, *plain.looks])
+    strangers = [digest_of(torch.from_numpy(film(i))[::4], codec) for i in range(50, 60)]
+    expected = screens[0].judge([*strangers, *plain.digests])
     for screen in screens[1:]:
         assert screen.threshold == screens[0].threshold
-        judged = screen.judge([*strangers, *plain.looks])
+        judged = screen.judge([*strangers, *plain.digests])
         assert torch.equal(judged.score, expected.score)
         assert judged.nearest == expected.nearest
     assert not expected.kept[10:].any()
@@ -126,10 +129,10 @@ def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
 
 def test_few_of_many_held_out_videos_set_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     codec: Any = Pooling()
-    looks = [look_at(torch.from_numpy(film(i))[::4], codec) for i in range(12)]
+    digests = [digest_of(torch.from_numpy(film(i))[::4], codec) for i in range(12)]
     records = [Record(str(i), split="TRAIN" if i < 4 else "VAL") for i in range(12)]
     monkeypatch.setattr(screening, "most_held_out", lambda rate: 4)
-    found = built(Archive(records, looks), embed)
+    found = built(RealVideos(records, digests), embed)
     assert found.held_out_patients == ["4", "6", "9", "11"], "evenly, the first and the last too"
     assert found.threshold.num_patients == 4
     assert set(found.gallery.patients) == {str(i) for i in range(12)}, "all are compared with"
@@ -141,16 +144,16 @@ def test_copies_of_three_real_patients_are_caught() -> None:
     models = weights.find_all(weights.shipped(), ("vae", "reid"))
     codec, network = codec_of(models["vae"], torch.device("cpu")), weights.load(models["reid"], "reid")
     paths = sorted(CLIPS.glob("*.mp4"))
-    looks = [look_at(frames_of(path), codec) for path in paths]
+    digests = [digest_of(frames_of(path), codec) for path in paths]
     records = [Record(p.stem, split="TRAIN" if i < 3 else "VAL") for i, p in enumerate(paths)]
-    screen = built(Archive(records, looks), lambda x: embed_by(network, x))
+    screen = built(RealVideos(records, digests), lambda x: embed_by(network, x))
     assert not screen.threshold.enough, "two strangers prove nothing about calibration"
     dense = [frames_of(path, DENSE) for path in paths[:3]]
     missed = []
     for control in (c for c in in_pixels() if c.must is not None):
         for i, frames in enumerate(dense):
             made = control.change(frames, dense[i - 1], rng.generator(0, control.kind, i))
-            judged = screen.judge([look_at(made[::2], codec)])
+            judged = screen.judge([digest_of(made[::2], codec)])
             if judged.kept[0] or judged.nearest[0] != paths[i].stem:
                 missed.append((control.kind, control.strength, i))
     assert not missed

@@ -10,7 +10,7 @@ from torch import Tensor
 from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
-from echosyn.pipeline.privacy_filter.real_videos import Archive
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos
 from echosyn.pipeline.tracking.course import course_of
 from echosyn.privacy.fingerprints import evenly
 
@@ -30,15 +30,17 @@ class Clip:
     """``(T,)``, when the heart contracts, for a model that is told."""
 
 
-def stills(archive: Archive, position: int, index: filelist.VideoIndex, codec: LatentCodec, diastole: bool) -> Tensor:
+def stills(
+    archive: RealVideos, position: int, index: filelist.VideoIndex, codec: LatentCodec, diastole: bool
+) -> Tensor:
     """Latent frames ``(STILLS, C, h, w)`` of a patient: the emptiest part of the course, else spread over the recording."""
-    record, look = archive.records[position], archive.looks[position]
+    record, digest = archive.records[position], archive.digests[position]
     if diastole:
         frames = video.read(index.path(record)).grey()
         if (course := course_of(frames, record)) is not None:
             fullest: NDArray[np.intp] = np.argsort(course, kind="stable")[:STILLS]
             return codec.encode(torch.from_numpy(frames[np.sort(fullest)]))
-    return evenly(look.latents, STILLS)
+    return evenly(digest.latents, STILLS)
 
 
 def clip(

@@ -12,20 +12,20 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import checksum, filelist
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
-from echosyn.pipeline.audit.blocks import compared
 from echosyn.pipeline.audit.criteria import Findings
-from echosyn.pipeline.audit.finished_videos import files_of, look
+from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import Archive, frames_of
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos, frames_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.attacks import linkability, singling_out
-from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
-from echosyn.privacy.screen import Judgement, Screen
+from echosyn.privacy.screen import Screen, ScreeningResult
+from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.settings.judging import AuditSettings
 
 FAILED = 3
@@ -37,13 +37,13 @@ class Compared:
     """The videos of an audit, and the screen between them."""
 
     real: Path
-    archive: Archive
+    archive: RealVideos
     screens: Screens
-    screen: Screen[Sequence[Look]]
+    screen: Screen[Sequence[VideoDigest]]
     """Of finished videos."""
     files: Sequence[Path]
     """The synthetic videos."""
-    looks: Sequence[Look]
+    digests: Sequence[VideoDigest]
     """What is seen of them."""
 
 
@@ -64,7 +64,7 @@ def audit(
         real: dataset folder of the patients, with TRAIN and held-out (VAL, TEST) videos.
         out: new folder. ``public.json`` and ``public.html`` may be shared; all else is private.
         models: model folders by stage: ``vae`` and ``reid``; with ``lidm`` and ``lvdm`` their weights are attacked too.
-        asked: how hard to look.
+        asked: how thoroughly.
         compute: where, and who reads the videos and compares them. Nothing that is found depends on it.
 
     Returns:
@@ -86,9 +86,9 @@ def audit(
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         archive, screen = screens.of_videos(real, None, working, compute)
-        sets = Compared(real, archive, screens, screen, files, look(files, folders["vae"], working, compute))
+        sets = Compared(real, archive, screens, screen, files, read_digests(files, folders["vae"], working, compute))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
-        judged, exposure = compared(screen, sets.looks, sides, compute.workers(), working, compute.progress)
+        judged, exposure = compared(screen, sets.digests, sides, compute.workers(), working, compute.progress)
         found = _findings(sets, (judged, exposure), sides, folders, asked, len(quiet), compute)
         checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
@@ -112,7 +112,7 @@ def audit(
 
 def _findings(
     sets: Compared,
-    matches: tuple[Judgement, Exposure],
+    matches: tuple[ScreeningResult, Exposure],
     sides: Sides,
     models: Mapping[str, Path],
     asked: AuditSettings,
@@ -137,7 +137,7 @@ def _findings(
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, sets.looks, exposure.highest, screen.prints.centre[0], seed)
+    attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre[0], seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
         attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
@@ -145,7 +145,7 @@ def _findings(
         progress("attack the video model", 0, 1)
         attacks += membership.on_motion(models["lvdm"], sets.real, archive, encoder, device, seed)
     return Findings(
-        num_videos=len(sets.looks),
+        num_videos=len(sets.digests),
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
         false_rejection=positive_controls.false_rejection(
@@ -161,7 +161,7 @@ def _findings(
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
-        linked=membership.linked(archive, sets.looks),
+        linked=membership.linked(archive, sets.digests),
         tails={
             needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
             for needs in ("videos", "weights")
@@ -173,7 +173,7 @@ def _write(
     folder: Path,
     summary: Mapping[str, Any],
     sets: Compared,
-    judged: Judgement,
+    judged: ScreeningResult,
     exposure: Exposure,
 ) -> None:
     """Everything but the provenance, which is there."""
@@ -213,7 +213,7 @@ def _write(
     )
 
 
-def _pairs(sets: Compared, judged: Judgement) -> list[pages.Pair]:
+def _pairs(sets: Compared, judged: ScreeningResult) -> list[pages.Pair]:
     """The most suspicious videos' middle frames, and the patients' frames they come nearest to."""
     index = filelist.VideoIndex(sets.real)
     first = {r.patient: r for r in reversed(sets.archive.records)}

@@ -23,7 +23,7 @@ from echosyn.errors import ConfigError
 from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
 from echosyn.pipeline.audit import attack_inputs
-from echosyn.pipeline.privacy_filter.real_videos import Archive
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos
 from echosyn.privacy.attacks import (
     Errors,
     Linked,
@@ -36,9 +36,9 @@ from echosyn.privacy.attacks import (
     proximal_scores,
 )
 from echosyn.privacy.fingerprints import evenly
-from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Array
 from echosyn.privacy.permutation import area_p_value, tail_p_value
+from echosyn.privacy.video_digests import VideoDigest
 from echosyn.training.verification import FEW_FALSE_ALARMS
 
 CLIP_PATIENTS = 50
@@ -158,7 +158,7 @@ def tails(attacks: Sequence[Attack], is_train: Mapping[str, bool]) -> dict[int, 
     return {k: tail_p_value(strongest, of, k) for k in (0, 1)} if 0 < of.sum() < len(of) else {}
 
 
-def by_patient(archive: Archive) -> tuple[list[str], NDArray[np.bool_], list[int]]:
+def by_patient(archive: RealVideos) -> tuple[list[str], NDArray[np.bool_], list[int]]:
     """Patients in order, whether each is in TRAIN, and the position of each one's first video."""
     first = {record.patient: i for i, record in reversed(list(enumerate(archive.records)))}
     names = sorted(first)
@@ -166,43 +166,45 @@ def by_patient(archive: Archive) -> tuple[list[str], NDArray[np.bool_], list[int
     return names, np.array([archive.records[i].split == "TRAIN" for i in positions]), positions
 
 
-def on_videos(archive: Archive, looks: Sequence[Look], exposure: Array, centre: Tensor, seed: int = 0) -> list[Attack]:
+def on_videos(
+    archive: RealVideos, digests: Sequence[VideoDigest], exposure: Array, centre: Tensor, seed: int = 0
+) -> list[Attack]:
     """Attacks of somebody who has the synthetic videos and nothing else.
 
     Args:
         archive: The real patients.
-        looks: The synthetic videos.
+        digests: The synthetic videos.
         exposure: Score of the synthetic video nearest to each patient, in the order of `by_patient`.
         centre: Mean thumbnail.
         seed: Of halves and bootstrap.
     """
     names, is_train, positions = by_patient(archive)
-    edges = _gradients(archive.looks[i] for i in positions), _gradients(looks)
+    edges = _gradients(archive.digests[i] for i in positions), _gradients(digests)
     found = [
         judged("nearest synthetic video", "videos", exposure, names, is_train, seed),
         judged("rank of the source by gradients", "videos", nearest_by_far(*edges), names, is_train, seed),
     ]
-    vectors = _mean_frames((archive.looks[i] for i in positions), centre)
+    vectors = _mean_frames((archive.digests[i] for i in positions), centre)
     known = np.flatnonzero(~is_train)[::2]
     targets = np.setdiff1d(np.arange(len(names)), known)
-    if len(known) >= 3 and len(looks) >= 3 and (~is_train[targets]).any():
-        scores = density_ratio(vectors[targets], _mean_frames(looks, centre), vectors[known])
+    if len(known) >= 3 and len(digests) >= 3 and (~is_train[targets]).any():
+        scores = density_ratio(vectors[targets], _mean_frames(digests, centre), vectors[known])
         of = [names[i] for i in targets]
         found.append(judged("density ratio", "videos", scores, of, is_train[targets], seed))
     return found
 
 
-def linked(archive: Archive, looks: Sequence[Look]) -> Linked:
+def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Linked:
     """Whether somebody who has two halves of a recording finds that they are one patient's, through the synthetic videos."""
     _, is_train, positions = by_patient(archive)
-    seen = [archive.looks[i].thumbnails for i in positions]
+    seen = [archive.digests[i].thumbnails for i in positions]
     halves = [[gradients(part)[None] for part in x.tensor_split(2)] for x in seen]
     first, second = (torch.cat([pair[k] for pair in halves]).double().numpy() for k in (0, 1))
-    return halves_linked(first, second, _gradients(looks), is_train)
+    return halves_linked(first, second, _gradients(digests), is_train)
 
 
 def on_images(
-    lidm: Path, real: Path, archive: Archive, codec: LatentCodec, device: torch.device, seed: int = 0
+    lidm: Path, real: Path, archive: RealVideos, codec: LatentCodec, device: torch.device, seed: int = 0
 ) -> list[Attack]:
     """Attacks of somebody who has the image model's weights, on frames such as it was taught."""
     names, is_train, positions = by_patient(archive)
@@ -222,7 +224,7 @@ def on_images(
 
 
 def on_motion(
-    lvdm: Path, real: Path, archive: Archive, codec: LatentCodec, device: torch.device, seed: int = 0
+    lvdm: Path, real: Path, archive: RealVideos, codec: LatentCodec, device: torch.device, seed: int = 0
 ) -> list[Attack]:
     """Attacks of somebody who has the video model's weights, on clips of up to `CLIP_PATIENTS` patients a side."""
     names, is_train, positions = by_patient(archive)
@@ -316,11 +318,13 @@ def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
     return eps / scale.view(-1, *[1] * (eps.ndim - 1))
 
 
-def _gradients(looks: Iterable[Look]) -> Array:
-    vectors: Array = torch.stack([gradients(look.thumbnails) for look in looks]).double().numpy()
+def _gradients(digests: Iterable[VideoDigest]) -> Array:
+    vectors: Array = torch.stack([gradients(digest.thumbnails) for digest in digests]).double().numpy()
     return vectors
 
 
-def _mean_frames(looks: Iterable[Look], centre: Tensor) -> Array:
-    vectors: Array = torch.stack([(look.thumbnails.mean(dim=0) - centre).flatten() for look in looks]).double().numpy()
+def _mean_frames(digests: Iterable[VideoDigest], centre: Tensor) -> Array:
+    vectors: Array = (
+        torch.stack([(digest.thumbnails.mean(dim=0) - centre).flatten() for digest in digests]).double().numpy()
+    )
     return vectors

@@ -16,16 +16,16 @@ from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.objective import is_flow, noised
 from echosyn.pipeline.models import image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import Archive, look_at
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos, digest_of
 from echosyn.privacy import positive_controls
 from echosyn.privacy.calibration import threshold_value
 from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, effective_patients, exact
-from echosyn.privacy.looks import REFERENCE_EVERY, Look
 from echosyn.privacy.patient_matches import Array
 from echosyn.privacy.positive_controls import PositiveControl, Redraw
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Screen
+from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.progress import Progress, silent
 
 FOLDS = 5
@@ -63,7 +63,7 @@ class Caught:
 
 
 def plant(
-    screen: Screen[Sequence[Look]],
+    screen: Screen[Sequence[VideoDigest]],
     records: Sequence[Record],
     recordings: Sequence[Tensor],
     codec: LatentCodec,
@@ -87,14 +87,14 @@ def plant(
     disguises = [*positive_controls.in_pixels(), *positive_controls.in_latents(redraw)]
     found = []
     for done, control in enumerate(disguises, start=1):
-        looks = []
+        digests = []
         planted = list(range(len(records))) if control.must else evenly(torch.arange(len(records)), FEW).tolist()
         for i in planted:
             generator = rng.generator(seed, f"canary {control.kind} {control.strength:g}", i)
             source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
             made = control.change(source, other, generator)
-            looks.append(_decoded(made, codec) if control.latent else look_at(made[::2], codec))
-        judged = screen.judge(looks)
+            digests.append(_decoded(made, codec) if control.latent else digest_of(made[::2], codec))
+        judged = screen.judge(digests)
         right = sum(name == records[i].patient for name, i in zip(judged.nearest, planted, strict=True))
         found.append(Caught(control, exact(int((~judged.kept).sum()), len(planted)), right))
         progress("canaries", done, len(disguises))
@@ -188,20 +188,20 @@ def _share_of(rejected: Mask, codes: Codes, tried: Mask) -> float:
     return float((np.bincount(codes, rejected) / np.bincount(codes))[tried].mean())
 
 
-def published_rule(archive: Archive, embed: Embed) -> PublishedRule | None:
+def published_rule(archive: RealVideos, embed: Embed) -> PublishedRule | None:
     """EchoNet-Synthetic's rule on the same patients; None if a split is missing."""
     splits, patients = [r.split for r in archive.records], [r.patient for r in archive.records]
-    return PublishedRule.of(splits, patients, lambda i: archive.looks[i].latents[0].clone(), embed)
+    return PublishedRule.of(splits, patients, lambda i: archive.digests[i].latents[0].clone(), embed)
 
 
-def chosen(archive: Archive, num: int) -> list[int]:
+def chosen(archive: RealVideos, num: int) -> list[int]:
     """Training videos to disguise, evenly, one a patient."""
     first = {archive.records[i].patient: i for i in reversed(archive.train)}
     found: list[int] = evenly(torch.tensor(sorted(first.values())), num).tolist()
     return found
 
 
-def _decoded(latents: Tensor, codec: LatentCodec) -> Look:
+def _decoded(latents: Tensor, codec: LatentCodec) -> VideoDigest:
     """As a generated video is seen: decoded, and encoded again."""
     frames = grey(codec.decode(latents))
-    return Look(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))
+    return VideoDigest(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))

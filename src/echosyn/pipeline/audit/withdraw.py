@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.audit.blocks import BLOCK
-from echosyn.pipeline.audit.finished_videos import files_of, look
+from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.screen_videos import BLOCK
 from echosyn.pipeline.folder import new_folder, note, read_provenance
-from echosyn.pipeline.privacy_filter.real_videos import Archive
+from echosyn.pipeline.privacy_filter.real_videos import RealVideos
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import seen
 from echosyn.pipeline.workers.compute import HERE, Compute
@@ -24,11 +24,11 @@ from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.closeness import Fusion
 from echosyn.privacy.fingerprints import VECTORS
 from echosyn.privacy.gallery import Gallery
-from echosyn.privacy.looks import Look
 from echosyn.privacy.screen import Screen
+from echosyn.privacy.video_digests import VideoDigest
 from echosyn.settings.judging import WithdrawSettings
 
-Limit = tuple[Screen[Sequence[Look]], float]
+Limit = tuple[Screen[Sequence[VideoDigest]], float]
 """A screen of one patient, and the score from which on a video is near."""
 
 
@@ -69,9 +69,9 @@ def withdraw(
         working = folder / "work"
         shutil.rmtree(working, ignore_errors=True)
         archive, screen = screens.of_videos(real, None, working, compute)
-        looks = look(files, models["vae"], working, compute)
+        digests = read_digests(files, models["vae"], working, compute)
         limits = [_limit(archive, screen, patient, rate) for patient in patients]
-        near = np.concatenate(list(_near(screen, limits, looks, too_close)))
+        near = np.concatenate(list(_near(screen, limits, digests, too_close)))
         kept = {path.stem for path, dropped in zip(files, near.tolist(), strict=True) if not dropped}
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
         if not records:
@@ -100,11 +100,11 @@ def withdraw(
 
 
 def _near(
-    screen: Screen[Sequence[Look]], limits: Sequence[Limit], looks: Sequence[Look], too_close: bool
+    screen: Screen[Sequence[VideoDigest]], limits: Sequence[Limit], digests: Sequence[VideoDigest], too_close: bool
 ) -> Iterator[NDArray[np.bool_]]:
     """Which videos are nearer to a patient than the limit, or too close to anybody, by blocks."""
-    for first in range(0, len(looks), BLOCK):
-        items = list(screen.prints.of_queries(looks[first : first + BLOCK]))
+    for first in range(0, len(digests), BLOCK):
+        items = list(screen.prints.of_queries(digests[first : first + BLOCK]))
         near = np.zeros(len(items), bool)
         if too_close:
             near |= ~screen.through(VECTORS).judge(items).kept.numpy()
@@ -113,7 +113,7 @@ def _near(
         yield near
 
 
-def _limit(archive: Archive, screen: Screen[Sequence[Look]], patient: str, rate: float) -> Limit:
+def _limit(archive: RealVideos, screen: Screen[Sequence[VideoDigest]], patient: str, rate: float) -> Limit:
     """A screen of one patient, and the score that ``rate`` of the other held-out patients reach."""
     own: dict[str, Any] = {}
     for space, references in screen.gallery.references.items():
@@ -127,7 +127,7 @@ def _limit(archive: Archive, screen: Screen[Sequence[Look]], patient: str, rate:
     alone = replace(screen, gallery=gallery, fusion=fusion)
     others = [i for i in archive.held_out if archive.records[i].patient != patient]
     blocks = (others[start : start + BLOCK] for start in range(0, len(others), BLOCK))
-    scores = [alone.by_patient([archive.looks[i] for i in block])[1][:, 0] for block in blocks]
+    scores = [alone.by_patient([archive.digests[i] for i in block])[1][:, 0] for block in blocks]
     found = threshold_from_scores(
         torch.cat(scores).numpy() if scores else np.zeros(0),
         archive.patients(others),

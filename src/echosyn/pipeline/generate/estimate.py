@@ -15,9 +15,9 @@ import torch
 from echosyn import device as devices
 from echosyn.data.records import Record
 from echosyn.pipeline.generate.animate import Heart, units
-from echosyn.pipeline.generate.request import Order
+from echosyn.pipeline.generate.request import GenerateRequest
 from echosyn.pipeline.generate.sample import BLOCK
-from echosyn.pipeline.generate.tasks import Look, block_of, prepare
+from echosyn.pipeline.generate.tasks import ScreenVideos, block_of, prepare
 from echosyn.pipeline.privacy_filter.real_videos import Reading
 
 GB = 1e9
@@ -25,40 +25,40 @@ BATCHES = 2
 """Batches that are measured, after one that is not."""
 
 
-def estimate(order: Order, workers: int) -> dict[str, Any]:
-    """Hours, disk and memory of an order on machines like this one.
+def estimate(request: GenerateRequest, workers: int) -> dict[str, Any]:
+    """Hours, disk and memory of a request on machines like this one.
 
     Hearts are invented without the filter and videos are read back but not compared: the matching itself is left out, see
     docs/scale.md for its cost. Work is counted as if it were spread evenly; other machines need a dry run of their own.
     """
-    device = devices.resolve(order.device)
+    device = devices.resolve(request.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if device.type == "cpu" else threads)
     try:
         with TemporaryDirectory() as folder:
-            seconds, size = _measured(order, Path(folder), 1 if device.type == "cpu" else order.motion.batch_size)
+            seconds, size = _measured(request, Path(folder), 1 if device.type == "cpu" else request.motion.batch_size)
     finally:
         torch.set_num_threads(threads)
-    passing = 1 - order.rate if order.screened else 1.0  # of hearts, and again of videos
+    passing = 1 - request.rate if request.screened else 1.0  # of hearts, and again of videos
     each = seconds["invent"] / passing**2 + (seconds["animate"] + seconds["check"] + seconds["measure"]) / passing
-    working = len(order.recordings()) * seconds["check"] + order.num * each
-    on_gpu = {} if device.type == "cpu" else {"gpu_hours": (working - order.num * seconds["measure"]) / 3600}
+    working = len(request.recordings()) * seconds["check"] + request.num * each
+    on_gpu = {} if device.type == "cpu" else {"gpu_hours": (working - request.num * seconds["measure"]) / 3600}
     return {
-        "videos": order.num,
+        "videos": request.num,
         "workers": workers,
         "seconds_per_video": each,
         "of_which": {name: round(value, 4) for name, value in seconds.items()},
-        "real_recordings": len(order.recordings()),
+        "real_recordings": len(request.recordings()),
         "hours": (seconds["begin"] + working / workers) / 3600,
         "worker_hours": working / 3600,
         **on_gpu,
-        "disk_gb": order.num * size / GB,
+        "disk_gb": request.num * size / GB,
         "memory_per_worker_gb": _peak_bytes(device) / GB,
         "device": str(device),
     }
 
 
-def _measured(order: Order, folder: Path, batch: int) -> tuple[dict[str, float], float]:
+def _measured(request: GenerateRequest, folder: Path, batch: int) -> tuple[dict[str, float], float]:
     """Seconds for a video by what is done, and bytes on disk."""
     videos, working = prepare(folder)
     seconds = dict.fromkeys(("begin", "invent", "animate", "check", "measure"), 0.0)
@@ -71,10 +71,10 @@ def _measured(order: Order, folder: Path, batch: int) -> tuple[dict[str, float],
         seconds[name] += time.perf_counter() - started
         return result
 
-    inventing, beating, _, measuring = order.works(videos, working)
+    inventing, beating, _, measuring = request.works(videos, working)
     invent = timed("begin", replace(inventing, screens=None).start)
     beat = timed("begin", beating.start)
-    look = Look(videos, None).start()
+    unscreened = ScreenVideos(videos, None).start()
     measure = measuring.start() if measuring else None
     numbers = range(-(-(BATCHES + 1) * batch // BLOCK) * BLOCK)
     blocks = [tuple(numbers[i : i + BLOCK]) for i in range(0, len(numbers), BLOCK)]
@@ -86,14 +86,14 @@ def _measured(order: Order, folder: Path, batch: int) -> tuple[dict[str, float],
     for unit in others[:BATCHES]:
         done = timed("animate", partial(beat, unit))
         if measure:
-            timed("measure", partial(measure, look(done)))
+            timed("measure", partial(measure, unscreened(done)))
     count = sum(map(len, others[:BATCHES]))
     for name in ("animate", "measure"):
         seconds[name] /= count
     seconds["invent"] /= len(numbers)
-    reading, records = order.reading(), order.recordings()
-    if order.screened and order.reference is None:  # nothing real is at hand: what was made here takes as long
-        reading = Reading(order.folders["vae"], folder, None, order.device)
+    reading, records = request.reading(), request.recordings()
+    if request.screened and request.reference is None:  # nothing real is at hand: what was made here takes as long
+        reading = Reading(request.folders["vae"], folder, None, request.device)
         records = [Record(path.stem) for path in sorted(videos.glob("*.avi"))]
     if reading is not None:
         read = timed("begin", reading.start)

@@ -13,7 +13,7 @@ from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animation import record_of
 from echosyn.pipeline.generate.estimate import estimate
 from echosyn.pipeline.generate.outcome import finish
-from echosyn.pipeline.generate.request import Order
+from echosyn.pipeline.generate.request import GenerateRequest
 from echosyn.pipeline.generate.search import Found, Search, share, whole
 from echosyn.pipeline.generate.tasks import prepare
 from echosyn.pipeline.privacy_filter.calibrate import calibrate_into
@@ -43,25 +43,27 @@ def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, com
         DataError: too few hearts passed the filter.
         StoppedError: workers died too often; the same command continues.
     """
-    order = Order.of(models, asked, compute.device)
+    request = GenerateRequest.of(models, asked, compute.device)
     shard = compute.shard
-    if order.complete and shard != WHOLE:
+    if request.complete and shard != WHOLE:
         raise ConfigError(
             "complete_with_rejected with a shard: a single shard cannot rank the rejected samples of all shards; "
             "leave one of the two out"
         )
     executor = compute.workers()
-    with new_folder(out, "generate", order.settings(), order.inputs(), hashes=order.hashes(), shard=shard) as folder:
+    with new_folder(
+        out, "generate", request.settings(), request.inputs(), hashes=request.hashes(), shard=shard
+    ) as folder:
         videos, working = prepare(folder)
-        rules = _calibrated(working, order, compute)
-        works = order.works(videos, working)
+        rules = _calibrated(working, request, compute)
+        works = request.works(videos, working)
         search = Search(executor, *works, rules.refused, working / JOURNAL, shard, compute.progress)
         if shard == WHOLE:
             limit = rules.still_threshold["value"] if rules.still_threshold else None
             found = whole(search, asked.num, complete=asked.complete_with_rejected, threshold=limit)
         else:
-            found = share(search, asked.num, screened=order.screened or bool(asked.require))
-        privacy = _finished(folder, search, found, rules, order)
+            found = share(search, asked.num, screened=request.screened or bool(asked.require))
+        privacy = _finished(folder, search, found, rules, request)
         if shard != WHOLE:
             note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
             (working / JOURNAL).rename(folder / JOURNAL)
@@ -79,17 +81,17 @@ def dry_run(workers: int, models: Mapping[str, Path], asked: GenerateSettings, d
         asked: likewise.
         device: where to compute.
     """
-    return estimate(Order.of(models, asked, device), workers)
+    return estimate(GenerateRequest.of(models, asked, device), workers)
 
 
-def _calibrated(working: Path, order: Order, compute: Compute) -> Rules:
+def _calibrated(working: Path, request: GenerateRequest, compute: Compute) -> Rules:
     """What videos must pass; the screens are there for the workers then."""
-    screens = order.screens_in(working)
-    rules = calibrate_into(screens, order.reference, order.real, compute) if screens else Rules()
-    return replace(rules, require=list(order.require))
+    screens = request.screens_in(working)
+    rules = calibrate_into(screens, request.reference, request.real, compute) if screens else Rules()
+    return replace(rules, require=list(request.require))
 
 
-def _finished(folder: Path, search: Search, found: Found, rules: Rules, order: Order) -> dict[str, Any]:
+def _finished(folder: Path, search: Search, found: Found, rules: Rules, request: GenerateRequest) -> dict[str, Any]:
     """Remove what does not stay, and write what the dataset says of the rest."""
     names = {f"{stills.name(number)}.avi" for number in found.stay}
     for path in search.beat.videos.iterdir():
@@ -98,7 +100,9 @@ def _finished(folder: Path, search: Search, found: Found, rules: Rules, order: O
     records: list[Record] = []
     if found.stay:
         shape = tuple(stills.pick(search.stills[found.stay[0]].file, found.stay[:1]).shape)
-        records = [record_of(n, order.ef.draw(order.seed, n), shape, order.animator, order.motion) for n in found.stay]
+        records = [
+            record_of(n, request.ef.draw(request.seed, n), shape, request.animator, request.motion) for n in found.stay
+        ]
     made = [search.made[number] for number in found.stay]
     measured = {one.measured.name: one.measured for one in made if one.measured is not None}
     tracings = [row for one in made for row in one.tracings]

@@ -12,7 +12,7 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError
 from echosyn.pipeline.generate.animate import Beat
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for, requested
-from echosyn.pipeline.generate.tasks import Invent, Look, Measure
+from echosyn.pipeline.generate.tasks import Invent, Measure, ScreenVideos
 from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import Reading
 from echosyn.pipeline.privacy_filter.screens import RATE, Screens, refuse_both
@@ -21,7 +21,7 @@ from echosyn.settings.making import GenerateSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class GenerateRequest:
     """See `echosyn.pipeline.generate.generate.generate` for what is asked."""
 
     num: int
@@ -42,7 +42,7 @@ class Order:
     device: str
 
     @classmethod
-    def of(cls, models: Mapping[str, Path], asked: GenerateSettings, device: str = "auto") -> "Order":
+    def of(cls, models: Mapping[str, Path], asked: GenerateSettings, device: str = "auto") -> "GenerateRequest":
         """Check it, and complete it from the models.
 
         Raises:
@@ -94,14 +94,14 @@ class Order:
         """The screens where they are or, in this folder, will be."""
         return replace(self.screens, folder=self.screens.folder or working) if self.screens else None
 
-    def works(self, videos: Path, working: Path) -> tuple[Invent, Beat, Look, Measure | None]:
+    def works(self, videos: Path, working: Path) -> tuple[Invent, Beat, ScreenVideos, Measure | None]:
         """The works, writing into these folders."""
         screens = self.screens_in(working)
         view = self.motion.columns.get("View")
         return (
             Invent(self.folders["lidm"], self.seed, working / "stills", screens, self.device),
             Beat(self.folders["lvdm"], self.folders["vae"], self.motion, self.ef, self.seed, videos, self.device),
-            Look(videos, screens, self.device),
+            ScreenVideos(videos, screens, self.device),
             Measure(videos, self.ef, self.seed, view) if self.require else None,
         )
 

@@ -11,7 +11,7 @@ from echosyn.files import journal, journal_of
 from echosyn.pipeline.generate.animate import Beat, Heart, batch_of, units
 from echosyn.pipeline.generate.outcome import Outcome, as_json, from_json
 from echosyn.pipeline.generate.sample import BLOCK
-from echosyn.pipeline.generate.tasks import Invent, Look, Made, Measure, Still, block_of
+from echosyn.pipeline.generate.tasks import Invent, Made, Measure, ScreenVideos, Still, block_of
 from echosyn.pipeline.workers.executors import Executor, Lost, one_by_one
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 from echosyn.progress import Progress, silent
@@ -32,7 +32,7 @@ class Search:
 
     Args:
         executor: who does the work.
-        invent, beat, look, measure: the works; ``measure`` only if something is required.
+        invent, beat, screen, measure: the works; ``measure`` only if something is required.
         refused: flags that no video may have.
         journal: file that remembers finished videos.
         shard: whose blocks of hearts are looked at.
@@ -42,7 +42,7 @@ class Search:
     executor: Executor
     invent: Invent
     beat: Beat
-    look: Look
+    screen: ScreenVideos
     measure: Measure | None
     refused: set[str]
     journal: Path
@@ -93,7 +93,7 @@ class Search:
         """Animate and look at the videos of some hearts, unless that was done."""
         wanted = [n for n in numbers if n in self.stills]
         hearts = [Heart(n, self.stills[n].file) for n in wanted if n not in self.made and n not in self.lost]
-        works: list[Any] = [self.beat, self.look, *([self.measure] if self.measure else [])]
+        works: list[Any] = [self.beat, self.screen, *([self.measure] if self.measure else [])]
         done = len(wanted) - len(hearts)
         with journal(self.journal) as remember:
             for unit, result in one_by_one(self.executor, works, units(hearts, batch_of(self.executor, self.beat))):

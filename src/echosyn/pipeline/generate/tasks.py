@@ -14,7 +14,7 @@ from echosyn.memory import Fitting
 from echosyn.pipeline.generate.animation import EFDistribution
 from echosyn.pipeline.generate.sample import BLOCK, invent
 from echosyn.pipeline.models import codec, image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, frames_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
@@ -77,7 +77,7 @@ class Invent:
 
 
 @dataclass(frozen=True)
-class Look:
+class ScreenVideos:
     """Work: compares finished videos with every real patient."""
 
     videos: Path
@@ -92,7 +92,7 @@ class Look:
         encoder, screen = codec(self.screens.vae, devices.resolve(self.device)), self.screens.videos(self.device)
 
         def made(number: int) -> Made:
-            seen = look_at(frames_of(self.videos / f"{stills.name(number)}.avi"), encoder)
+            seen = digest_of(frames_of(self.videos / f"{stills.name(number)}.avi"), encoder)
             return Made(number, bool(screen.judge([seen]).kept[0]))
 
         return lambda numbers: [made(number) for number in numbers]

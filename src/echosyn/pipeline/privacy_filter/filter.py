@@ -28,7 +28,7 @@ from echosyn.pipeline.workers.shards import WHOLE
 from echosyn.privacy import stored
 from echosyn.privacy.fingerprints import Vectors
 from echosyn.privacy.published_rule import PublishedRule
-from echosyn.privacy.screen import Judgement, Screen
+from echosyn.privacy.screen import Screen, ScreeningResult
 from echosyn.settings.making import FilterSettings
 
 
@@ -90,7 +90,7 @@ def filter_stills(
                 stored.write(working / STILLS, screens.of_stills(references, compute, working / "files"))
             facts = {"threshold": stored.read(screens.path(STILLS), Vectors).threshold.to_json()}
             judging = compute.workers().map([Judge(screens, folder, compute.device)], files)
-        verdicts: dict[Path, tuple[list[int], Judgement]] = {}
+        verdicts: dict[Path, tuple[list[int], ScreeningResult]] = {}
         for path, verdict in judging:
             if isinstance(verdict, Lost):
                 raise StoppedError(
@@ -99,7 +99,7 @@ def filter_stills(
             verdicts[path] = verdict
             compute.progress("filter", len(verdicts), len(files))
         indices = [i for path in files for i in verdicts[path][0]]
-        verdict = Judgement.joined([verdicts[path][1] for path in files])
+        verdict = ScreeningResult.joined([verdicts[path][1] for path in files])
         if not verdict.kept.any() and shard == WHOLE:
             raise DataError(
                 f"{candidates}: all {len(indices)} candidates are too similar to a real patient (threshold "
@@ -121,7 +121,7 @@ class Judge:
     folder: Path
     device: str = "auto"
 
-    def start(self) -> Callable[[Path], tuple[list[int], Judgement]]:
+    def start(self) -> Callable[[Path], tuple[list[int], ScreeningResult]]:
         """Load screen and model."""
         screen = self.screens.stills(self.device)
         return lambda path: _judged(path, screen, self.folder)
@@ -157,7 +157,7 @@ def _published(
     return replace(rule, embed=lambda items: embedded((items - low) / across * 2 - 1 if scaled else items))
 
 
-def _judged(path: Path, screen: Screen[Tensor] | PublishedRule, folder: Path) -> tuple[list[int], Judgement]:
+def _judged(path: Path, screen: Screen[Tensor] | PublishedRule, folder: Path) -> tuple[list[int], ScreeningResult]:
     content = stills.read_shard(path)
     numbers, verdict = content["index"].tolist(), screen.judge(content["latents"])
     kept = [n for n, keep in zip(numbers, verdict.kept.tolist(), strict=True) if keep]
@@ -166,7 +166,7 @@ def _judged(path: Path, screen: Screen[Tensor] | PublishedRule, folder: Path) ->
     return numbers, verdict
 
 
-def write_similarity(folder: Path, indices: Sequence[int], verdict: Judgement) -> None:
+def write_similarity(folder: Path, indices: Sequence[int], verdict: ScreeningResult) -> None:
     """Write every candidate's nearest real patient: for the custodian's eyes."""
     folder.mkdir(exist_ok=True)
     rows = zip(indices, verdict.score.float().tolist(), verdict.kept.tolist(), verdict.nearest, strict=True)

@@ -17,18 +17,18 @@ from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.workers.executors import Executor, Lost, Work
 from echosyn.privacy.fingerprints import thumbnails
-from echosyn.privacy.looks import RATE, REFERENCE_EVERY, Filed, Look
+from echosyn.privacy.video_digests import RATE, REFERENCE_EVERY, DigestFile, VideoDigest
 from echosyn.progress import Progress, silent
 
-Read = Callable[[Record], Look]
+Read = Callable[[Record], VideoDigest]
 
 
 @dataclass(frozen=True, eq=False)
-class Archive:
+class RealVideos:
     """Real recordings, about 0.15 MB a video of four seconds."""
 
     records: Sequence[Record]
-    looks: Sequence[Look]
+    digests: Sequence[VideoDigest]
     """In memory, or read when they are asked for."""
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Reading:
     latents: Path | None = None
     device: str = "auto"
 
-    def start(self) -> Callable[[tuple[int, Record]], Look]:
+    def start(self) -> Callable[[tuple[int, Record]], VideoDigest]:
         """Load the VAE."""
         encoder = codec(self.vae, devices.resolve(self.device))
         read = from_videos(self.dataset, encoder) if self.dataset else from_latents(_given(self.latents), encoder)
@@ -75,31 +75,31 @@ class Reading:
 
 def gathered(
     records: Sequence[Record], reading: Reading, executor: Executor, folder: Path, progress: Progress = silent
-) -> Archive:
+) -> RealVideos:
     """Read every recording, by workers, into a file of a private folder.
 
     Raises:
         DataError: workers died at a recording.
     """
-    return Archive(
-        records, looked_at(reading, records, executor, folder / "looks", partial(progress, "read real videos"))
+    return RealVideos(
+        records, digests_of(reading, records, executor, folder / "digests", partial(progress, "read real videos"))
     )
 
 
-class Looking(Work, Protocol):
-    """Work that makes a look of ``(position, thing)``."""
+class DigestWork(Work, Protocol):
+    """Work that makes a digest of ``(position, thing)``."""
 
     def name(self, thing: Any) -> str:
         """Of a thing, in messages."""
 
 
-def looked_at(
-    work: Looking, things: Sequence[Any], executor: Executor, path: Path, tell: Callable[[int, int], None]
-) -> Sequence[Look]:
-    """What workers see of things, in a file at ``path``, in the order of the things.
+def digests_of(
+    work: DigestWork, things: Sequence[Any], executor: Executor, path: Path, tell: Callable[[int, int], None]
+) -> Sequence[VideoDigest]:
+    """Digests that workers make of things, in a file at ``path``, in the order of the things.
 
     Args:
-        work: makes a look of ``(position, thing)``.
+        work: makes a digest of ``(position, thing)``.
         things: what it takes.
         executor: who works.
         path: new file.
@@ -108,13 +108,13 @@ def looked_at(
     Raises:
         DataError: workers died at one.
     """
-    file = Filed(path, len(things))
-    for done, ((i, thing), look) in enumerate(executor.map([work], enumerate(things)), 1):
-        if isinstance(look, Lost):
+    file = DigestFile(path, len(things))
+    for done, ((i, thing), digest) in enumerate(executor.map([work], enumerate(things)), 1):
+        if isinstance(digest, Lost):
             raise DataError(f"{work.name(thing)}: workers died at this video each time; remove or replace it")
-        file.put(i, look)
+        file.put(i, digest)
         tell(done, len(things))
-    return file.looks
+    return file.digests
 
 
 def _given(path: Path | None) -> Path:
@@ -122,23 +122,23 @@ def _given(path: Path | None) -> Path:
     return path
 
 
-def look_at(frames: Tensor, codec: LatentCodec) -> Look:
+def digest_of(frames: Tensor, codec: LatentCodec) -> VideoDigest:
     """What is kept of grey frames, uint8 ``(T, H, W)`` at `RATE`."""
-    return Look(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))
+    return VideoDigest(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))
 
 
 def from_videos(dataset: Path, codec: LatentCodec) -> Read:
     """Reads the videos of a dataset folder; latents are the posterior's mean."""
     index = filelist.VideoIndex(dataset)
-    return lambda record: look_at(frames_of(index.path(record)), codec)
+    return lambda record: digest_of(frames_of(index.path(record)), codec)
 
 
 def from_latents(folder: Path, codec: LatentCodec) -> Read:
     """Reads a latents folder and decodes it: what the models have seen of the videos."""
 
-    def read(record: Record) -> Look:
+    def read(record: Record) -> VideoDigest:
         found = latents.read(folder, record, sampled(latents.count(folder, record), record.fps or RATE))
-        return Look(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
+        return VideoDigest(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
 
     return read
 

@@ -12,8 +12,8 @@ from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.files import usual_permissions, whole
 from echosyn.privacy.fingerprints import evenly
-from echosyn.privacy.looks import Lazily
 from echosyn.privacy.screen import References
+from echosyn.privacy.video_digests import LazySequence
 from echosyn.tensors import aligned
 
 REFERENCE_STRIDE = 8
@@ -43,9 +43,9 @@ def of_latents(folder: Path, stride: int = REFERENCE_STRIDE) -> References:
 
     vae = latents.info(folder).get("vae")
     return References(
-        Lazily(len(train), lambda i: frames(train[i])),
+        LazySequence(len(train), lambda i: frames(train[i])),
         [r.patient for r in train],
-        Lazily(len(held_out), lambda i: evenly(frames(held_out[i]), CALIBRATION_FRAMES)),
+        LazySequence(len(held_out), lambda i: evenly(frames(held_out[i]), CALIBRATION_FRAMES)),
         [r.patient for r in held_out],
         None if vae is None else str(vae),
     )

@@ -15,13 +15,13 @@ from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import PARTIAL, read_provenance
 from echosyn.pipeline.models import check_same_vae, embed
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
-from echosyn.pipeline.privacy_filter.real_videos import Archive, Reading, gathered
+from echosyn.pipeline.privacy_filter.real_videos import Reading, RealVideos, gathered
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.privacy import stored
 from echosyn.privacy.fingerprints import Embed, StillPrints, VideoPrints
-from echosyn.privacy.looks import Look
 from echosyn.privacy.matching import nearest
 from echosyn.privacy.screen import Calibration, References, Screen, still_screen, video_screen
+from echosyn.privacy.video_digests import VideoDigest
 
 COMMAND = "calibrate"
 PRIVATE = "private"
@@ -106,7 +106,7 @@ class Screens:
         """The stored screen of stills."""
         return stored.read(self.path(STILLS), partial(StillPrints, self.embed(device)))
 
-    def videos(self, device: str = "auto") -> Screen[Sequence[Look]]:
+    def videos(self, device: str = "auto") -> Screen[Sequence[VideoDigest]]:
         """The stored screen of finished videos."""
         return stored.read(self.path(VIDEOS), partial(VideoPrints, self.embed(device)))
 
@@ -127,7 +127,7 @@ class Screens:
 
     def of_videos(
         self, real: Path | None, reference: Path | None, files: Path, compute: Compute
-    ) -> tuple[Archive, Screen[Sequence[Look]]]:
+    ) -> tuple[RealVideos, Screen[Sequence[VideoDigest]]]:
         """Read the real videos and calibrate the screen of finished videos.
 
         Args:
@@ -143,7 +143,7 @@ class Screens:
         archive = gathered(filelist.read(source), reading, compute.workers(), files, compute.progress)
         owners, is_train = [r.patient for r in archive.records], [r.split == "TRAIN" for r in archive.records]
         how = self._calibration(files, compute)
-        return archive, video_screen(archive.looks, owners, is_train, self.embed(compute.device), how)
+        return archive, video_screen(archive.digests, owners, is_train, self.embed(compute.device), how)
 
     def _calibration(self, files: Path | None, compute: Compute) -> Calibration:
         match = Matcher(compute.workers(), files, compute.progress) if files else nearest

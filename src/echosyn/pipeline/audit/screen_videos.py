@@ -13,21 +13,21 @@ from echosyn.errors import StoppedError
 from echosyn.pipeline.workers.executors import Executor, Lost
 from echosyn.privacy import stored
 from echosyn.privacy.fingerprints import VECTORS, Vectors, Views
-from echosyn.privacy.looks import Look
 from echosyn.privacy.patient_matches import Exposure, Sides
-from echosyn.privacy.screen import Judgement, Screen
+from echosyn.privacy.screen import Screen, ScreeningResult
+from echosyn.privacy.video_digests import VideoDigest
 from echosyn.progress import Progress, silent
 from echosyn.tensors import read_tensors
 
 BLOCK = 64
 """Videos of a block; memory is bounded by a block times the patients."""
 
-Found = tuple[Judgement, Exposure]
+Found = tuple[ScreeningResult, Exposure]
 
 
 def compared(
-    screen: Screen[Sequence[Look]],
-    looks: Sequence[Look],
+    screen: Screen[Sequence[VideoDigest]],
+    digests: Sequence[VideoDigest],
     sides: Sides,
     executor: Executor,
     folder: Path,
@@ -37,7 +37,7 @@ def compared(
 
     Args:
         screen: The calibrated check.
-        looks: The videos, at least one; taken as they are needed.
+        digests: The videos, at least one; taken as they are needed.
         sides: Whom a video may single out.
         executor: Who compares, if there is more than one block.
         folder: That all workers see, for the vectors; they are private and are removed afterwards.
@@ -46,14 +46,14 @@ def compared(
     Raises:
         StoppedError: Workers died at a block.
     """
-    if len(looks) <= BLOCK:
-        return found(screen.through(VECTORS), list(screen.prints.of_queries(looks)), sides)
-    verdicts = _Verdicts(len(looks))
+    if len(digests) <= BLOCK:
+        return found(screen.through(VECTORS), list(screen.prints.of_queries(digests)), sides)
+    verdicts = _Verdicts(len(digests))
     exposure: Exposure | None = None
     with TemporaryDirectory(dir=folder) as name:
         references = Path(name) / "screen"
         stored.write(references, screen)
-        for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, looks, Path(name))):
+        for (first, path), result in executor.map([Compare(references, sides)], _blocks(screen, digests, Path(name))):
             if isinstance(result, Lost):
                 raise StoppedError(
                     f"workers died on the videos from {first} on, perhaps out of memory; reduce "
@@ -63,7 +63,7 @@ def compared(
             verdicts.put(first, judged)
             exposure = part if exposure is None else exposure.joined(part)
             path.unlink()
-            progress("compare with patients", exposure.num_videos, len(looks))
+            progress("compare with patients", exposure.num_videos, len(digests))
     assert exposure is not None
     return verdicts.joined(), exposure
 
@@ -96,20 +96,22 @@ class _Verdicts:
         self._space = [""] * num
         self._nearest: list[str | None] = [None] * num
 
-    def put(self, first: int, part: Judgement) -> None:
+    def put(self, first: int, part: ScreeningResult) -> None:
         some = slice(first, first + len(part.score))
         self._kept[some], self._score[some], self._row[some] = part.kept, part.score, part.rows
         self._space[some], self._nearest[some] = part.space, part.nearest
 
-    def joined(self) -> Judgement:
+    def joined(self) -> ScreeningResult:
         kept, score, row = (torch.from_numpy(values) for values in (self._kept, self._score, self._row))
-        return Judgement(kept, score, self._space, self._nearest, row)
+        return ScreeningResult(kept, score, self._space, self._nearest, row)
 
 
-def _blocks(screen: Screen[Sequence[Look]], looks: Sequence[Look], folder: Path) -> Iterator[tuple[int, Path]]:
-    for first in range(0, len(looks), BLOCK):
+def _blocks(
+    screen: Screen[Sequence[VideoDigest]], digests: Sequence[VideoDigest], folder: Path
+) -> Iterator[tuple[int, Path]]:
+    for first in range(0, len(digests), BLOCK):
         path = folder / f"block-{first}.safetensors"
-        write(path, list(screen.prints.of_queries(looks[first : first + BLOCK])))
+        write(path, list(screen.prints.of_queries(digests[first : first + BLOCK])))
         yield first, path
 
 

@@ -9,9 +9,9 @@ from echosyn import device as devices
 from echosyn.data import filelist
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import frames_of, look_at, looked_at
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, digests_of, frames_of
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.privacy.looks import Look
+from echosyn.privacy.video_digests import VideoDigest
 
 
 def files_of(synthetic: Path) -> list[Path]:
@@ -26,27 +26,27 @@ def files_of(synthetic: Path) -> list[Path]:
     return files
 
 
-def look(files: Sequence[Path], vae: Path, folder: Path, compute: Compute) -> Sequence[Look]:
-    """What is seen of the videos, in a file of a private folder.
+def read_digests(files: Sequence[Path], vae: Path, folder: Path, compute: Compute) -> Sequence[VideoDigest]:
+    """Digests of the videos, in a file of a private folder.
 
     Raises:
         DataError: workers died at one.
     """
     tell = partial(compute.progress, "read synthetic videos")
-    return looked_at(LookAt(vae, compute.device), files, compute.workers(), folder / "finished looks", tell)
+    return digests_of(DigestVideos(vae, compute.device), files, compute.workers(), folder / "finished digests", tell)
 
 
 @dataclass(frozen=True)
-class LookAt:
+class DigestVideos:
     """Work: reads a finished video, given as ``(position, file)``."""
 
     vae: Path
     device: str = "auto"
 
-    def start(self) -> Callable[[tuple[int, Path]], Look]:
+    def start(self) -> Callable[[tuple[int, Path]], VideoDigest]:
         """Load the VAE."""
         encoder = codec(self.vae, devices.resolve(self.device))
-        return lambda item: look_at(frames_of(item[1]), encoder)
+        return lambda item: digest_of(frames_of(item[1]), encoder)
 
     def name(self, path: Path) -> str:
         """Of a video, in messages."""

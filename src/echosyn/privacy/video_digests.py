@@ -21,7 +21,7 @@ THUMBNAIL = 28
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class VideoDigest:
     """What is kept of a video, real or synthetic."""
 
     thumbnails: Tensor
@@ -30,7 +30,7 @@ class Look:
     """Of every `REFERENCE_EVERY`-th of them, ``(S, C, h, w)``."""
 
 
-class Lazily(Sequence[T]):
+class LazySequence(Sequence[T]):
     """Things that are made when they are asked for, each time.
 
     Args:
@@ -47,20 +47,20 @@ class Lazily(Sequence[T]):
     @overload
     def __getitem__(self, position: int) -> T: ...
     @overload
-    def __getitem__(self, position: slice) -> "Lazily[T]": ...
-    def __getitem__(self, position: int | slice) -> "T | Lazily[T]":
+    def __getitem__(self, position: slice) -> "LazySequence[T]": ...
+    def __getitem__(self, position: int | slice) -> "T | LazySequence[T]":
         chosen = range(self.num)[position]
         if isinstance(chosen, range):
-            return Lazily(len(chosen), lambda i: self.make(chosen[i]))
+            return LazySequence(len(chosen), lambda i: self.make(chosen[i]))
         return self.make(chosen)
 
 
-class Filed:
-    """Looks in a file; `looks` reads them from there.
+class DigestFile:
+    """Digests in a file; `digests` reads them from there.
 
     Args:
         path: a new file, for its owner alone.
-        num: how many looks there will be.
+        num: how many digests there will be.
     """
 
     def __init__(self, path: Path, num: int) -> None:
@@ -70,9 +70,9 @@ class Filed:
         self._end = 0
         self._places: list[tuple[int, torch.Size, torch.Size] | None] = [None] * num
 
-    def put(self, position: int, look: Look) -> None:
+    def put(self, position: int, digest: VideoDigest) -> None:
         """Keep one."""
-        parts = look.thumbnails.float(), look.latents.float()
+        parts = digest.thumbnails.float(), digest.latents.float()
         data = b"".join(part.contiguous().numpy().tobytes() for part in parts)
         written = 0
         while written < len(data):
@@ -81,15 +81,15 @@ class Filed:
         self._end += len(data)
 
     @property
-    def looks(self) -> Sequence[Look]:
+    def digests(self) -> Sequence[VideoDigest]:
         """All that were put."""
-        return Lazily(len(self._places), self._read)
+        return LazySequence(len(self._places), self._read)
 
-    def _read(self, position: int) -> Look:
+    def _read(self, position: int) -> VideoDigest:
         found = self._places[position]
-        assert found is not None, f"look {position} was not kept"
+        assert found is not None, f"video {position} was not kept"
         start, thumbnails, latents = found
         size = 4 * (thumbnails.numel() + latents.numel())
         data = np.frombuffer(os.pread(self._file.fileno(), size, start), np.float32).copy()
         first, second = torch.from_numpy(data).split([thumbnails.numel(), latents.numel()])
-        return Look(first.view(thumbnails), second.view(latents))
+        return VideoDigest(first.view(thumbnails), second.view(latents))

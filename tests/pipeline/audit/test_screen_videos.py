@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from echosyn.errors import StoppedError
-from echosyn.pipeline.audit import blocks
-from echosyn.pipeline.audit.blocks import compared, found
+from echosyn.pipeline.audit import screen_videos
+from echosyn.pipeline.audit.screen_videos import compared, found
 from echosyn.pipeline.workers.executors import Executor, InProcess, Lost, Processes
 from echosyn.privacy.fingerprints import VECTORS, Views
 from echosyn.privacy.gallery import Gallery
@@ -41,7 +41,7 @@ def check() -> Screen[Any]:
     return built.through(prints)
 
 
-LOOKS: Any = [0, 1, -3, 2, 3, -3, 4, 5, 6, 7, 1, 8, -25]
+DIGESTS: Any = [0, 1, -3, 2, 3, -3, 4, 5, 6, 7, 1, 8, -25]
 """With two copies of one patient, one of another, and a video that is there twice."""
 
 
@@ -49,16 +49,16 @@ def test_blocks_by_workers_find_what_is_found_at_once(
     check: Screen[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sides = Sides.drawn(IS_TRAIN)
-    whole, exposure = found(check.through(VECTORS), list(check.prints.of_queries(LOOKS)), sides)
+    whole, exposure = found(check.through(VECTORS), list(check.prints.of_queries(DIGESTS)), sides)
     assert exposure.nearest[[3, 25]].tolist() == [2, 12]
     assert not whole.kept[[2, 5, 12]].any()
-    monkeypatch.setattr(blocks, "BLOCK", 4)
+    monkeypatch.setattr(screen_videos, "BLOCK", 4)
     executors: list[Executor] = [InProcess(1), InProcess(2)]
     with Processes(1) as processes:
         for executor in [*executors, processes]:
             told: list[int] = []
             judged, said = compared(
-                check, LOOKS, sides, executor, tmp_path, lambda _, done, num, told=told: told.append(done)
+                check, DIGESTS, sides, executor, tmp_path, lambda _, done, num, told=told: told.append(done)
             )
             for name in ("kept", "score", "rows"):
                 assert torch.equal(getattr(judged, name), getattr(whole, name)), name
@@ -80,17 +80,17 @@ def test_no_table_is_larger_than_a_block(check: Screen[Any], tmp_path: Path, mon
         sizes.append(scores.shape)
         return of(scores, *others, **named)
 
-    monkeypatch.setattr(blocks, "BLOCK", 4)
+    monkeypatch.setattr(screen_videos, "BLOCK", 4)
     monkeypatch.setattr(Exposure, "of", counting)
-    compared(check, LOOKS, Sides.drawn(IS_TRAIN), InProcess(1), tmp_path)
+    compared(check, DIGESTS, Sides.drawn(IS_TRAIN), InProcess(1), tmp_path)
     assert sorted(sizes) == [(1, 30), (4, 30), (4, 30), (4, 30)]
 
 
 def test_dying_workers_are_said_and_nothing_stays(
     check: Screen[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", 4)
+    monkeypatch.setattr(screen_videos, "BLOCK", 4)
     deadly: Any = SimpleNamespace(map=lambda works, items: ((item, Lost(2)) for item in items))
     with pytest.raises(StoppedError, match="died on the videos from 0 on"):
-        compared(check, LOOKS, Sides.drawn(IS_TRAIN), deadly, tmp_path)
+        compared(check, DIGESTS, Sides.drawn(IS_TRAIN), deadly, tmp_path)
     assert list(tmp_path.iterdir()) == []
