@@ -130,7 +130,7 @@ def divided(screen, strangers: np.ndarray, rate: float) -> dict[str, float]:
         order = rng.numpy_generator(0, "divisions", k).permutation(len(people))
         held, rest = order[: len(names)], order[len(names) :]
         scores, owners = np.concatenate([people[i] for i in held]), [str(i) for i in held for _ in people[i]]
-        limit = threshold_from_scores(scores, owners, false_rejection_rate=rate, num_bootstrap=0).value
+        limit = threshold_from_scores(scores, owners, false_rejection_rate=rate).value
         shares.append(np.mean([people[i][k % len(people[i])] >= limit for i in rest]))
     return {
         "mean": float(np.mean(shares)),

@@ -54,3 +54,24 @@ def test_bad_input_is_refused():
         coverage(normal(3, 0), normal(9, 1))
     with pytest.raises(DataError, match="at least 1"):
         coverage(normal(9, 0), normal(9, 1), neighbours=0)
+
+
+def test_videos_of_one_patient_are_not_one_anothers_neighbours():
+    """Equal laws: the figures of 30 patients with four videos are those of 30 patients with one, not 0."""
+
+    def figures(x, y, *patients) -> np.ndarray:
+        found = coverage(x, y, 3, *patients)
+        return np.array([found.precision, found.recall, found.density, found.coverage])
+
+    once, often, plain = [], [], []
+    patients = np.repeat(np.arange(30), 4)
+    for seed in range(20):
+        x, y = normal(30, 2 * seed), normal(30, 2 * seed + 1)
+        several = [np.repeat(side, 4, axis=0) + 0.01 * normal(120, 70 + seed) for side in (x, y)]
+        once.append(figures(x, y))
+        often.append(figures(*several, patients, patients))
+        plain.append(figures(*several))
+    assert np.mean(often, axis=0) == pytest.approx(np.mean(once, axis=0), abs=0.04)
+    assert np.mean(plain, axis=0)[0] < 0.05
+    with pytest.raises(DataError, match="2 patients"):
+        coverage(x, y, 3, np.arange(30) % 2)

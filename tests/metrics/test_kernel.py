@@ -38,3 +38,25 @@ def test_leaving_groups_out_is_what_it_says():
     without_x, without_y = kernel_distances_without(x, groups_x, y, groups_y)
     assert without_x == pytest.approx([kernel_distance(x[groups_x != g], y) for g in range(5)])
     assert without_y == pytest.approx([kernel_distance(x, y[groups_y != g]) for g in range(3)])
+    of_x, of_y = np.arange(30) % 10, np.arange(24) // 3 % 4 * 3 + np.arange(24) % 3  # patients within the groups
+    without_x, without_y = kernel_distances_without(x, groups_x, y, groups_y, of_x, of_y)
+    kept = [(groups_x != g) for g in range(5)]
+    assert without_x == pytest.approx([kernel_distance(x[k], y, of_x[k], of_y) for k in kept])
+    kept = [(groups_y != g) for g in range(3)]
+    assert without_y == pytest.approx([kernel_distance(x, y[k], of_x, of_y[k]) for k in kept])
+
+
+def test_videos_of_one_patient_are_no_independent_draws():
+    """The same law on both sides, 30 patients of four videos each: near 0 as for 120 patients of one, not 0.12."""
+    plain, by_patient = [], []
+    for seed in range(30):
+        x, y = (np.repeat(normal(30, 2 * seed + k, 16), 4, axis=0) + 0.2 * normal(120, 900 + seed, 16) for k in (0, 1))
+        patients = np.repeat(np.arange(30), 4)
+        plain.append(kernel_distance(x, y))
+        by_patient.append(kernel_distance(x, y, patients, patients))
+    assert np.mean(plain) > 0.2
+    assert abs(np.mean(by_patient)) < 3 * np.std(by_patient) / np.sqrt(30)
+    with pytest.raises(DataError, match="one patient"):
+        kernel_distance(x, y, np.zeros(120), patients)
+    with pytest.raises(DataError, match="one each"):
+        kernel_distance(x, y, np.zeros(3), patients)

@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from echosyn.errors import DataError
-from echosyn.privacy.attacks import density_ratio, linkability, loss_scores, proximal_scores, singling_out
+from echosyn.privacy.attacks import (
+    density_ratio,
+    gradients,
+    halves_linked,
+    linkability,
+    loss_scores,
+    nearest_by_far,
+    proximal_scores,
+    singling_out,
+)
 from echosyn.privacy.patient_matches import Exposure, Sides
 
 
@@ -86,13 +95,19 @@ def test_linkability_counts_patients_with_a_copy():
     assert linkability(exposed(similarity[:0], is_train), is_train).value == 0
 
 
-def test_singling_out_counts_descriptions_that_fit_one():
+def test_singling_out_counts_patients_whom_a_description_fits_alone():
     is_train = np.arange(20) < 10
     similarity = np.zeros((4, 20))
-    similarity[0, 3] = similarity[1, 5] = 1
+    similarity[0, 3] = similarity[1, 3] = similarity[3, 5] = 1
     similarity[2, [1, 2]] = 1
     found = singling_out(exposed(similarity, is_train), Sides.drawn(is_train))
-    assert (found.main.successes, found.main.num, found.control.successes) == (2, 4, 0)
+    assert (found.main.successes, found.main.num, found.control.successes) == (2, 10, 0)
+
+
+def test_few_patients_leave_the_share_of_those_singled_out_open_however_many_videos_there_are():
+    """Three training patients and two held-out ones, 200 videos: videos are no trials."""
+    is_train = np.arange(5) < 3
+    assert singling_out(exposed(np.zeros((200, 5)), is_train), Sides.drawn(is_train)).main.high > 0.8
 
 
 def test_a_larger_training_set_is_no_larger_risk():
@@ -108,3 +123,40 @@ def test_a_larger_training_set_is_no_larger_risk():
 
 def exposed(similarity, is_train, threshold: float = 0.5) -> Exposure:
     return Exposure.of(similarity, Sides.drawn(is_train), threshold)
+
+
+def unit(vectors) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_source_of_a_video_is_first_by_far_and_nobody_else_is():
+    rng = np.random.default_rng(0)
+    patients = unit(rng.normal(size=(40, 60)))
+    copies = unit(patients[:5] + 0.05 * rng.normal(size=(5, 60)))
+    found = nearest_by_far(patients, np.concatenate([copies, unit(rng.normal(size=(30, 60)))]), block=7)
+    assert sorted(found.argsort()[-5:].tolist()) == [0, 1, 2, 3, 4]
+    by_hand = patients @ copies[0]
+    assert found[0] == pytest.approx(by_hand[0] - np.sort(by_hand)[-2])
+    alone = nearest_by_far(patients, copies[:1])
+    assert (alone[1:] < 0).all(), "who is never first has a negative gap"
+
+
+def test_halves_of_a_recording_are_linked_where_the_set_holds_it():
+    """200 training patients of whom half are in the set: more are linked than of 200 others, of whom some are by chance."""
+    rng = np.random.default_rng(1)
+    patients, is_train = rng.normal(size=(400, 20)), np.arange(400) < 200
+    halves = [unit(patients + 0.3 * rng.normal(size=patients.shape)) for _ in range(2)]
+    strangers = rng.normal(size=(100, 20))
+    leaky = halves_linked(*halves, unit(np.concatenate([patients[:100], strangers])), is_train)
+    assert leaky.risk.main.value > leaky.risk.control.value > leaky.naive == 1 / 200
+    assert leaky.p_value < 0.01
+    fair = [halves_linked(*halves, unit(rng.normal(size=(200, 20))), is_train).p_value for _ in range(20)]
+    assert sum(p < 0.05 for p in fair) <= 3
+
+
+def test_gradients_see_edges_and_no_grey_levels():
+    x = torch.rand(20, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(gradients(x), gradients(1 - x), atol=1e-3)
+    assert torch.allclose(gradients(x), gradients(0.3 * x + 5), atol=1e-3)
+    assert gradients(x) @ gradients(x.flip(1)) < 0.99
+    assert gradients(torch.zeros(3, 28, 28)).norm() == 0

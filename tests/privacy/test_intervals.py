@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from echosyn.errors import DataError
-from echosyn.privacy.intervals import risk, wilson
+from echosyn.privacy.intervals import effective_patients, exact, risk, wilson
 
 
 @given(st.integers(1, 500), st.data())
@@ -45,3 +46,38 @@ def test_an_attack_that_always_succeeds_shows_nothing():
 def test_more_patients_narrow_the_interval():
     few, many = (risk(wilson(n // 10, n), wilson(n // 20, n)) for n in (40, 4000))
     assert many.high - many.low < 0.2 * (few.high - few.low)
+
+
+@given(st.integers(1, 500), st.data())
+def test_it_is_clopper_and_pearsons_interval(num, data):
+    successes = data.draw(st.integers(0, num))
+    rate = exact(successes, num)
+    expected = stats.binomtest(successes, num).proportion_ci(method="exact")
+    assert (rate.low, rate.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (exact(0, 0).low, exact(0, 0).high) == (0.0, 1.0)
+    with pytest.raises(DataError, match="0 to 3"):
+        exact(4, 3)
+
+
+def test_73_of_73_show_95_percent_and_20_of_20_do_not():
+    assert exact(73, 73).low >= 0.95 > exact(71, 71).low
+    assert exact(20, 20).low == pytest.approx(0.832, abs=0.001)
+
+
+def test_a_risk_of_exactly_the_limit_is_let_through_in_one_of_forty():
+    """0.09 is the share of patients who are found: an exact upper end below it errs in 2.5 % at most."""
+    for num in (112, 500):
+        passing = [k for k in range(num) if exact(k, num).high < 0.09]
+        assert stats.binom.cdf(max(passing), num, 0.09) <= 0.025
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.99])
+def test_videos_of_a_patient_count_as_far_as_they_differ(alike):
+    draws = np.random.default_rng(0)
+    codes = np.repeat(np.arange(300), 10)
+    scores = alike**0.5 * draws.normal(size=300)[codes] + (1 - alike) ** 0.5 * draws.normal(size=3000)
+    num = effective_patients(scores, codes, 0.05)
+    tail = (scores > stats.norm.ppf(0.95)).reshape(300, 10)
+    together = np.corrcoef(tail[:, ::2].ravel(), tail[:, 1::2].ravel())[0, 1]
+    assert num == pytest.approx(300 / (together + (1 - together) / 10), rel=0.25)
+    assert effective_patients(scores[::10], codes[::10], 0.05) == 300

@@ -21,7 +21,7 @@ def test_every_disguise_gives_a_recording_and_leaves_the_original_alone(generato
         made = control.change(original, other, generator)
         assert made.dtype == torch.uint8
         assert made.shape[1:] == original.shape[1:]
-        assert 5 <= len(made) <= len(original)
+        assert 5 <= len(made) <= 1.25 * len(original)
         assert torch.equal(original, before), control.kind
 
 

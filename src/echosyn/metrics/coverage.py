@@ -1,6 +1,6 @@
 """Fidelity and diversity apart: are synthetic features where real ones are, and are real ones where synthetic ones are?
 
-A set's manifold is the union of balls, one around each feature, out to its k-th nearest neighbour in the same set. All four
+A set's manifold is the union of balls, one around each feature, out to the k-th nearest *other patient* of the same set. All four
 figures are means of one value a feature, so that intervals over patients follow from `Coverage.per_synthetic` and
 `Coverage.per_real`.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from echosyn.errors import DataError
-from echosyn.metrics.kernel import pair
+from echosyn.metrics.kernel import Codes, Patients, codes, pair
 from echosyn.metrics.moments import Array
 
 NEIGHBOURS = 3
@@ -62,27 +62,37 @@ class Coverage:
         return {"recall": self.recalled, "coverage": self.covered}
 
 
-def coverage(real: ArrayLike, synthetic: ArrayLike, neighbours: int = NEIGHBOURS) -> Coverage:
+def coverage(
+    real: ArrayLike,
+    synthetic: ArrayLike,
+    neighbours: int = NEIGHBOURS,
+    of_real: Patients = None,
+    of_synthetic: Patients = None,
+) -> Coverage:
     """Compare the manifolds of two sets of features, in Euclidean distance.
 
     Args:
         real: Shape ``(n, d)``.
         synthetic: Shape ``(m, d)``.
         neighbours: k of the balls' radii; 3 as in Kynkäänniemi et al.
+        of_real: A code of each real feature's patient; a patient's features count together as one in the density.
+        of_synthetic: Likewise.
 
     Raises:
-        DataError: A side has no more than ``neighbours`` features, unequal ``d``, NaN or infinity.
+        DataError: A side has no more than ``neighbours`` patients, unequal ``d``, NaN or infinity.
     """
     if neighbours < 1:
         raise DataError(f"neighbours is {neighbours}, expected at least 1")
     x, y = pair(real, synthetic, at_least=neighbours + 1)
-    real_radii, synthetic_radii = _radii(x, neighbours), _radii(y, neighbours)
+    of_x, of_y = codes(of_real, len(x)), codes(of_synthetic, len(y))
+    real_radii, synthetic_radii = _radii(x, neighbours, of_x), _radii(y, neighbours, of_y)
+    share = 1.0 / np.bincount(of_x)[of_x]
     counts, covered, recalled = np.zeros(len(y)), np.zeros(len(x)), np.zeros(len(x))
     for i in range(0, len(x), BLOCK):
         rows = slice(i, i + BLOCK)
         distances = _distances(x[rows], y)
         inside_real = distances <= real_radii[rows, None]
-        counts += inside_real.sum(axis=0)
+        counts += share[rows] @ inside_real
         covered[rows] = inside_real.any(axis=1)
         recalled[rows] = (distances <= synthetic_radii[None]).any(axis=1)
     return Coverage((counts > 0).astype(np.float64), counts / neighbours, recalled, covered)
@@ -94,12 +104,16 @@ def nearest(queries: Array, references: Array) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _radii(x: Array, neighbours: int) -> Array:
-    """Distance of each feature to its k-th nearest other one, ``(n,)``."""
+def _radii(x: Array, neighbours: int, patients: Codes) -> Array:
+    """Distance of each feature to the k-th nearest other patient, ``(n,)``."""
+    order = np.argsort(patients, kind="stable")
+    starts = np.flatnonzero(np.diff(patients[order], prepend=-1))
+    if len(starts) <= neighbours:
+        raise DataError(f"{len(starts)} patients on a side, expected at least {neighbours + 1}")
     radii = np.empty(len(x))
     for i in range(0, len(x), BLOCK):
-        distances = _distances(x[i : i + BLOCK], x)
-        distances[np.arange(len(distances)), np.arange(i, i + len(distances))] = np.inf
+        distances = np.minimum.reduceat(_distances(x[i : i + BLOCK], x)[:, order], starts, axis=1)
+        distances[np.arange(len(distances)), patients[i : i + BLOCK]] = np.inf
         radii[i : i + BLOCK] = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
     return radii
 

@@ -4,15 +4,18 @@ What the scores are worth is judged elsewhere, by patients: training patients ag
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
 from echosyn import rng
 from echosyn.errors import DataError
-from echosyn.privacy.intervals import Risk, risk, wilson
+from echosyn.privacy.fingerprints import evenly
+from echosyn.privacy.intervals import Risk, exact, risk
 from echosyn.privacy.patient_matches import Array, Exposure, Sides
 
 Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
@@ -22,6 +25,8 @@ Proximal = Callable[[Tensor, Sequence[int]], Tensor]
 
 TIMES = (0.2, 0.4, 0.6)
 """Shares of the way to noise. Near 0 the noise drowns what was learned, near 1 nothing of the patient is left."""
+ORIENTATIONS, CELL, FRAMES = 8, 4, 8
+"""Of `gradients`: bins of half a turn, pixels of a cell, frames of a video."""
 DIMENSIONS = 8
 """Of the space in which densities are estimated."""
 
@@ -78,6 +83,68 @@ def density_ratio(targets: Array, synthetic: Array, population: Array) -> Array:
     return _log_density(x, s) - _log_density(x, p)
 
 
+def gradients(thumbnails: Tensor) -> Tensor:
+    """What the filter does not look at: orientations of edges in 7 x 7 cells of thumbnails ``(T, 28, 28)``, unit length ``(d,)``.
+
+    Dalal & Triggs (2005), without blocks; orientations are unsigned, and a few frames are averaged.
+    """
+    down, right = torch.gradient(evenly(thumbnails.float(), FRAMES), dim=(1, 2))
+    size, angle = torch.hypot(down, right), torch.atan2(down, right) % torch.pi
+    which = (angle / torch.pi * ORIENTATIONS).long() % ORIENTATIONS
+    votes = torch.nn.functional.one_hot(which, ORIENTATIONS).movedim(-1, 1) * size[:, None]
+    found = torch.nn.functional.avg_pool2d(votes, CELL).mean(dim=0).flatten().sqrt()
+    unit: Tensor = found / found.norm().clamp(min=1e-12)
+    return unit
+
+
+def nearest_by_far(patients: Array, synthetic: Array, *, block: int = 256) -> Array:
+    """By how much each patient is likelier the source of a synthetic video than any other patient is, at the best: ``(n,)``.
+
+    No threshold: what counts is the rank of a patient among all, and the gap behind the first. Negative: never the first.
+
+    Args:
+        patients: Unit vectors ``(n, d)``, at least two.
+        synthetic: Likewise ``(m, d)``, at least one.
+        block: Videos at a time.
+    """
+    best = np.full(len(patients), -np.inf)
+    for start in range(0, len(synthetic), block):
+        likeness = patients @ synthetic[start : start + block].T
+        second, first = np.partition(likeness, -2, axis=0)[-2:]
+        best = np.maximum(best, (likeness - np.where(likeness == first, second, first)).max(axis=1))
+    return best
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Two halves of one recording, given to the attacker apart, linked through the synthetic set."""
+
+    risk: Risk
+    """Share of training patients (main) and of held-out ones (control) both of whose halves are nearest to the same video."""
+    naive: float
+    """Success of a guess: one over the number of videos."""
+    p_value: float
+    """Of more training than held-out patients linked (Fisher's exact test)."""
+
+
+def halves_linked(first: Array, second: Array, synthetic: Array, is_train: NDArray[np.bool_]) -> Linked:
+    """Anonymeter's linkability proper (Giomi et al. 2023, section 3.2, k = 1), which knows no threshold.
+
+    Halves of one recording are alike, so that many are linked whoever the patient is: the control says how many.
+
+    Args:
+        first: Unit vectors of the first halves ``(n, d)``.
+        second: Of the second halves.
+        synthetic: Of the videos ``(m, d)``.
+        is_train: Of each patient.
+    """
+    same = (first @ synthetic.T).argmax(axis=1) == (second @ synthetic.T).argmax(axis=1)
+    hits = [(int(same[side].sum()), int(side.sum())) for side in (is_train, ~is_train)]
+    table = [[hit, num - hit] for hit, num in hits]
+    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+    return Linked(risk(*(exact(*counts) for counts in hits)), 1 / len(synthetic), p_value)
+
+
 def linkability(exposure: Exposure, is_train: NDArray[np.bool_]) -> Risk:
     """Somebody who has a recording of a patient claims a synthetic video as that patient's, where the filter would.
 
@@ -88,22 +155,21 @@ def linkability(exposure: Exposure, is_train: NDArray[np.bool_]) -> Risk:
         is_train: Of each patient.
     """
     linked = exposure.close > 0
-    train, held_out = linked[is_train], linked[~is_train]
-    return risk(wilson(int(train.sum()), len(train)), wilson(int(held_out.sum()), len(held_out)))
+    return risk(*(exact(int(side.sum()), len(side)) for side in (linked[is_train], linked[~is_train])))
 
 
 def singling_out(exposure: Exposure, sides: Sides) -> Risk:
     """Each synthetic video is a description, 'looks at least this much like it'; does it fit exactly one patient?
 
-    Main: share of videos that single out one training patient. Control: one held-out patient, of as many: the larger side
-    is thinned at random, because a description fits one of many more easily than one of few.
+    Main: share of training patients whom some video singles out. Control: of held-out patients, of as many: the larger side is
+    thinned at random, because a description fits one of many more easily than one of few.
 
     Args:
         exposure: To all synthetic videos.
         sides: With which it was made.
     """
-    num = exposure.num_videos if sides.train else 0
-    return risk(*(wilson(hits, num) for hits in exposure.singled_out))
+    each = (exposure.singled_out[list(side)] for side in (sides.train, sides.held_out))
+    return risk(*(exact(int(side.sum()), len(side)) for side in each))
 
 
 def _batched(items: Tensor, of: Callable[[Tensor, Sequence[int]], Tensor], batch_size: int) -> Array:

@@ -1,19 +1,23 @@
 """From held-out patients to a threshold: how similar to the training set is somebody who was never in it?"""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
-from echosyn.estimate import patients_drawn, percentiles
-from echosyn.rng import numpy_generator
+from echosyn.estimate import CONFIDENCE
+from echosyn.privacy.intervals import effective_patients
 
 Array = NDArray[np.float64]
 
+PRECISION = 0.05
+"""Held-out patients are enough if the false rejection rate is at most so much above the requested one: 100 for 5 %."""
 _ROUNDING = 1e-9
+_TAIL = (1.0 - CONFIDENCE) / 2.0
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,23 @@ class Threshold:
     value: float
     """Reject if the similarity to the nearest reference is at least this."""
     low: float
-    """Lower end of the 95 % bootstrap interval over held-out patients."""
-    high: float
-    """Upper end."""
+    """Lower end of the 95 % interval of the score that the requested rate of unseen patients reaches (order statistics)."""
+    high: float | None
+    """Upper end; None where these patients show none, and ``low`` is then a one-sided bound."""
     requested_rate: float
     """False rejection rate that was asked for."""
     claimed_rate: float
     """Bound on the false rejection rate that these held-out patients support; at most the requested one if `enough`."""
+    rate_low: float
+    """Lower end of the 95 % interval of the false rejection rate of this threshold (Beta law of order statistics)."""
+    rate_high: float
+    """Upper end."""
     num_patients: int
     """Held-out patients."""
     num_frames: int
     """Held-out frames of all of them."""
     enough: bool
-    """There are enough held-out patients for the requested rate."""
+    """The patients support the requested rate, which is then known to within `PRECISION`."""
 
     @property
     def achievable_rate(self) -> float:
@@ -45,16 +53,16 @@ class Threshold:
     @property
     def message(self) -> str:
         """What the threshold means, in one sentence for a report."""
+        known = f"between {self.rate_low:.1%} and {self.rate_high:.1%} (95 % interval)"
         if self.enough:
             return (
-                f"a still of a patient unseen by the models is rejected with a probability of at most "
-                f"{self.claimed_rate:.1%} (calibrated on {self.num_patients} held-out patients)"
+                f"an item of a patient unseen by the models is rejected with a probability of at most {self.claimed_rate:.1%}, "
+                f"on average over calibrations; that of this one, by {self.num_patients} held-out patients, is {known}"
             )
-        needed = math.ceil(1.0 / self.requested_rate - _ROUNDING) - 1
         return (
-            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of "
-            f"{self.requested_rate:.1%} (at least {needed} are needed): the threshold is their largest "
-            f"similarity, which supports {self.claimed_rate:.1%}; the false rejection rate is higher than requested"
+            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of {self.requested_rate:.1%} known "
+            f"to {PRECISION:.0%} (at least {needed_patients(self.requested_rate)} are needed): this threshold's is {known}, "
+            f"{self.claimed_rate:.1%} on average"
         )
 
     def to_json(self) -> dict[str, float | int | bool | str]:
@@ -67,8 +75,6 @@ def threshold_from_scores(
     patients: Sequence[str],
     *,
     false_rejection_rate: float = 0.05,
-    num_bootstrap: int = 1000,
-    seed: int = 0,
 ) -> Threshold:
     """Threshold at which a still of an unseen patient is rejected at most as often as ``false_rejection_rate``.
 
@@ -82,12 +88,13 @@ def threshold_from_scores(
     whatever the distribution of scores (without ties), patients with long videos count no more than others, and no
     frame has to be picked at random. With one frame a patient it is the ``ceil((n + 1)(1 - rate))``-th smallest score.
 
+    That bound is an average over calibrations. With one frame a patient, the rate of *this* threshold, the k-th largest of n,
+    follows Beta(k, n + 1 - k); with several, n is the `echosyn.privacy.intervals.effective_patients`.
+
     Args:
         similarity: Of frames of patients in no training set to their nearest reference, float64 ``(n_frames,)``.
         patients: The patient of each frame.
         false_rejection_rate: In 0..1, both excluded.
-        num_bootstrap: Resamples of patients for the interval; 0: the interval is the value.
-        seed: Of the bootstrap.
 
     Raises:
         DataError: No held-out frame, or a rate out of range.
@@ -103,31 +110,76 @@ def threshold_from_scores(
     codes = np.unique(np.asarray(patients, dtype=str), return_inverse=True)[1][order]
     num = int(codes.max()) + 1
     share = 1.0 / np.bincount(codes)[codes]
-    value, above = _quantile(scores, share, num, false_rejection_rate)
-    rng = numpy_generator(seed, "threshold bootstrap")
-    values = [
-        _quantile(scores, share * patients_drawn(rng, num)[codes], num, false_rejection_rate)[0]
-        for _ in range(num_bootstrap)
-    ]
-    low, high = percentiles(values) if values else (value, value)
+    position, above = _quantile(scores, share, num, false_rejection_rate)
+    effective = effective_patients(scores, codes, false_rejection_rate)
+    a, b = _rate_law(scores, share, num, effective)
+    rate_low, rate_high = special.betaincinv(a[position], b[position], [_TAIL, 1.0 - _TAIL]).tolist()
+    low, high = _order_statistics(scores, special.betainc(a, b, false_rejection_rate))
     return Threshold(
-        value=value,
+        value=float(scores[position]),
         low=low,
         high=high,
         requested_rate=false_rejection_rate,
         claimed_rate=above,
+        rate_low=rate_low,
+        rate_high=rate_high,
         num_patients=num,
         num_frames=len(scores),
-        enough=above <= false_rejection_rate + _ROUNDING,
+        enough=above <= false_rejection_rate + _ROUNDING and effective >= needed_patients(false_rejection_rate),
     )
 
 
-def _quantile(scores: Array, share: Array, num: int, rate: float) -> tuple[float, float]:
-    """Smallest sorted score with weight ``1 - rate`` at or below it (else the last), and the weight above it."""
+def threshold_value(scores: Array, codes: NDArray[np.int64], rate: float) -> float:
+    """The value of `threshold_from_scores`, without what it promises.
+
+    Args:
+        scores: ``(n,)``, at least one.
+        codes: A number of each one's patient, any below a few times n.
+        rate: False rejection rate.
+    """
+    order = np.argsort(scores, kind="stable")
+    counts = np.bincount(codes)
+    position, _ = _quantile(scores[order], 1.0 / counts[codes[order]], int((counts > 0).sum()), rate)
+    return float(scores[order[position]])
+
+
+@cache
+def needed_patients(rate: float) -> int:
+    """The number of held-out patients, one frame each, from which on a false rejection rate is known to `PRECISION`."""
+    num = np.arange(1, 20_000)
+    k = np.floor((num + 1) * rate + _ROUNDING)
+    known = (k > 0) & (special.betaincinv(np.maximum(k, 1), num + 1 - k, 1.0 - _TAIL) <= rate + PRECISION)
+    return int(num[~known].max(initial=0)) + 1
+
+
+def _rate_law(scores: Array, share: Array, num: int, effective: float) -> tuple[Array, Array]:
+    """Parameters of the Beta law of the false rejection rate, were the threshold at each of the sorted scores.
+
+    Of the score's own patient, between its share of that patient and the whole of it counts: the middle of the two, which
+    covers best in simulations and is exact with one frame a patient.
+    """
+    reached = np.searchsorted(scores, scores, side="right")
+    above = np.append(np.cumsum(share[::-1])[::-1], 0.0)[reached] / num
+    a: Array = effective * above + (1.0 + share * effective / num) / 2.0
+    return a, np.maximum(effective + 1.0 - a, 1e-9)
+
+
+def _order_statistics(scores: Array, below: Array) -> tuple[float, float | None]:
+    """Interval of the score at which the rate is the requested one, between order statistics (Nyblom 1992).
+
+    Args:
+        scores: Sorted.
+        below: Probability that the rate at each of them is below the requested one, rising.
+    """
+    if below[-1] < 1.0 - _TAIL:
+        return float(np.interp(2.0 * _TAIL, below, scores)), None
+    low, high = np.interp([_TAIL, 1.0 - _TAIL], below, scores)
+    return float(low), float(high)
+
+
+def _quantile(scores: Array, share: Array, num: int, rate: float) -> tuple[int, float]:
+    """Position of the smallest sorted score with weight ``1 - rate`` at or below it (else the last), and the weight above it."""
     at_or_below = np.cumsum(share) / (num + 1)
-    position = int(np.searchsorted(at_or_below, 1.0 - rate - _ROUNDING))
-    # a frame of weight 0 (not drawn in this resample) is no candidate for the largest
-    last = int(np.flatnonzero(share)[-1])
-    position = min(position, last)
+    position = min(int(np.searchsorted(at_or_below, 1.0 - rate - _ROUNDING)), len(scores) - 1)
     last_equal = int(np.searchsorted(scores, scores[position], side="right")) - 1
-    return float(scores[position]), float(1.0 - at_or_below[last_equal])
+    return position, float(1.0 - at_or_below[last_equal])

@@ -12,6 +12,7 @@ from torch import Tensor
 from echosyn.privacy.fingerprints import Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import Matches, Prepared, nearest
+from echosyn.privacy.registration import SPACE, registered
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -57,7 +58,7 @@ def closeness(
         items: The views of each, taken `ITEMS_AT_ONCE`.
         gallery: What they are compared with.
         patients: The patient of each item; with it, references of the same patient are skipped.
-        match: Finds the best match.
+        match: Finds the best match, but for registered pictures.
 
     Raises:
         DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
@@ -85,7 +86,8 @@ def _closest(
     item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
     best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
     if len(item_of):
-        found = match(
+        find = registered if space == SPACE else match
+        found = find(
             torch.cat(views),
             gallery.references[space],
             query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
+from echosyn.privacy import registration
 from echosyn.privacy.matching import varied
 from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequence, VideoDigest
 
@@ -86,11 +87,14 @@ class StillPrints:
 
 @dataclass(frozen=True, eq=False)
 class VideoPrints:
-    """Vectors of whole videos: spaces ``reid``, ``pixels`` and ``motion``. Of what is blank there is nothing to recognise.
+    """Vectors of whole videos: spaces ``reid``, ``pixels``, ``motion`` and `echosyn.privacy.registration.SPACE`.
+
+    Of what is blank there is nothing to recognise.
 
     Args:
         embed: The re-identification network.
-        centre: Mean thumbnail of the real videos, taken off before frames are correlated.
+        centre: Mean `echosyn.privacy.registration.picture` of the real videos; its first part, the mean thumbnail, is taken off
+            before frames are correlated.
     """
 
     embed: Embed
@@ -100,8 +104,9 @@ class VideoPrints:
         """All vectors of a real video."""
         return {
             "reid": self.embed(digest.latents),
-            "pixels": varied((digest.thumbnails[::REFERENCE_EVERY] - self.centre).flatten(1)),
+            "pixels": varied((digest.thumbnails[::REFERENCE_EVERY] - self.centre[0]).flatten(1)),
             "motion": motions(digest.thumbnails),
+            registration.SPACE: registration.reference(digest.thumbnails),
         }
 
     def of_queries(self, items: Sequence[VideoDigest]) -> Sequence[Views]:
@@ -113,8 +118,9 @@ class VideoPrints:
         frames = shifted(evenly(digest.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
         return {
             "reid": self.embed(evenly(digest.latents, QUERY_FRAMES)),
-            "pixels": varied((frames - self.centre).flatten(1)),
+            "pixels": varied((frames - self.centre[0]).flatten(1)),
             "motion": evenly(motions(digest.thumbnails), QUERY_MOTIONS),
+            registration.SPACE: registration.query(digest.thumbnails, self.centre),
         }
 
 

@@ -42,8 +42,8 @@ class Exposure:
     """That video's position in the set; of equal ones the lowest."""
     close: Counts
     """Videos at or above the threshold, of each patient."""
-    singled_out: tuple[int, int]
-    """Videos that are so close to exactly one of the `Sides`' patients: of the training ones, of the held-out ones."""
+    singled_out: NDArray[np.bool_]
+    """Whether some video is so close to this patient and to no other one of the same of the `Sides`, ``(patients,)``."""
 
     @classmethod
     def of(cls, scores: Array, sides: Sides, threshold: float, *, first: int = 0) -> "Exposure":
@@ -56,12 +56,15 @@ class Exposure:
             first: Position of the first video in the set.
         """
         close = scores >= threshold
-        train, held_out = (int((close[:, list(side)].sum(axis=1) == 1).sum()) for side in (sides.train, sides.held_out))
+        single = np.zeros(scores.shape[1], bool)
+        for side in (list(sides.train), list(sides.held_out)):
+            fits = close[:, side]
+            single[side] = fits[fits.sum(axis=1) == 1].any(axis=0)
         if len(scores):
             highest, nearest = scores.max(axis=0), first + scores.argmax(axis=0)
         else:
             highest, nearest = np.full(scores.shape[1], -np.inf), np.full(scores.shape[1], _NOBODY)
-        return cls(len(scores), highest, nearest, close.sum(axis=0), (train, held_out))
+        return cls(len(scores), highest, nearest, close.sum(axis=0), single)
 
     def joined(self, other: "Exposure") -> "Exposure":
         """What these and other videos say together; in whatever order parts are joined, the whole is the same."""
@@ -71,5 +74,5 @@ class Exposure:
             np.where(better, other.highest, self.highest),
             np.where(better, other.nearest, self.nearest),
             self.close + other.close,
-            (self.singled_out[0] + other.singled_out[0], self.singled_out[1] + other.singled_out[1]),
+            self.singled_out | other.singled_out,
         )

@@ -36,20 +36,33 @@ class PositiveControl:
     must: float | None
     change: Change
     latent: bool = False
+    essential: bool = True
+    """A screen that misses it is of no use; else copies of this kind are only not excluded."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.strength:g} {self.unit}".strip() if self.strength else self.kind
 
 
 def in_pixels() -> list[PositiveControl]:
     """Disguises of pixels."""
+    moved_by = "pixels, both axes"
     return [
         PositiveControl("exact copy", 0, "", 1.0, lambda x, y, g: x),
         *_graded("re-encoded", "JPEG quality", _QUALITIES, lambda q: lambda x, y, g: reencoded(x, round(q))),
         *_graded("other phase", "s later", _DELAYS, lambda s: lambda x, y, g: later(x, s)),
         *_graded("noise", "dB", _NOISES, lambda d: lambda x, y, g: noisy(x, d, g)),
         *_graded("gain", "%", _GAINS, lambda p: lambda x, y, g: _pixels(x * (1 + p / 100))),
-        *_graded("shift", "pixels, both axes", _SHIFTS, lambda p: lambda x, y, g: _moved(x, shift=p)),
+        *_graded("shift", moved_by, _SHIFTS, lambda p: lambda x, y, g: _moved(x, shift=p)),
         *_graded("rotation", "degrees", _ANGLES, lambda a: lambda x, y, g: _moved(x, degrees=a)),
         *_graded("crop", "%", _CROPS, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100)),
-        PositiveControl("mirror", 0, "", None, lambda x, y, g: x.flip(-1)),
+        *_graded("shift", moved_by, _FAR, lambda p: lambda x, y, g: _moved(x, shift=p), essential=False),
+        *_graded("rotation", "degrees", _TURNED, lambda a: lambda x, y, g: _moved(x, degrees=a), essential=False),
+        *_graded("crop", "%", _ZOOMED, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100), essential=False),
+        *_graded("gamma", "", _GAMMAS, lambda p: lambda x, y, g: _pixels(255 * (x / 255) ** p), essential=False),
+        *_graded("speed", "%", _SPEEDS, lambda p: lambda x, y, g: faster(x, p / 100), essential=False),
+        PositiveControl("mirror", 0, "", 0.95, lambda x, y, g: x.flip(-1), essential=False),
+        PositiveControl("inverted grey levels", 0, "", 0.95, lambda x, y, g: 255 - x, essential=False),
+        PositiveControl("reversed in time", 0, "", 0.95, lambda x, y, g: x.flip(0), essential=False),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
     ]
 
@@ -59,11 +72,16 @@ Grades = Sequence[tuple[float, float | None]]
 
 _QUALITIES: Grades = ((90, 1.0), (50, 1.0), (20, None), (5, None))
 _DELAYS: Grades = ((0.0625, 0.95), (0.5625, 0.95))
-_NOISES: Grades = ((30, 0.95), (20, 0.95), (10, None), (0, None))
+_NOISES: Grades = ((30, None), (20, 0.95), (10, None), (0, None))
 _GAINS: Grades = ((-40, None), (-20, 0.95), (20, 0.95), (40, None))
-_SHIFTS: Grades = ((2, 0.95), (4, 0.95), (8, None), (12, None))
-_ANGLES: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
-_CROPS: Grades = ((2.5, 0.95), (5, 0.95), (10, None), (20, None))
+_SHIFTS: Grades = ((2, None), (4, 0.95), (8, None))
+_ANGLES: Grades = ((5, 0.95), (10, None))
+_CROPS: Grades = ((5, 0.95), (10, None))
+_FAR: Grades = ((12, 0.95), (16, 0.95))
+_TURNED: Grades = ((20, 0.95),)
+_ZOOMED: Grades = ((20, 0.95), (-20, 0.95))
+_GAMMAS: Grades = ((0.5, 0.95), (2, 0.95))
+_SPEEDS: Grades = ((80, 0.95), (125, 0.95))
 _SHARES: Grades = ((10, None), (25, None), (50, None))
 _LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
 _REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
@@ -96,6 +114,12 @@ def later(frames: Tensor, seconds: float, fps: float = DENSE) -> Tensor:
     return frames[min(round(seconds * fps), len(frames) // 2) :]
 
 
+def faster(frames: Tensor, speed: float) -> Tensor:
+    """Every frame shown ``1 / speed`` times as long, the nearest one at each time."""
+    times = torch.arange(int((len(frames) - 1) / speed) + 1) * speed
+    return frames[times.round().long()]
+
+
 def noisy(frames: Tensor, decibel: float, generator: torch.Generator) -> Tensor:
     """White noise added at a signal-to-noise ratio: 20 dB is a tenth of the recording's root mean square."""
     x = frames.float()
@@ -110,9 +134,15 @@ def mixed(frames: Tensor, other: Tensor, share: float) -> Tensor:
 
 
 def _graded(
-    kind: str, unit: str, grades: Grades, at: Callable[[float], Change], *, latent: bool = False
+    kind: str,
+    unit: str,
+    grades: Grades,
+    at: Callable[[float], Change],
+    *,
+    latent: bool = False,
+    essential: bool = True,
 ) -> list[PositiveControl]:
-    return [PositiveControl(kind, strength, unit, must, at(strength), latent) for strength, must in grades]
+    return [PositiveControl(kind, strength, unit, must, at(strength), latent, essential) for strength, must in grades]
 
 
 def _moved(frames: Tensor, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0) -> Tensor:

@@ -15,6 +15,7 @@ from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness
 from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, VideoPrints, Views, evenly
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
+from echosyn.privacy.registration import SPACE, picture, registered_of_each
 from echosyn.privacy.video_digests import LazySequence, VideoDigest
 from echosyn.progress import Progress, silent
 
@@ -95,7 +96,8 @@ class Screen(Generic[Items]):
         place = {name: i for i, name in enumerate(names)}
         score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
         for s, (space, references) in enumerate(self.gallery.references.items()):
-            present, found = nearest_of_each([view[space] for view in views], references, self.gallery.owners[space])
+            find = registered_of_each if space == SPACE else nearest_of_each
+            present, found = find([view[space] for view in views], references, self.gallery.owners[space])
             similarity = torch.full((len(views), len(names)), UNLIKE)
             similarity[:, [place[name] for name in present]] = found
             score = score.maximum(self.fusion.in_space(similarity, s))
@@ -112,8 +114,6 @@ class Calibration:
 
     false_rejection_rate: float = 0.05
     """Of items of held-out patients, in 0..1."""
-    seed: int = 0
-    """Of the interval's bootstrap."""
     folder: Path | None = None
     """Private, for the vectors, as long as the screen is used; None keeps them in memory."""
     match: Match = nearest
@@ -139,9 +139,7 @@ def vector_screen(
     scale = train if len(gallery.patients) > 1 else ([], [])
     fusion = Fusion.of(closeness(scale[0], gallery, scale[1], how.match).similarity)
     scores = fusion.score(closeness(held_out[0], gallery, held_out[1], how.match).similarity)
-    threshold = threshold_from_scores(
-        scores.numpy(), held_out[1], false_rejection_rate=how.false_rejection_rate, seed=how.seed
-    )
+    threshold = threshold_from_scores(scores.numpy(), held_out[1], false_rejection_rate=how.false_rejection_rate)
     return Screen(gallery, fusion, threshold, scores, list(held_out[1]), VECTORS)
 
 
@@ -194,7 +192,7 @@ def video_screen(
         how: Calibration.
     """
     sides = [[i for i, train in enumerate(is_train) if train is side] for side in (True, False)]
-    prints = VideoPrints(embed, _mean(digests[i].thumbnails for i in sides[0]))
+    prints = VideoPrints(embed, _mean(picture(digests[i].thumbnails)[None] for i in sides[0]))
     gallery = _gallery(prints.of_reference, digests, patients, how)
 
     def queries(positions: Sequence[int], num: int) -> Owned:

@@ -141,8 +141,11 @@ class PredictSettings(VariantSettings):
 class AuditSettings(RateSettings):
     """How hard an audit looks."""
 
-    canaries: int = 20
-    """Disguised training videos planted as positive controls."""
+    canaries: int = 73
+    """Disguised training videos planted as positive controls.
+
+    73 of 73 caught show that 95 % are; at least 36 are needed to show 90 %, which a pass requires.
+    """
     seed: int = 0
     """Random seed of disguises, attacks and intervals."""
     false_rejection_rate: float = 0.05

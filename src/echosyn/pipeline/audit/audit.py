@@ -85,7 +85,7 @@ def audit(
         working = folder / "private" / "work"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
-        archive, screen = screens.of_videos(real, None, working, compute, seed)
+        archive, screen = screens.of_videos(real, None, working, compute)
         sets = Compared(real, archive, screens, screen, files, read_digests(files, folders["vae"], working, compute))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
         judged, exposure = compared(screen, sets.digests, sides, compute.workers(), working, compute.progress)
@@ -95,16 +95,18 @@ def audit(
         _write(folder, summary, sets, judged, exposure)
         shutil.rmtree(working)
     crossed = [criterion.name for criterion in checked if not criterion.holds]
-    risk = max(found.risks.values(), key=lambda r: r.high)
+    risk = max(r.main.high for r in found.risks.values())
     return {
         "audit": str(out / "audit.json"),
         "verdict": summary["verdict"],
+        "videos are": summary["conclusions"]["videos"],
+        "weights are": summary["conclusions"]["weights"],
         "crossed": ", ".join(crossed) or None,
         "videos": len(files),
         "videos too close": found.flagged,
-        "risk, upper end": risk.high,
+        "risk, upper end": risk,
         "published rule rejects innocents": found.published and found.published.false_rejection.value,
-        "innocents rejected": found.false_rejection.value,
+        "innocents rejected": found.false_rejection.rate.value,
     }
 
 
@@ -135,7 +137,7 @@ def _findings(
         seed=seed,
         progress=progress,
     )
-    attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre, seed)
+    attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre[0], seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
         attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
@@ -146,7 +148,9 @@ def _findings(
         num_videos=len(sets.digests),
         flagged=int((~judged.kept).sum()),
         threshold=screen.threshold,
-        false_rejection=positive_controls.false_rejection(screen, screen.threshold.requested_rate),
+        false_rejection=positive_controls.false_rejection(
+            screen, {r.patient: r.split for r in reversed(archive.records)}, seed
+        ),
         published=positive_controls.published_rule(archive, sets.screens.embed(compute.device)),
         controls=caught,
         risks={
@@ -157,6 +161,11 @@ def _findings(
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
+        linked=membership.linked(archive, sets.digests),
+        tails={
+            needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
+            for needs in ("videos", "weights")
+        },
     )
 
 

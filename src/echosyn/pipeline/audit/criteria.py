@@ -1,19 +1,27 @@
 """What an audit concludes: criteria that must hold, and what may be told to everybody."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from echosyn.pipeline.audit.membership import Attack
-from echosyn.pipeline.audit.positive_controls import Caught
+from echosyn.pipeline.audit.positive_controls import SHOWN, Caught, Trial
+from echosyn.privacy.attacks import Linked
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
+from echosyn.privacy.permutation import holm
 from echosyn.privacy.published_rule import PublishedRule
 
 LARGEST_RISK = 0.09
 """Re-identification risk that EMA Policy 0070 and Health Canada (PRCI) accept for published clinical data."""
-LARGEST_TPR = 0.02
-"""True positive rate of membership inference at 1 % false positives; guessing reaches 1 %."""
+LARGEST_ADVANTAGE = 0.05
+"""Distance of an attack's AUC from 0.5, on either side, that is let through even if it is significant."""
+SIZE = 0.045
+"""Chance that the membership tests of the videos, or of the weights, fail a set from which nothing leaks (Holm's method)."""
+TAIL_WEIGHTS = {0: 0.76, 1: 0.06}
+"""Share of `SIZE` for the test of few patients learned by heart, by false positives; the areas of all attacks share the rest."""
+DIFFERENT_SPLITS = 0.01
+"""p-value below which VAL and TEST patients are held to differ."""
 
 CURES = {
     "weights": "Do not release the weights, or train the models on more patients, for fewer steps, or with differential privacy.",
@@ -34,7 +42,7 @@ ASSUMPTIONS = (
 LIMITS = (
     "No number here says that the set is anonymous. An attack that failed is no proof that a better one fails.",
     "A figure is only as fine as the number of patients allows; the intervals say how fine that is.",
-    "Mirrored, strongly moved and strongly cropped copies are missed: see the canaries that are not required.",
+    "Copies disguised in ways that are no canary, or listed as exceptions, may be missed.",
     "Rare findings, text that the pixels show and the labels that accompany the videos are not examined.",
     "The audit covers exactly the files whose hash it states and no others.",
 )
@@ -48,6 +56,10 @@ class Criterion:
     holds: bool
     asked: str
     found: str
+    of: str = "videos"
+    """What must not be released if it does not hold: ``videos`` or ``weights``."""
+    decided: bool = True
+    """False: it does not hold for want of patients or positive controls, not for what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +70,7 @@ class Findings:
     flagged: int
     """Videos at or above the threshold."""
     threshold: Threshold
-    false_rejection: Rate
+    false_rejection: Trial
     published: PublishedRule | None
     controls: Sequence[Caught]
     risks: Mapping[str, Risk]
@@ -68,56 +80,68 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
+    linked: Linked | None = None
+    """Halves of recordings through the synthetic videos."""
+    tails: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """See `echosyn.pipeline.audit.membership.tails`, of the attacks with ``videos`` and with ``weights``."""
 
 
 def checked(found: Findings) -> list[Criterion]:
     """Every condition and whether it holds."""
-    rate = found.threshold.requested_rate
-    trial = found.false_rejection
-    checked = [
+    return [
         Criterion(
             "copies",
             found.flagged == 0,
             "no video is closer to a real patient than the threshold",
             f"{found.flagged} of {found.num_videos} are",
         ),
-        Criterion(
-            "calibration",
-            found.threshold.enough and trial.num > 0 and trial.low <= rate <= trial.high,
-            f"{_percent(rate)} lies within the confidence interval of the false rejection rate, "
-            "and there are enough held-out patients",
-            f"{_interval(trial)} of {trial.num} held-out videos"
-            + ("" if found.threshold.enough else "; too few held-out patients"),
-        ),
-        *_power(found.controls),
+        _calibration(found),
+        _power(found.controls),
+        *(_risk(name, risk) for name, risk in found.risks.items()),
+        *(line for needs in ("videos", "weights") for line in _inference(found, needs)),
     ]
-    for name, risk in found.risks.items():
-        held = risk.high < LARGEST_RISK
-        checked.append(
-            Criterion(
-                f"risk of {name}",
-                held,
-                f"upper end of the interval below {LARGEST_RISK}",
-                f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f})",
-            )
-        )
-    return checked + [_inference(attack) for attack in found.attacks]
+
+
+def exceptions(controls: Sequence[Caught]) -> list[str]:
+    """Kinds of copies that the check does not reliably catch, so that nothing is said of them."""
+    missed = [c for c in controls if not c.control.essential and c.enough is not None and not (c.enough and c.shown)]
+    return [f"{c.control}: {_caught(c)}" for c in missed]
+
+
+def conclusion(lines: Sequence[Criterion], exceptions: Sequence[str]) -> str:
+    """``pass``, ``pass, except ...``, ``cannot say`` or ``fail``, of lines about one thing; ``not examined`` without any."""
+    broken = [line for line in lines if not line.holds]
+    if any(line.decided for line in broken):
+        return "fail"
+    if broken:
+        return "cannot say"
+    if not lines:
+        return "not examined"
+    return "pass, except " + "; ".join(exceptions) if exceptions else "pass"
 
 
 def warnings(found: Findings) -> list[str]:
-    """What fails no criterion and must be known all the same: attacks that beat guessing."""
-    return [
+    """What fails no criterion and must be known all the same: attacks that beat guessing, kinds of copies that may be missed."""
+    told = [
         f"{attack.name}: tells training patients from others better than chance (AUC "
         f"{_estimate(attack.auc.value, attack.auc.low, attack.auc.high)}). {CURES[attack.needs]}"
         for attack in found.attacks
-        if attack.auc.low is not None and attack.auc.low > 0.5
+        if attack.auc.low is not None and attack.auc.high is not None and not attack.auc.low <= 0.5 <= attack.auc.high
     ]
+    return told + [f"Copies of this kind are not excluded: {kind}." for kind in exceptions(found.controls)]
 
 
 def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[str, Any]:
     """The summary that may be shared: numbers and words, no name, no picture, no path."""
+    missed = exceptions(found.controls)
+    of = {what: [line for line in criteria if line.of == what] for what in ("videos", "weights")}
     return {
-        "verdict": "pass" if all(criterion.holds for criterion in criteria) else "fail",
+        "verdict": "pass" if all(line.holds for line in of["videos"]) else "fail",
+        "conclusions": {
+            "videos": conclusion(of["videos"], missed),
+            "weights": conclusion(of["weights"], ()),
+        },
+        "exceptions": missed,
         "videos": videos,
         "num_videos": found.num_videos,
         "patients": {"train": found.num_train, "held_out": found.num_held_out},
@@ -125,17 +149,21 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
         "warnings": warnings(found),
         "filter": {
             "threshold": found.threshold.to_json(),
-            "innocents_rejected": asdict(found.false_rejection),
+            "innocents_rejected": asdict(found.false_rejection.rate),
+            "val_to_test_p": found.false_rejection.p_value,
             "videos_rejected": found.flagged,
             "published_rule": found.published and found.published.to_json(),
         },
         "canaries": [
             {"kind": c.control.kind, "strength": c.control.strength, "unit": c.control.unit, "must": c.control.must}
+            | {"essential": c.control.essential}
             | {"planted": c.rate.num, "caught": c.rate.value, "low": c.rate.low, "high": c.rate.high}
             for c in found.controls
         ],
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
+        "halves_linked": found.linked and asdict(found.linked),
+        "learned_by_heart_p": {needs: dict(tails) for needs, tails in found.tails.items()},
         "models_that_do_not_say_what_they_saw": found.silent_models,
         "attackers": ATTACKERS,
         "assumptions": ASSUMPTIONS,
@@ -143,36 +171,94 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
     }
 
 
-def _power(controls: Sequence[Caught]) -> list[Criterion]:
-    asked = [c for c in controls if c.enough is not None]
-    missed = [c for c in asked if not c.enough]
-    words = "; ".join(
-        f"{c.control.kind} {c.control.strength:g} {c.control.unit}: {c.rate.successes} of {c.rate.num}" for c in missed
-    )
-    return [
-        Criterion(
-            "canaries",
-            not missed and bool(asked),
-            "all exact and re-encoded copies caught, and 95 % of mild disguises",
-            words or f"all {len(asked)} required disguises",
-        )
-    ]
-
-
-def _inference(attack: Attack) -> Criterion:
-    """Fails where the attack shows more than the criterion allows: where its whole interval lies above.
-
-    A few hundred patients cannot show a rate below 2 %; they can show one above.
-    """
-    tpr, auc = attack.tpr, attack.auc
-    low = tpr.low if tpr.low is not None else tpr.value
+def _calibration(found: Findings) -> Criterion:
+    trial, enough = found.false_rejection, found.threshold.enough
+    alike = trial.p_value is None or trial.p_value >= DIFFERENT_SPLITS
+    words = "" if trial.p_value is None else f" when VAL sets the threshold and TEST is tried (p = {trial.p_value:.3f})"
     return Criterion(
-        f"inference: {attack.name}",
-        low is not None and low <= LARGEST_TPR,
-        f"true positives at 1 % false positives not shown to exceed {_percent(LARGEST_TPR)}",
-        f"{_estimate(tpr.value, tpr.low, tpr.high)}; AUC {_estimate(auc.value, auc.low, auc.high)} "
-        f"({attack.members} against {attack.others})",
+        "calibration",
+        enough and alike and trial.rate.num > 0,
+        "the false rejection rate is known to 5 points (about 100 held-out patients), and VAL and TEST do not differ in it",
+        f"{_interval(trial.rate)} of {trial.rate.num} held-out patients{words}"
+        + ("" if enough else "; too few held-out patients")
+        + ("" if alike else "; VAL and TEST patients differ"),
+        decided=not alike,
     )
+
+
+def _power(controls: Sequence[Caught]) -> Criterion:
+    asked = [c for c in controls if c.control.essential and c.enough is not None]
+    missed = [c for c in asked if not c.enough]
+    few = [c for c in asked if c.enough and not c.shown]
+    least = min((c.rate.low for c in asked), default=0.0)
+    return Criterion(
+        "canaries",
+        not missed and not few and bool(asked),
+        f"all exact and re-encoded copies caught, 95 % of mild disguises, and of each kind {_percent(SHOWN)} shown to be",
+        "; ".join(f"{c.control}: {_caught(c)}" for c in missed or few)
+        or f"all {len(asked)} required disguises; at least {100 * least:.0f} % of each kind are caught",
+        decided=bool(missed),
+    )
+
+
+def _caught(c: Caught) -> str:
+    return f"{c.rate.successes} of {c.rate.num} caught, which shows {100 * c.rate.low:.0f} %"
+
+
+def _risk(name: str, risk: Risk) -> Criterion:
+    """The success itself, not what it is beyond a control: a patient is not helped by others' being found as well."""
+    return Criterion(
+        f"risk of {name}",
+        risk.main.high < LARGEST_RISK,
+        f"upper end of the share of training patients below {LARGEST_RISK}",
+        f"{risk.main.value:.3f} ({risk.main.low:.3f} to {risk.main.high:.3f}) of {risk.main.num}; of held-out patients "
+        f"{risk.control.value:.3f}",
+        decided=risk.main.low >= LARGEST_RISK or risk.main.value >= LARGEST_RISK,
+    )
+
+
+def _inference(found: Findings, needs: str) -> list[Criterion]:
+    """Fails where an exact test shows that training patients are told from others; all tests of a side share `SIZE`."""
+    attacks, tails = [a for a in found.attacks if a.needs == needs], found.tails.get(needs, {})
+    linked = found.linked if needs == "videos" else None
+    p_values = {a.name: a.p_value for a in attacks} | ({"halves": linked.p_value} if linked else {})
+    tests = {name: (p, (1 - sum(TAIL_WEIGHTS.values())) / len(p_values)) for name, p in p_values.items()}
+    shown = holm(tests | {f"tail {k}": (p, TAIL_WEIGHTS[k]) for k, p in tails.items()}, SIZE)
+    lines = []
+    for attack in attacks:
+        auc = attack.auc
+        apart = abs((auc.value or 0.5) - 0.5) > LARGEST_ADVANTAGE
+        lines.append(
+            Criterion(
+                f"inference: {attack.name}",
+                not (shown[attack.name] and apart),
+                f"AUC not shown to differ from 0.5 by more than {LARGEST_ADVANTAGE:g} on either side",
+                f"{_estimate(auc.value, auc.low, auc.high)}, p = {attack.p_value:.4f}; true positives at 1 % false positives "
+                f"{_estimate(attack.tpr.value, attack.tpr.low, attack.tpr.high)} ({attack.members} against {attack.others})",
+                needs,
+            )
+        )
+    if linked:
+        lines.append(
+            Criterion(
+                "halves of a recording linked",
+                not shown["halves"],
+                "no more training patients than held-out ones whose two halves are nearest to the same video",
+                f"{linked.risk.main.value:.3f} against {linked.risk.control.value:.3f}, p = {linked.p_value:.4f}; a guess "
+                f"links {linked.naive:.3f}",
+            )
+        )
+    if tails:
+        lines.append(
+            Criterion(
+                f"inference from {needs}: patients learned by heart",
+                not any(shown[f"tail {k}"] for k in tails),
+                "no more training patients among the highest scores than chance puts there",
+                "p = " + ", ".join(f"{p:.4f} ({k} held-out above)" for k, p in tails.items()),
+                needs,
+            )
+        )
+    return lines
 
 
 def _percent(share: float) -> str:

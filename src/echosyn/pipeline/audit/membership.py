@@ -1,6 +1,6 @@
 """Who was in the training set? Attacks on the models and on the videos alone, with their controls."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri  # type: ignore[import-untyped, unused-ignore]
+from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
 from echosyn import rng, weights
@@ -19,12 +21,23 @@ from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import is_flow, noised, times
 from echosyn.errors import ConfigError
 from echosyn.estimate import Estimate
-from echosyn.metrics.roc import area_with_interval, true_positive_rate_with_interval
+from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
 from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
-from echosyn.privacy.attacks import Errors, Proximal, density_ratio, loss_scores, proximal_scores
+from echosyn.privacy.attacks import (
+    Errors,
+    Linked,
+    Proximal,
+    density_ratio,
+    gradients,
+    halves_linked,
+    loss_scores,
+    nearest_by_far,
+    proximal_scores,
+)
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.patient_matches import Array
+from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
 from echosyn.training.verification import FEW_FALSE_ALARMS
 
@@ -32,9 +45,13 @@ CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64
 NUM_BOOTSTRAP = 1000
+FALSE_POSITIVES = 100
+"""Held-out patients below which nothing is said of 1 % of them."""
+COHORTS = (5, 20, 50, 100)
+"""Sizes of groups of people who are looked for together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attack:
     """What an attack achieves: training patients against held-out ones, and against nothing."""
 
@@ -43,39 +60,102 @@ class Attack:
     """What the attacker has: ``weights`` or ``videos``."""
     auc: Estimate
     tpr: Estimate
-    """True positive rate at 1 % false positives."""
+    """True positive rate at 1 % false positives, of scores turned round where half of the patients say so, on the other half."""
     control_auc: Estimate
     """The same scores, one random half of the training patients against the other: nobody can tell these apart."""
     members: int
     others: int
+    p_value: float
+    """Of the area, two-sided: a score that is *lower* for training patients gives them away as well."""
+    cohorts: Mapping[int, float]
+    """Chance that the presence of so many people together is noticed, at 5 % false alarms."""
+    scores: Mapping[str, float]
+    """Of each patient. Private."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values under the fields' names."""
-        return asdict(self)
+        """Plain values under the fields' names, but for the scores."""
+        return {name: value for name, value in asdict(self).items() if name != "scores"}
 
 
 def judged(
     name: str, needs: str, scores: Array, patients: Sequence[str], is_train: NDArray[np.bool_], seed: int
 ) -> Attack:
     """The worth of scores, one a patient."""
-    half = np.zeros(len(scores), bool)
-    members = np.flatnonzero(is_train)
-    half[rng.numpy_generator(seed, f"halves of {name}").permutation(members)[: len(members) // 2]] = True
+    known = np.zeros(len(scores), bool)
+    draws = rng.numpy_generator(seed, f"halves of {name}")
+    members, others = np.flatnonzero(is_train), np.flatnonzero(~is_train)
+    for side in (members, others):
+        known[draws.permutation(side)[: len(side) // 2]] = True
     of_members = [patients[i] for i in members.tolist()]
-    few = len(members) < 2
+    sign = 1.0
+    if len(np.unique(is_train[known])) == 2 and roc(scores[known], is_train[known]).area < 0.5:
+        sign = -1.0
+    left = np.flatnonzero(~known)
+    tried_on = int((~is_train[left]).sum())
     return Attack(
         name,
         needs,
         area_with_interval(scores, is_train, patients, num_bootstrap=NUM_BOOTSTRAP, seed=seed),
-        true_positive_rate_with_interval(
-            scores, is_train, patients, false_positive_rate=FEW_FALSE_ALARMS, num_bootstrap=NUM_BOOTSTRAP, seed=seed
+        Estimate(None, reason=f"{tried_on} held-out patients to count false positives on, expected {FALSE_POSITIVES}")
+        if tried_on < FALSE_POSITIVES
+        else true_positive_rate_with_interval(
+            sign * scores[left],
+            is_train[left],
+            [patients[i] for i in left.tolist()],
+            false_positive_rate=FEW_FALSE_ALARMS,
+            num_bootstrap=NUM_BOOTSTRAP,
+            seed=seed,
         ),
         Estimate(None, reason="fewer than two training patients")
-        if few
-        else area_with_interval(scores[members], half[members], of_members, num_bootstrap=NUM_BOOTSTRAP, seed=seed),
-        int(is_train.sum()),
-        int((~is_train).sum()),
+        if len(members) < 2
+        else area_with_interval(scores[members], known[members], of_members, num_bootstrap=NUM_BOOTSTRAP, seed=seed),
+        len(members),
+        len(others),
+        area_p_value(scores, is_train, seed),
+        cohorts(sign * scores, is_train),
+        dict(zip(patients, scores.tolist(), strict=True)),
     )
+
+
+def cohorts(scores: Array, is_train: NDArray[np.bool_]) -> dict[int, float]:
+    """Chance that somebody who knows the held-out patients' scores notices that a group of training patients is in, by its mean.
+
+    Means of ranks, taken for normal; false alarms in 5 % of groups of others.
+
+    Args:
+        scores: One a patient, higher for those that are in.
+        is_train: Of each.
+    """
+    ranks = rankdata(scores) / len(scores)
+    inside, outside = ranks[is_train], ranks[~is_train]
+    if min(len(inside), len(outside)) < 3:
+        return {}
+    reach = float(inside.mean() - outside.mean())
+    spread = max(float(inside.std()), 1e-6)
+    return {
+        size: round(float(ndtr((reach * size**0.5 - ndtri(0.95) * float(outside.std())) / spread)), 3)
+        for size in COHORTS
+        if size <= len(inside)
+    }
+
+
+def tails(attacks: Sequence[Attack], is_train: Mapping[str, bool]) -> dict[int, float]:
+    """Are a few training patients known by heart? p-values, by the held-out patients that may score as high.
+
+    Each attack's scores are put on the scale of all patients' median and absolute deviation; each patient's largest counts.
+    Only attacks on the most patients take part, so that everybody is attacked as often.
+    """
+    if not attacks:
+        return {}
+    most = max(len(attack.scores) for attack in attacks)
+    whole = [attack.scores for attack in attacks if len(attack.scores) == most]
+    names = sorted(name for name in whole[0] if all(name in scores for scores in whole))
+    table = np.array([[scores[name] for name in names] for scores in whole])
+    middle = np.median(table, axis=1, keepdims=True)
+    spread = np.median(np.abs(table - middle), axis=1, keepdims=True)
+    strongest = ((table - middle) / np.maximum(spread, 1e-12)).max(axis=0)
+    of = np.array([is_train[name] for name in names])
+    return {k: tail_p_value(strongest, of, k) for k in (0, 1)} if 0 < of.sum() < len(of) else {}
 
 
 def by_patient(archive: RealVideos) -> tuple[list[str], NDArray[np.bool_], list[int]]:
@@ -99,7 +179,11 @@ def on_videos(
         seed: Of halves and bootstrap.
     """
     names, is_train, positions = by_patient(archive)
-    found = [judged("nearest synthetic video", "videos", exposure, names, is_train, seed)]
+    edges = _gradients(archive.digests[i] for i in positions), _gradients(digests)
+    found = [
+        judged("nearest synthetic video", "videos", exposure, names, is_train, seed),
+        judged("rank of the source by gradients", "videos", nearest_by_far(*edges), names, is_train, seed),
+    ]
     vectors = _mean_frames((archive.digests[i] for i in positions), centre)
     known = np.flatnonzero(~is_train)[::2]
     targets = np.setdiff1d(np.arange(len(names)), known)
@@ -108,6 +192,15 @@ def on_videos(
         of = [names[i] for i in targets]
         found.append(judged("density ratio", "videos", scores, of, is_train[targets], seed))
     return found
+
+
+def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Linked:
+    """Whether somebody who has two halves of a recording finds that they are one patient's, through the synthetic videos."""
+    _, is_train, positions = by_patient(archive)
+    seen = [archive.digests[i].thumbnails for i in positions]
+    halves = [[gradients(part)[None] for part in x.tensor_split(2)] for x in seen]
+    first, second = (torch.cat([pair[k] for pair in halves]).double().numpy() for k in (0, 1))
+    return halves_linked(first, second, _gradients(digests), is_train)
 
 
 def on_images(
@@ -223,6 +316,11 @@ def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
         eps = prediction
     scale = eps.flatten(1).std(dim=1).clamp(min=1e-6)
     return eps / scale.view(-1, *[1] * (eps.ndim - 1))
+
+
+def _gradients(digests: Iterable[VideoDigest]) -> Array:
+    vectors: Array = torch.stack([gradients(digest.thumbnails) for digest in digests]).double().numpy()
+    return vectors
 
 
 def _mean_frames(digests: Iterable[VideoDigest], centre: Tensor) -> Array:

@@ -75,18 +75,24 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -> Report:
-    passed = summary["verdict"] == "pass"
-    broken = [line["name"] for line in summary["lines"] if not line["holds"]]
+    passed, concluded = summary["verdict"] == "pass", summary["conclusions"]
+    broken = [line["name"] for line in summary["lines"] if not line["holds"] and line["of"] == "videos"]
+    limited = " except those listed as not excluded" if summary["exceptions"] else ""
+    texts = {
+        "pass": f"Copies of all examined kinds{limited} would have been noticed; this is no proof of anonymity.",
+        "cannot say": "Nothing was found, and too little was examined to say that there is nothing: do not share these videos.",
+        "fail": "Do not share these videos.",
+    }
     return {
         "title": title,
         "subtitle": f"{summary['num_videos']} videos, SHA-256 {summary['videos'][:16]}...; {summary['patients']['train']} "
         f"training and {summary['patients']['held_out']} held-out patients",
         "verdict": {
             "status": "pass" if passed else "fail",
-            "headline": "All criteria met" if passed else f"{len(broken)} criteria not met: {', '.join(broken)}",
-            "text": "These attacks did not exceed the limits below; this is no proof of anonymity."
-            if passed
-            else "Do not share these videos.",
+            "headline": f"Videos: {concluded['videos']}"
+            + (f" ({', '.join(broken)})" if broken else "")
+            + f". Weights: {concluded['weights']}",
+            "text": texts[concluded["videos"].split(",")[0]],
         },
         "warnings": list(summary["warnings"]),
         "sections": sections,
@@ -105,14 +111,14 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
     return [
         {
             "title": "Criteria",
-            "explanation": "If any is not met, the release is refused.",
-            "columns": ["criterion", "met", "required", "found"],
-            "rows": [[x["name"], x["holds"], x["asked"], x["found"]] for x in summary["lines"]],
+            "explanation": "If any about the videos is not met, their release is refused; likewise the weights must stay.",
+            "columns": ["criterion", "of", "met", "required", "found"],
+            "rows": [[x["name"], x["of"], x["holds"], x["asked"], x["found"]] for x in summary["lines"]],
         },
         {
             "title": "False rejections",
             "explanation": f"{calibration['message'].capitalize()}.",
-            "columns": ["rule", "expected", "rejected", "videos"],
+            "columns": ["rule", "expected", "rejected", "patients"],
             "rows": rows,
         },
         {
@@ -127,16 +133,23 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         {
             "title": "Canaries",
             "explanation": "Disguised copies of training videos, planted as positive controls, and how many the check catches.",
-            "columns": ["disguise", "strength", "caught", "must"],
+            "columns": ["disguise", "strength", "caught", "must", "else"],
             "rows": [
-                [c["kind"], f"{c['strength']:g} {c['unit']}".strip(), {"value": c["caught"], **_ends(c)}, c["must"]]
+                [
+                    c["kind"],
+                    f"{c['strength']:g} {c['unit']}".strip(),
+                    {"value": c["caught"], **_ends(c)},
+                    c["must"],
+                    None if c["must"] is None else "fails" if c["essential"] else "is an exception",
+                ]
                 for c in summary["canaries"]
             ],
         },
         {
             "title": "Risk",
-            "explanation": "(main - control) / (1 - control): success against training patients beyond that against others.",
-            "columns": ["attack", "risk", "main", "control"],
+            "explanation": "Share of training patients (main) and of held-out ones (control); the excess is (main - control) / "
+            "(1 - control).",
+            "columns": ["attack", "excess", "main", "control"],
             "rows": [
                 [name, {"value": r["value"], **_ends(r)}, _rate(r["main"]), _rate(r["control"])]
                 for name, r in summary["risks"].items()
@@ -146,8 +159,14 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
             "title": "Membership inference",
             "explanation": "0.5 is chance. The control compares training patients with other training patients: anything "
             "above chance there is noise, not leakage.",
-            "columns": ["attack", "needs", "AUC", "TPR at 1 % FPR", "control AUC"],
-            "rows": [[a["name"], a["needs"], a["auc"], a["tpr"], a["control_auc"]] for a in summary["attacks"]],
+            "columns": ["attack", "needs", "AUC", "p", "TPR at 1 % FPR", "control AUC", "groups noticed"],
+            "rows": [
+                [
+                    *(a["name"], a["needs"], a["auc"], f"{a['p_value']:.4f}", a["tpr"], a["control_auc"]),
+                    ", ".join(f"{size}: {share:.0%}" for size, share in a["cohorts"].items()),
+                ]
+                for a in summary["attacks"]
+            ],
         },
         *(_words(name, summary[name]) for name in ("attackers", "assumptions", "limits")),
     ]

@@ -1,11 +1,13 @@
 """How much of what it should catch the screen catches, and how many unseen patients it rejects."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn import rng
@@ -16,18 +18,26 @@ from echosyn.diffusion.objective import is_flow, noised
 from echosyn.pipeline.models import image_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, digest_of
 from echosyn.privacy import positive_controls
-from echosyn.privacy.calibration import threshold_from_scores
-from echosyn.privacy.fingerprints import Embed, evenly
-from echosyn.privacy.intervals import Rate, wilson
+from echosyn.privacy.calibration import threshold_value
+from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
+from echosyn.privacy.intervals import Rate, effective_patients, exact
+from echosyn.privacy.patient_matches import Array
 from echosyn.privacy.positive_controls import PositiveControl, Redraw
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.screen import Screen
-from echosyn.privacy.video_digests import VideoDigest
+from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.progress import Progress, silent
 
 FOLDS = 5
-"""Parts of the held-out patients: the threshold of four is tried on the fifth."""
+"""Parts of the held-out patients, where they are of one split: the threshold of four is tried on the fifth."""
+PERMUTATIONS = 1999
+FEW = 20
+"""Controls of each kind of which nothing is asked."""
+SHOWN = 0.9
+"""Share of copies that those caught must show to be caught: 36 of 36, 55 of 56; 73 of 73 show 95 %."""
 REDRAW_STEPS = 8
+Codes = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 LATENT_FRAMES = 16
 """Frames of the controls made of latents: two seconds."""
 
@@ -45,6 +55,11 @@ class Caught:
     def enough(self) -> bool | None:
         """Whether as many were caught as must be; None where nothing is asked."""
         return None if self.control.must is None else self.rate.value >= self.control.must
+
+    @property
+    def shown(self) -> bool:
+        """Whether so many were planted that they show a share of `SHOWN`."""
+        return self.rate.low >= SHOWN
 
 
 def plant(
@@ -73,14 +88,15 @@ def plant(
     found = []
     for done, control in enumerate(disguises, start=1):
         digests = []
-        for i in range(len(records)):
+        planted = list(range(len(records))) if control.must else evenly(torch.arange(len(records)), FEW).tolist()
+        for i in planted:
             generator = rng.generator(seed, f"canary {control.kind} {control.strength:g}", i)
             source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
             made = control.change(source, other, generator)
-            digests.append(digest_of(grey(codec.decode(made)) if control.latent else made[::2], codec))
+            digests.append(_decoded(made, codec) if control.latent else digest_of(made[::2], codec))
         judged = screen.judge(digests)
-        right = sum(name == record.patient for name, record in zip(judged.nearest, records, strict=True))
-        found.append(Caught(control, wilson(int((~judged.kept).sum()), len(records)), right))
+        right = sum(name == records[i].patient for name, i in zip(judged.nearest, planted, strict=True))
+        found.append(Caught(control, exact(int((~judged.kept).sum()), len(planted)), right))
         progress("canaries", done, len(disguises))
     return found
 
@@ -108,21 +124,68 @@ def redrawing(lidm: Any, device: torch.device, seed: int = 0) -> Redraw:
     return redraw
 
 
-def false_rejection(screen: Screen[Any], rate: float) -> Rate:
-    """Held-out videos rejected by thresholds that other held-out patients set; each patient is tried once."""
-    patients = np.asarray(screen.held_out_patients, dtype=str)
-    names = np.unique(patients)
+@dataclass(frozen=True)
+class Trial:
+    """The threshold of some held-out patients, tried on others."""
+
+    rate: Rate
+    """Rejected, with an interval over patients."""
+    p_value: float | None
+    """Of an exchange of patients between VAL and TEST, by which their rates would differ as much; None without both splits."""
+
+
+def false_rejection(
+    screen: Screen[Any], split: Mapping[str, str | None] = MappingProxyType({}), seed: int = 0
+) -> Trial:
+    """The threshold of VAL patients tried on TEST patients; with one split only, of folds.
+
+    Folds are dealt at random, so that no difference between patients can show in them: VAL and TEST may differ.
+
+    Args:
+        screen: With the scores of held-out items.
+        split: Of each patient.
+        seed: Of the permutations.
+    """
+    names, codes = np.unique(np.asarray(screen.held_out_patients, dtype=str), return_inverse=True)
+    scores, rate = screen.held_out.numpy(), screen.threshold.requested_rate
+    is_test = np.array([split.get(name) == "TEST" for name in names.tolist()], dtype=bool)
     if len(names) < FOLDS:
-        return wilson(0, 0)
-    fold = np.searchsorted(names, patients) % FOLDS
-    scores, rejected = screen.held_out.numpy(), 0
+        return Trial(exact(0, 0), None)
+    if 0 < is_test.sum() < len(names):
+        rejected = _rejected(scores, codes, ~is_test, rate)
+        found = _share(rejected, scores, codes, is_test, rate)
+        draws, shares = rng.numpy_generator(seed, "calibration permutations"), []
+        for _ in range(PERMUTATIONS):
+            other = draws.permutation(is_test)
+            shares.append(_share_of(_rejected(scores, codes, ~other, rate), codes, other))
+        tails = [
+            (1 + int((np.sign(np.array(shares) - found.value) * s >= 0).sum())) / (1 + PERMUTATIONS) for s in (1, -1)
+        ]
+        return Trial(found, min(1.0, 2 * min(tails)))
+    rejected = np.zeros(len(scores), bool)
     for k in range(FOLDS):
-        rest = fold != k
-        threshold = threshold_from_scores(
-            scores[rest], patients[rest].tolist(), false_rejection_rate=rate, num_bootstrap=0
-        )
-        rejected += int((scores[~rest] >= threshold.value).sum())
-    return wilson(rejected, len(scores))
+        tried = np.arange(len(names)) % FOLDS == k
+        rejected |= _rejected(scores, codes, ~tried, rate) & tried[codes]
+    return Trial(_share(rejected, scores, codes, np.ones(len(names), bool), rate), None)
+
+
+def _rejected(scores: Array, codes: Codes, setting: Mask, rate: float) -> Mask:
+    """Items at or above the threshold that some of the patients set."""
+    chosen = setting[codes]
+    result: Mask = scores >= threshold_value(scores[chosen], codes[chosen], rate)
+    return result
+
+
+def _share(rejected: Mask, scores: Array, codes: Codes, tried: Mask, rate: float) -> Rate:
+    """Rejected share of the items of some patients, each of whom counts alike, and its interval."""
+    chosen = tried[codes]
+    num = effective_patients(scores[chosen], np.unique(codes[chosen], return_inverse=True)[1], rate)
+    found = exact(num * _share_of(rejected, codes, tried), num)
+    return replace(found, num=int(tried.sum()), successes=round(found.value * int(tried.sum())))
+
+
+def _share_of(rejected: Mask, codes: Codes, tried: Mask) -> float:
+    return float((np.bincount(codes, rejected) / np.bincount(codes))[tried].mean())
 
 
 def published_rule(archive: RealVideos, embed: Embed) -> PublishedRule | None:
@@ -136,3 +199,9 @@ def chosen(archive: RealVideos, num: int) -> list[int]:
     first = {archive.records[i].patient: i for i in reversed(archive.train)}
     found: list[int] = evenly(torch.tensor(sorted(first.values())), num).tolist()
     return found
+
+
+def _decoded(latents: Tensor, codec: LatentCodec) -> VideoDigest:
+    """As a generated video is seen: decoded, and encoded again."""
+    frames = grey(codec.decode(latents))
+    return VideoDigest(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))

@@ -159,7 +159,6 @@ def _limit(archive: RealVideos, screen: Screen[Sequence[VideoDigest]], patient: 
         torch.cat(scores).numpy() if scores else np.zeros(0),
         archive.patients(others),
         false_rejection_rate=rate,
-        num_bootstrap=0,
     )
     return alone, min(found.value, screen.threshold.value)
 

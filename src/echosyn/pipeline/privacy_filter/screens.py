@@ -126,7 +126,7 @@ class Screens:
         return still_screen(references, self.embed(compute.device), self._calibration(files, compute))
 
     def of_videos(
-        self, real: Path | None, reference: Path | None, files: Path, compute: Compute, seed: int = 0
+        self, real: Path | None, reference: Path | None, files: Path, compute: Compute
     ) -> tuple[RealVideos, Screen[Sequence[VideoDigest]]]:
         """Read the real videos and calibrate the screen of finished videos.
 
@@ -135,7 +135,6 @@ class Screens:
             reference: latents folder.
             files: private folder, for what is kept of the videos, as long as the two are used.
             compute: where, and who reads and compares.
-            seed: of the interval's bootstrap.
         """
         source = real or reference
         assert source is not None
@@ -143,12 +142,12 @@ class Screens:
         reading = Reading(self.vae, real, None if real else reference, compute.device)
         archive = gathered(filelist.read(source), reading, compute.workers(), files, compute.progress)
         owners, is_train = [r.patient for r in archive.records], [r.split == "TRAIN" for r in archive.records]
-        how = self._calibration(files, compute, seed)
+        how = self._calibration(files, compute)
         return archive, video_screen(archive.digests, owners, is_train, self.embed(compute.device), how)
 
-    def _calibration(self, files: Path | None, compute: Compute, seed: int = 0) -> Calibration:
+    def _calibration(self, files: Path | None, compute: Compute) -> Calibration:
         match = Matcher(compute.workers(), files, compute.progress) if files else nearest
-        return Calibration(self.rate, seed, files, match, compute.progress)
+        return Calibration(self.rate, files, match, compute.progress)
 
 
 def check_latents(reid: Path, vae: object, whose: Path) -> None:

@@ -27,6 +27,8 @@ from echosyn.rng import numpy_generator
 MANIFOLD: tuple[Number, ...] = ("precision", "recall", "density", "coverage")
 CURVES: tuple[Number, ...] = ("power_ratio", "persistence")
 Sum = TypeVar("Sum", Moments, InceptionScore)
+RELIABLE = 10
+"""Patients for each dimension, on either side, below which a Fréchet distance is mostly bias."""
 CLASSIFIED = 4
 """Most features of a video that the classifier sees: frames of a video are near copies of one another."""
 
@@ -87,10 +89,10 @@ class _Comparison:
             found = self._inception_score()
         elif number == "frechet":
             found = self._frechet().to_json() | self._floor([self._plain_frechet(*s) for s in self._halves()])
-            found["reliable"] = min(self._size(self.real), self._size(self.synthetic)) > self.dim
+            found["reliable"] = min(self._size(self.real), self._size(self.synthetic)) >= RELIABLE * self.dim
         elif number == "kernel":
             found = self._kernel().to_json() | self._floor(
-                [kernel_distance(a.rows, b.rows) for a, b in self._small_halves()]
+                [kernel_distance(a.rows, b.rows, *self._patients(a, b)) for a, b in self._small_halves()]
             )
         elif number == "classifier":
             found = self._classifier()
@@ -106,8 +108,12 @@ class _Comparison:
         return found | said | {"dim": self.dim}
 
     def _size(self, side: Side) -> int:
-        """Frames of a video are near copies of one another: unless the protocol counts images, videos count."""
-        return side.num_rows if self.protocol.unit == "image" else len(side.chosen)
+        """Frames of a video and videos of a patient are alike: unless the protocol counts images, patients count."""
+        return side.num_rows if self.protocol.unit == "image" else len(np.unique(side.patients))
+
+    def _patients(self, *sides: Side) -> list[Codes | None]:
+        """The patient of each row of the sides; None where the protocol takes each image for a patient."""
+        return [None if self.protocol.unit == "image" else side.per_row(side.patients) for side in sides]
 
     @property
     def dim(self) -> int:
@@ -176,19 +182,23 @@ class _Comparison:
 
     def _kernel(self) -> Estimate:
         x, y = self._small
-        value = kernel_distance(x.rows, y.rows)
+        patients = self._patients(x, y)
+        value = kernel_distance(x.rows, y.rows, *patients)
         if not self._has_interval(x, y):
             return Estimate(value)
         of_x, of_y = (side.per_row(side.groups(self.seed)) for side in (x, y))
-        return jackknife(value, kernel_distances_without(x.rows, of_x, y.rows, of_y), lowest=None)
+        return jackknife(value, kernel_distances_without(x.rows, of_x, y.rows, of_y, *patients), lowest=None)
 
     @cached_property
     def _manifolds(self) -> Coverage:
-        return coverage(self._small[0].rows, self._small[1].rows, self.protocol.neighbours)
+        return self._coverage(*self._small)
 
     @cached_property
     def _real_manifolds(self) -> list[Coverage]:
-        return [coverage(a.rows, b.rows, self.protocol.neighbours) for a, b in self._small_halves()]
+        return [self._coverage(a, b) for a, b in self._small_halves()]
+
+    def _coverage(self, a: Side, b: Side) -> Coverage:
+        return coverage(a.rows, b.rows, self.protocol.neighbours, *self._patients(a, b))
 
     def _manifold(self, number: Number) -> dict[str, Any]:
         """A mean over the rows of one side; its interval draws that side's patients, the other side's balls stay."""

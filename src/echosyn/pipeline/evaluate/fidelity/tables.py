@@ -53,7 +53,7 @@ def missing(numbers: Mapping[str, Any]) -> list[str]:
 def _note(shown: Mapping[str, Any]) -> str:
     if shown.get("reason"):
         return str(shown["reason"])
-    unreliable = "" if shown.get("reliable", True) else "; unreliable: n below the dimension"
+    unreliable = "" if shown.get("reliable", True) else "; unreliable: fewer than ten patients for each dimension"
     blind = "; below its floor: this space cannot see the difference" if shown.get("blind") else ""
     band = f"; {shown['band']}, the band furthest from it" if "band" in shown else ""
     return f"{READ[shown['number']]}{band}{unreliable}{blind}"
@@ -134,7 +134,9 @@ def warnings(fidelity: Mapping[str, Any]) -> list[str]:
     numbers = fidelity["numbers"].values()
     found = [f"{n['name']} ({n['space']}) is missing: {n['reason']}." for n in numbers if n.get("reason")]
     if low := sorted({f"{n['space']}" for n in numbers if not n.get("reliable", True)}):
-        found.append(f"Fewer features than dimensions: the Fréchet distances in {', '.join(low)} are unreliable.")
+        found.append(
+            f"Fewer than ten patients for each dimension: the Fréchet distances in {', '.join(low)} are unreliable."
+        )
     if blind := sorted({f"{n['name']} ({n['space']})" for n in numbers if n.get("blind")}):
         found.append(
             f"Below the distance of real to other real videos: {', '.join(blind)}. These spaces cannot see the difference; "

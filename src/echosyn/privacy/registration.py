@@ -1,0 +1,247 @@
+"""Is one video another one that was moved, turned, zoomed, mirrored or inverted? Registration before comparison.
+
+A video is reduced to its *picture*: mean and standard deviation over time of its thumbnails. They hardly depend on phase, speed
+or direction of time. A picture is registered with that of a real video in two steps: a fixed set of poses, mirrored or not, is
+tried against all references on coarse pixels, and the best few references are then aligned on full thumbnails. What counts is the
+partial correlation in the part of the reference that the pose shows, given a constant and the mean real picture: it is blind to
+gain and offset, to inversion by its absolute value, and to what all patients have in common.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, grid_sample
+
+from echosyn.privacy.matching import Matches, Prepared
+from echosyn.privacy.owners import Owners
+from echosyn.privacy.video_digests import THUMBNAIL
+
+SPACE = "registered"
+COARSE = THUMBNAIL // 2
+"""Side of the pictures that are compared with all references; one of its pixels is 8 of 112."""
+REFERENCES_AT_ONCE = 4096
+CANDIDATES = 40
+"""References that are aligned more finely."""
+STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
+"""Of the alignment: how many references are left, and rounds of the search."""
+
+_PIXEL = 2 / 112
+_SHIFTS = tuple(16 / 3 * k * _PIXEL for k in range(-3, 4))
+_ANGLES = tuple(math.radians(10 * k) for k in range(-2, 3))
+_SCALES = tuple(0.8 ** (-k / 2) for k in range(-2, 3))
+_STEP = (4 * _PIXEL, 4 * _PIXEL, math.radians(5), 0.05)
+_LEAST = 1e-6
+
+
+def picture(thumbnails: Tensor) -> Tensor:
+    """The picture ``(2, side, side)`` of a video's thumbnails ``(T, side, side)``."""
+    x = thumbnails.float()
+    return torch.stack([x.mean(dim=0), x.std(dim=0, correction=0)])
+
+
+def reference(thumbnails: Tensor) -> Tensor:
+    """The vector of a real video, ``(1, 2 side^2)``; none if it is blank."""
+    found = picture(thumbnails)
+    return found.flatten()[None] if float(found[0].std()) > _LEAST else found.new_zeros(0, found.numel())
+
+
+def query(thumbnails: Tensor, centre: Tensor) -> Tensor:
+    """The vector of a video that is compared, its own and the mean real picture: ``(1, 4 side^2)``; none if it is blank."""
+    found = reference(thumbnails)
+    return torch.cat([found, centre.flatten().expand(len(found), -1)], dim=1)
+
+
+def registered(
+    queries: Tensor,
+    references: Prepared,
+    *,
+    query_groups: Sequence[str] | None = None,
+    reference_groups: Sequence[str] | None = None,
+) -> Matches:
+    """The reference that each picture is likest to after registration; see `echosyn.privacy.matching.nearest`."""
+    owners = None if reference_groups is None else Owners.of(reference_groups)
+    own = None if owners is None or query_groups is None else owners.numbers(query_groups)
+    best = torch.full((len(queries),), -1.0)
+    index = torch.zeros(len(queries), dtype=torch.int64)
+    for i, (rows, found) in enumerate(aligned(queries, references, own, owners)):
+        if len(rows):
+            best[i], k = found.max(dim=0)
+            index[i] = rows[k]
+    return Matches(best, index)
+
+
+def registered_of_each(
+    items: Sequence[Tensor], references: Prepared, reference_groups: Sequence[str]
+) -> tuple[list[str], Tensor]:
+    """As `echosyn.privacy.by_patient.nearest_of_each`; of patients who are no candidate of an item, -1."""
+    owners = Owners.of(reference_groups).present()
+    of_row = torch.from_numpy(owners.codes).long()
+    best = torch.full((len(items), len(owners.names)), -1.0)
+    some = [i for i, item in enumerate(items) if len(item)]
+    if some:
+        for i, (rows, found) in zip(some, aligned(torch.cat([items[i] for i in some]), references), strict=True):
+            best[i].scatter_reduce_(0, of_row[rows], found, "amax")
+    return list(owners.names), best
+
+
+@torch.no_grad()
+def aligned(
+    queries: Tensor, references: Prepared, own: NDArray[np.int32] | None = None, owners: Owners | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The candidates of each picture: rows of references, at most `CANDIDATES`, and the likeness to each, -1..1.
+
+    Args:
+        queries: Of `query`, all with the same mean real picture, ``(n, 2 d)``.
+        references: Pictures of real videos, at least one.
+        own: The patient of each query, by number; references of that patient are skipped.
+        owners: Whose the references are.
+    """
+    rows = references.rows
+    pictures, centres = queries.float().cpu().view(len(queries), 2, 2, THUMBNAIL, THUMBNAIL).unbind(dim=1)
+    frame = _Frame(centres[0])
+    found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in pictures]
+    for start in range(0, len(rows), REFERENCES_AT_ONCE):
+        compare = frame.coarsely(rows[start : start + REFERENCES_AT_ONCE].float())
+        for i, one in enumerate(pictures):
+            score, pose = compare(one)
+            if own is not None and owners is not None:
+                score[torch.from_numpy(owners.codes[start : start + len(score)] == own[i])] = -torch.inf
+            top = score.topk(min(CANDIDATES, len(score)))
+            kept = top.values > -torch.inf
+            found[i].append((top.values[kept], top.indices[kept] + start, pose[top.indices[kept]]))
+    for one, parts in zip(pictures, found, strict=True):
+        values, candidates, poses = (torch.cat(part) for part in zip(*parts, strict=True))
+        best = values.topk(min(CANDIDATES, len(values))).indices if len(values) else torch.zeros(0, dtype=torch.long)
+        yield candidates[best], frame.finely(one, rows[candidates[best]].float(), poses[best])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Compares pictures beside the mean real picture ``(2, side, side)``."""
+
+    centre: Tensor
+
+    def coarsely(self, references: Tensor) -> "_Coarse":
+        """With references ``(m, d)``, in all poses."""
+        small = avg_pool2d(references.view(-1, 2, THUMBNAIL, THUMBNAIL), 2).flatten(2)
+        return _Coarse(small, _basis(avg_pool2d(self.centre[None], 2)[0].flatten(1), _views(COARSE)[1]))
+
+    def finely(self, one: Tensor, references: Tensor, start: Tensor) -> Tensor:
+        """Likeness of a picture ``(2, side, side)`` to references ``(k, d)``, from the numbers of the poses ``(k,)`` on.
+
+        A compass search: the best of nine poses around the present one; where that is the best, the steps are halved.
+        """
+        mirrored, number = start // len(_poses()), start % len(_poses())
+        pose, step, best = _poses()[number], torch.ones(len(start)), torch.full((len(start),), -1.0)
+        around = torch.cat([torch.zeros(1, 4), torch.eye(4), -torch.eye(4)]) * torch.tensor(_STEP)
+        for num, rounds in STAGES:
+            some = best.topk(min(num, len(best))).indices
+            for _ in range(rounds if len(some) else 0):
+                poses = pose[some, None] + step[some, None, None] * around
+                likeness = self._likeness(
+                    one, references[some], poses.flatten(0, 1), mirrored[some].repeat_interleave(len(around))
+                )
+                best[some], place = likeness.view(len(some), -1).max(dim=1)
+                pose[some] = poses[torch.arange(len(some)), place]
+                step[some] = torch.where(place == 0, step[some] / 2, step[some])
+        return best.clamp(-1.0, 1.0)
+
+    def _likeness(self, one: Tensor, references: Tensor, poses: Tensor, mirrored: Tensor) -> Tensor:
+        grid = _grid(poses, THUMBNAIL)
+        shown = (grid.abs() <= 1).all(dim=-1).flatten(1).float()
+        grid = torch.stack(
+            [torch.where(mirrored[:, None, None] == 1, -grid[..., 0], grid[..., 0]), grid[..., 1]], dim=-1
+        )
+        seen = grid_sample(one.expand(len(poses), -1, -1, -1), grid, align_corners=False).flatten(2)
+        real = references.view(-1, 2, THUMBNAIL**2).repeat_interleave(len(poses) // len(references), dim=0)
+        still, motion = (
+            _partial_correlation(seen[:, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
+        )
+        return (still.abs() + motion) / 2
+
+
+class _Coarse:
+    """Likeness of a picture to each of some references, in the best of all poses."""
+
+    def __init__(self, references: Tensor, basis: Tensor) -> None:
+        self.references, self.basis = references, basis
+        shown = _views(COARSE)[1]
+        self.norms = []
+        for channel in range(2):
+            x = references[:, channel].T
+            squares = shown @ x.square() - sum((basis[:, channel, k] @ x).square() for k in range(basis.shape[2]))
+            self.norms.append(squares.clamp(min=_LEAST).sqrt())
+
+    def __call__(self, one: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the references: the likeness, and the number of the pose, of which the second half are mirrored."""
+        grid, shown = _views(COARSE)
+        smooth = avg_pool2d(one[None], 2, 1).expand(len(grid), -1, -1, -1)  # its pixels lie between those of `one`
+        scaled = grid * (THUMBNAIL / (THUMBNAIL - 1))
+        seen = grid_sample(smooth, scaled, align_corners=False).flatten(2).unflatten(0, (2, -1)) * shown[:, None]
+        total = torch.zeros(())
+        for channel in range(2):
+            x = _without(seen[:, :, channel], self.basis[:, channel])
+            x = x / x.norm(dim=-1, keepdim=True).clamp(min=_LEAST)
+            r = (x @ self.references[:, channel].T) / self.norms[channel]
+            total = total + (r.abs() if channel == 0 else r)
+        best = total.flatten(0, 1).max(dim=0)
+        return best.values / 2, best.indices
+
+
+@cache
+def _poses() -> Tensor:
+    """``(poses, 4)``: shifts in half sides, the angle, the scale. Turned, zoomed, or a little of both, each at all shifts."""
+    pairs = [(angle, 1.0) for angle in _ANGLES] + [(0.0, scale) for scale in _SCALES if scale != 1]
+    pairs += [(angle, scale) for angle in _ANGLES[1::2] for scale in _SCALES[1::2]]
+    return torch.tensor([(x, y, angle, scale) for angle, scale in pairs for y in _SHIFTS for x in _SHIFTS])
+
+
+@cache
+def _views(side: int) -> tuple[Tensor, Tensor]:
+    """Where each pixel of a reference is in a picture ``(2 poses, side, side, 2)``, and which are in it ``(poses, side^2)``."""
+    grid = _grid(_poses(), side)
+    mirrored = grid * torch.tensor([-1.0, 1.0])
+    return torch.cat([grid, mirrored]), (grid.abs() <= 1).all(dim=-1).flatten(1).float()
+
+
+def _grid(poses: Tensor, side: int) -> Tensor:
+    """Where each pixel of a reference is in the picture, -1..1: ``(n, side, side, 2)``."""
+    along = (2 * torch.arange(side) + 1) / side - 1
+    y, x = torch.meshgrid(along, along, indexing="ij")
+    right, down, angle, scale = (value[:, None, None] for value in poses.unbind(dim=1))
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    return torch.stack([cos * x - sin * y + right, sin * x + cos * y + down], dim=-1)
+
+
+def _basis(centre: Tensor, shown: Tensor) -> Tensor:
+    """Orthonormal vectors of what is no likeness, in what is shown: a constant and the centre, ``(n, channels, 2, pixels)``."""
+    constant = shown / shown.norm(dim=1, keepdim=True).clamp(min=_LEAST)
+    masked = shown[:, None] * centre
+    rest = masked - (masked * constant[:, None]).sum(dim=-1, keepdim=True) * constant[:, None]
+    rest = rest / rest.norm(dim=-1, keepdim=True).clamp(min=_LEAST)
+    return torch.stack([constant[:, None].expand_as(rest), rest], dim=2)
+
+
+def _partial_correlation(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) -> Tensor:
+    """Of rows ``(n, pixels)`` in what is shown, given a constant and the centre ``(pixels,)``; 0 where nothing is left of one."""
+    centred = [values - values.mean(dim=-1, keepdim=True) for values in (centre.expand_as(x), x, y)]
+    of = torch.stack([torch.ones_like(x), *centred], dim=1).mul_(shown[:, None])
+    products = (of @ of.mT).double()
+    known, both = products[:, :2, :2] + _LEAST * torch.eye(2, dtype=torch.float64), products[:, :2, 2:]
+    left = products[:, 2:, 2:] - both.mT @ torch.linalg.solve(known, both)
+    norm = (left[:, 0, 0] * left[:, 1, 1]).clamp(min=_LEAST).sqrt()
+    r: Tensor = (left[:, 0, 1] / norm).float()
+    return r
+
+
+def _without(values: Tensor, basis: Tensor) -> Tensor:
+    """Values ``(..., n, pixels)`` less what the basis ``(n, k, pixels)`` explains."""
+    for vector in basis.unbind(dim=1):
+        values = values - (values * vector).sum(dim=-1, keepdim=True) * vector
+    return values

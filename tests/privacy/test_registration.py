@@ -1,0 +1,89 @@
+"""A copy that was moved, turned, zoomed, mirrored or inverted is found; who it is like is said by no more than that."""
+
+import pytest
+import torch
+
+from echosyn.data import phantom
+from echosyn.pixels import moved
+from echosyn.privacy.fingerprints import thumbnails
+from echosyn.privacy.matching import Prepared, prepared
+from echosyn.privacy.registration import picture, query, reference, registered, registered_of_each
+
+NUM = 30
+NAMES = [f"p{i:02d}" for i in range(NUM)]
+
+
+def heart(i: int) -> torch.Tensor:
+    """Two seconds, eight frames a second."""
+    patient = phantom.patient(3, i, view="A4C", num_frames=64, fps=32.0)
+    return torch.from_numpy(phantom.render(patient)[::4]).float()
+
+
+@pytest.fixture(scope="module")
+def hearts() -> list[torch.Tensor]:
+    return [heart(i) for i in range(NUM)]
+
+
+@pytest.fixture(scope="module")
+def known(hearts: list[torch.Tensor]) -> tuple[Prepared, torch.Tensor]:
+    """References, and the mean picture."""
+    centre = torch.stack([picture(thumbnails(x)) for x in hearts]).mean(dim=0)
+    return prepared(torch.cat([reference(thumbnails(x)) for x in hearts])), centre
+
+
+def asked(video: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    return query(thumbnails(video), centre)
+
+
+DISGUISES = {
+    "none": lambda x: x,
+    "mirrored": lambda x: x.flip(-1),
+    "inverted": lambda x: 255 - x,
+    "backwards": lambda x: x.flip(0),
+    "darker": lambda x: 0.6 * x,
+    "moved by 12": lambda x: moved(x, shift=(12 / 112, 12 / 112)),
+    "moved by -16": lambda x: moved(x, shift=(-16 / 112, -16 / 112)),
+    "rotated by 20": lambda x: moved(x, degrees=20),
+    "rotated by -13": lambda x: moved(x, degrees=-13),
+    "cropped by 20 %": lambda x: moved(x, scale=0.8),
+    "shrunk by 20 %": lambda x: moved(x, scale=1.2),
+    "gamma 2": lambda x: 255 * (x / 255) ** 2,
+    "all at once": lambda x: 255 - moved(x.flip(-1), shift=(0.05, -0.05), degrees=12, scale=0.9),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_disguised_copy_is_nearer_to_its_source_than_strangers_are_to_anybody(disguise, hearts, known):
+    references, centre = known
+    strangers = registered(torch.cat([asked(heart(100 + i), centre) for i in range(6)]), references)
+    chosen = [2, 11, 23]
+    found = registered(torch.cat([asked(DISGUISES[disguise](hearts[i]), centre) for i in chosen]), references)
+    assert found.index.tolist() == chosen
+    assert found.similarity.min() > strangers.similarity.max()
+
+
+def test_what_is_found_of_one_does_not_depend_on_the_others(hearts, known):
+    references, centre = known
+    some = torch.cat([asked(moved(hearts[i], degrees=7), centre) for i in range(5)])
+    together = registered(some, references)
+    alone = [registered(one[None], references) for one in some]
+    assert torch.equal(together.similarity, torch.cat([one.similarity for one in alone]))
+    names, table = registered_of_each(list(some.split(1)), references, NAMES)
+    assert names == NAMES
+    assert torch.equal(table.max(dim=1).values, together.similarity)
+    assert table.argmax(dim=1).tolist() == together.index.tolist() == list(range(5))
+
+
+def test_references_of_the_same_patient_are_skipped(hearts, known):
+    references, centre = known
+    owners = [f"p{i // 2:02d}" for i in range(NUM)]
+    found = registered(asked(hearts[4], centre), references, query_groups=["p02"], reference_groups=owners)
+    assert found.index.item() not in (4, 5)
+    assert found.similarity.item() < 0.95
+
+
+def test_of_what_is_blank_there_is_nothing_to_recognise(known):
+    references, centre = known
+    assert len(asked(torch.full((8, 112, 112), 7.0), centre)) == 0
+    names, table = registered_of_each([torch.zeros(0, centre.numel() * 2)], references, NAMES)
+    assert (len(names), table.max().item()) == (NUM, -1.0)

@@ -1,0 +1,57 @@
+"""Somebody plants copies of training videos in disguise: every kind is flagged, and names the patient."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from echosyn import rng, weights
+from echosyn.data import phantom
+from echosyn.diffusion.codec import LatentCodec
+from echosyn.pipeline.models import codec
+from echosyn.pipeline.privacy_filter.real_videos import digest_of
+from echosyn.pipeline.privacy_filter.screens import Screens
+from echosyn.privacy.positive_controls import in_pixels
+from echosyn.privacy.screen import Screen, video_screen
+from echosyn.privacy.video_digests import VideoDigest
+
+TRAIN, HELD_OUT = 30, 24
+COPIED = (3, 14, 25)
+FIRST = 1500
+"""The shipped models saw phantoms of this seed below."""
+
+Desk = tuple[Screen[Sequence[VideoDigest]], LatentCodec]
+
+
+def frames(i: int) -> torch.Tensor:
+    """Sixteen a second, of two seconds."""
+    drawn = phantom.render(phantom.patient(1, i, view="A4C", num_frames=64, fps=32.0))
+    return torch.from_numpy(drawn[::2].astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    models = weights.find_all(weights.shipped(), ("vae", "reid"), "a4c")
+    encoder, people = codec(models["vae"], torch.device("cpu")), range(TRAIN + HELD_OUT)
+    digests = [digest_of(frames(FIRST + 2 * i)[::2], encoder) for i in people]
+    names, is_train = [f"p{i:02d}" for i in people], [i < TRAIN for i in people]
+    return video_screen(digests, names, is_train, Screens.of(models).embed("cpu")), encoder
+
+
+@pytest.mark.parametrize("control", [c for c in in_pixels() if c.must is not None], ids=str)
+def test_a_copy_in_disguise_is_flagged_and_named(control, desk: Desk):
+    screen, encoder = desk
+    made = [
+        control.change(frames(FIRST + 2 * i), frames(FIRST + 2 * i + 2), rng.generator(0, "red team", i))
+        for i in COPIED
+    ]
+    found = screen.judge([digest_of(x[::2], encoder) for x in made])
+    assert not found.kept.any()
+    assert list(found.nearest) == [f"p{i:02d}" for i in COPIED]
+
+
+def test_strangers_are_mostly_left_alone(desk: Desk):
+    screen, encoder = desk
+    found = screen.judge([digest_of(frames(FIRST + 200 + 2 * i)[::2], encoder) for i in range(12)])
+    assert found.kept.double().mean() >= 0.75
