@@ -23,10 +23,11 @@ from echosyn.hashing import file_hash
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.texture import learned
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import EncodeSettings
-from echosyn.settings.training import ResumeSettings
+from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.training import catalog
 
 SEED = 1
@@ -119,6 +120,8 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         weights.save(network, target, facts, noise)
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
+            asked = TextureFitSettings(videos=160, seed=SEED)
+            timed(folder, "texture", lambda: learned(folder / FEW, target, asked, Compute("cpu"))[0].save(target))
         run = json.loads((source.parent / trained_on.RUN).read_text())
         data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]

@@ -10,6 +10,7 @@ import pytest
 
 from echosyn.data import filelist, latents, video
 from echosyn.hashing import file_hash
+from echosyn.pipeline import lineage
 from echosyn.pipeline.publish import checksums
 
 PRIVATE = {"audit.json", "index.html", "private", "provenance.json"}
@@ -74,7 +75,9 @@ def test_what_is_released_holds_nothing_of_the_patients(
 ) -> None:
     """Names, hashes, frames and latents of every real video are looked for in every byte of the release."""
     said = json.loads((audited[0] / "audit.json").read_text())
-    (tmp_path / "audit.json").write_text(json.dumps(said | {"verdict": "pass"}))  # as if the set were a good one
+    for canary in said["public"]["canaries"]:
+        canary["planted"] = 73
+    (tmp_path / "audit.json").write_text(json.dumps(said | {"verdict": "pass"}))  # as if set and audit were good ones
     words = ["--licence", "cc-by-4.0", "--audit", tmp_path / "audit.json", "--quiet"]
     result = program("publish", workshop.synthetic, tmp_path / "release", *words)
     assert result.code == 0, result.stderr
@@ -141,6 +144,13 @@ def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dat
     copied = tmp_path / "synthetic"
     shutil.copytree(workshop.synthetic, copied)
     shutil.copyfile(dataset / "Videos" / f"{patient}.avi", copied / "Videos" / "synthetic_000000.avi")
+    models = ["--models", workshop.folder / "models"]
+    changed = program("withdraw", copied, dataset, tmp_path / "no", "--exclude", patient, *models)
+    assert changed.code == 2
+    assert "its videos were changed" in changed.stderr
+    record = json.loads((copied / "provenance.json").read_text())
+    record["made"] = lineage.entry(copied, record["made"]["steps"])  # as if the models had made it
+    (copied / "provenance.json").write_text(json.dumps(record))
     models = ["--models", workshop.folder / "models"]
     result = program("withdraw", copied, dataset, tmp_path / "left", "--exclude", patient, *models, "--json", "--quiet")
     assert result.code == 0, result.stderr

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from echosyn.pipeline.evaluate.agreement import THRESHOLDS
 
 from echosyn import secret, weights
 from echosyn.data import checksum, filelist, latents
@@ -19,6 +18,7 @@ from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.hashing import content_hash
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.audit.withdraw import _decoys
+from echosyn.pipeline.evaluate.ef_adherence import THRESHOLDS
 from echosyn.pipeline.evaluate.utility import training_sets
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.ingest.phantom import make_phantom
@@ -80,6 +80,7 @@ def test_a_release_gives_away_no_seed_score_word_or_hash_of_what_is_private(synt
     }
     (tmp_path / "report.json").write_text(json.dumps(report))
     public = {"filter": {"threshold": {"value": SCORE, "requested_rate": 0.05}}, "note": "Dr. Mueller"}
+    public |= {"conclusions": {"videos": "pass", "weights": "fail"}, "exceptions": ["turned by 30 degrees"]}
     audit = {"videos": checksum.videos_hash(synthetic), "verdict": "pass", "public": public}
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     words = replace(WORDS, without_audit=None, audit=tmp_path / "audit.json", evaluation=tmp_path / "report.json")
@@ -87,6 +88,7 @@ def test_a_release_gives_away_no_seed_score_word_or_hash_of_what_is_private(synt
     said = texts(tmp_path / "release")
     for private in ("73412", "Mueller", "Physician", "0.0512345", "0.1234567", str(SCORE)[:8], 'counts": ['):
         assert private not in said, private
+    assert "Copies of this kind are not excluded: turned by 30 degrees." in said
     for folder in (tmp_path / "archive", synthetic):
         assert content_hash(folder) not in said
     evaluation = json.loads((tmp_path / "release" / "evaluation.json").read_text())
@@ -103,6 +105,7 @@ def test_a_release_gives_away_no_seed_score_word_or_hash_of_what_is_private(synt
     ],
 )
 def test_an_audit_made_easy_to_pass_is_refused(public: Any, message: str, synthetic: Path, tmp_path: Path) -> None:
+    public = public | {"conclusions": {"videos": "pass", "weights": "not examined"}}
     audit = {"videos": checksum.videos_hash(synthetic), "verdict": "pass", "public": public}
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     with pytest.raises(DataError, match=message):

@@ -1,8 +1,8 @@
 """``echosyn run``: the whole picture on a user's folder: train what is missing, generate, evaluate."""
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,12 @@ def run(
 
 def result(out: Path) -> dict[str, Any]:
     """Where a finished run put things, and its headline numbers."""
-    numbers = json.loads((out / "report" / "report.json").read_text())
+    numbers, vae = json.loads((out / "report" / "report.json").read_text()), out / "models" / "vae" / "model"
     return {
         "synthetic": str(out / "synthetic"),
         "page": str(out / "report" / "index.html"),
         "releasable": bool((numbers["privacy"] or {}).get("releasable")),
+        **({"texture": "none"} if vae.is_dir() and not (vae / TEXTURE).exists() else {}),
         **headline(numbers),
     }
 
@@ -120,10 +121,8 @@ def _complete(
 def _add_texture(dataset: Path, vae: Path, loop: LoopSettings, compute: Compute) -> None:
     """The recordings' speckle for the VAE that was trained on them, if there are enough of them."""
     asked = TextureFitSettings(steps=min(TextureFitSettings().steps, loop.steps), seed=loop.seed)
-    try:
+    with suppress(DataError):
         learned(dataset, vae, asked, compute)[0].save(vae)
-    except DataError as error:
-        warnings.warn(f"{dataset}: {error}; its videos stay smooth", stacklevel=2)
 
 
 def _input(

@@ -14,6 +14,7 @@ DARK = 8.0
 """Decoded grey level below which a pixel counts as dark."""
 LIMIT = 2.5
 """Standard deviations beyond which a feature is taken for that far."""
+NUM_FEATURES = 9
 COMPONENTS = 12
 """Directions in which what the features leave open varies."""
 RIDGE = 0.1

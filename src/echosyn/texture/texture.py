@@ -15,7 +15,7 @@ from echosyn.errors import ModelError
 from echosyn.files import usual_permissions, whole
 from echosyn.texture import covariance
 from echosyn.texture.network import LevelNetwork, predict, ready
-from echosyn.texture.scanner import Scanner
+from echosyn.texture.scanner import NUM_FEATURES, Scanner
 from echosyn.texture.sector import Array, Frames, Sector
 
 FILE = "texture.safetensors"
@@ -126,7 +126,11 @@ class Texture:
             )
         except (SafetensorError, KeyError, RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{path}: no texture can be read from it; make it anew by `echosyn texture`") from error
-        if texture.correlations.shape != (len(PLACES), *covariance.LAGS):
+        effects = texture.scanner.slopes.shape
+        if (texture.correlations.shape, effects) != (
+            (len(PLACES), *covariance.LAGS),
+            (1 + NUM_FEATURES, len(PLACES) * PER_PLACE),
+        ):
             raise ModelError(f"{path}: is of another version; make it anew by `echosyn texture`")
         return texture
 

@@ -23,6 +23,7 @@ from echosyn.pipeline.publish.verify import verify
 from echosyn.settings.sharing import PublishSettings
 
 WORDS = PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT)
+CONCLUSIONS = {"videos": "pass", "weights": "not examined"}
 
 
 def names(folder: Path) -> set[str]:
@@ -37,7 +38,7 @@ def audited(dataset: Path, path: Path, **changed: Any) -> Path:
     content = {
         "videos": checksum.videos_hash(dataset),
         "verdict": "pass",
-        "public": {"risks": {"linkability": 0.01}},
+        "public": {"conclusions": CONCLUSIONS, "risks": {"linkability": 0.01}},
         "nearest": "Jane Doe",
     }
     path.write_text(json.dumps(content | changed))
@@ -186,7 +187,7 @@ def test_an_audit_of_exactly_these_videos_is_said_and_its_private_part_stays(syn
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == {
         "videos": checksum.videos_hash(synthetic),
         "verdict": "pass",
-        "public": {"risks": {"linkability": 0.01}},
+        "public": {"conclusions": CONCLUSIONS, "risks": {"linkability": 0.01}},
     }
     assert "were audited and **passed**" in (tmp_path / "out" / "README.md").read_text()
     assert b"Jane Doe" not in everything(tmp_path / "out")
@@ -214,9 +215,10 @@ def test_without_an_audit_the_release_says_so(release: Path) -> None:
         ({"videos": "0" * 64}, "audit of other videos"),
         ({"verdict": "fail"}, "failed their audit"),
         ({"verdict": "maybe"}, "verdict = 'maybe'"),
+        ({"public": {}}, "an audit of an earlier version"),
     ],
 )
-def test_another_audit_is_refused(changed: dict[str, str], message: str, synthetic: Path, tmp_path: Path) -> None:
+def test_another_audit_is_refused(changed: dict[str, Any], message: str, synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(EchosynError, match=message):
         publish(
             synthetic,

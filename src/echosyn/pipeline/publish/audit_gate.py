@@ -14,6 +14,8 @@ from echosyn.pipeline.publish.figures import rounded
 
 PUBLIC = (
     "verdict",
+    "conclusions",
+    "exceptions",
     "num_videos",
     "patients",
     "lines",
@@ -75,6 +77,8 @@ def required(path: Path | None, without: str | None, videos: str) -> Audit | Non
         )
     if audit.verdict != "pass":
         raise DataError(f"{path}: these videos failed their audit; do not publish them")
+    if "conclusions" not in audit.public:
+        raise DataError(f"{path}: an audit of an earlier version, which missed disguised copies; audit again")
     if weak := _weaker(audit.public):
         raise DataError(
             f"{path}: looked less hard than a release needs ({weak}); audit again with the default settings"
