@@ -120,8 +120,8 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         weights.save(network, target, facts, noise)
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
-            asked = TextureFitSettings(videos=160, seed=SEED)
-            timed(folder, "texture", lambda: learned(folder / FEW, target, asked, Compute("cpu"))[0].save(target))
+            texture, _ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
+            texture.save(target)
         run = json.loads((source.parent / trained_on.RUN).read_text())
         data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
