@@ -21,14 +21,13 @@ from echosyn import rng, weights
 from echosyn.data import phantom
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.metrics.area import ef_from_area, track_lv
-from echosyn.metrics.physiology import flags, rhythm, window_efs
+from echosyn.metrics.physiology import flags, rhythm
 from echosyn.metrics.regression import regression_report
 from echosyn.pipeline.models import video_pipeline
 
 FPS = 32.0
 VIEWS = ("A4C", "PSAX")
 REAL_FRAMES = 64
-WINDOW = 64
 LOW, HIGH = 15.0, 80.0
 
 
@@ -40,8 +39,6 @@ def measured(frames: np.ndarray, view: str) -> dict[str, Any]:
     if ef is not None:
         beats = rhythm(areas, FPS, view)
         found |= {"heart_rate": beats.heart_rate, "beats": beats.num_beats, "irregularity": beats.irregularity}
-        if len(frames) > WINDOW:
-            found["window_range"] = float(np.ptp(window_efs(areas, WINDOW, WINDOW, view)))
     return found
 
 
@@ -51,7 +48,7 @@ def summary(rows: Sequence[dict[str, Any]], wanted: Sequence[float]) -> dict[str
     report: dict[str, Any] = {"n": len(rows), "untracked": len(rows) - len(pairs)}
     if len(pairs) > 2:
         report |= regression_report(*(np.array(values) for values in zip(*pairs, strict=True))).to_json()
-    for name in ("heart_rate", "beats", "window_range"):
+    for name in ("heart_rate", "beats"):
         values = [row[name] for row in rows if row.get(name) is not None]
         if values:
             low, middle, high, most = np.quantile(values, [0.05, 0.5, 0.95, 1])
@@ -103,7 +100,8 @@ def main() -> None:
     result: dict[str, Any] = {"n": args.num, "seed": args.seed, "steps": steps, "requested": [LOW, HIGH]}
     result["real"] = {name: by_view(rows, truth) for name, rows in real.items() if rows}
     for length in args.frames:
-        rows, seconds = [], {"generate": 0.0, "measure": 0.0}
+        rows: dict[str, list[dict[str, Any]]] = {"with texture": [], "without": []}
+        seconds = {"generate": 0.0, "texture": 0.0, "measure": 0.0}
         for first in range(0, args.num, args.batch_size):
             part = slice(first, first + args.batch_size)
             start = time.process_time()
@@ -117,9 +115,16 @@ def main() -> None:
             )
             seconds["generate"] += time.process_time() - start
             start = time.process_time()
-            rows += [measured(grey(v).numpy(), view) for v, view in zip(made.videos, views[part], strict=True)]
+            plain = [grey(video).numpy() for video in made.videos]
+            laid = [
+                pipeline.texture.lay(v, args.seed, i) if pipeline.texture else v for i, v in enumerate(plain, first)
+            ]
+            seconds["texture"] += time.process_time() - start
+            start = time.process_time()
+            for name, videos in (("with texture", laid), ("without", plain)):
+                rows[name] += [measured(v, view) for v, view in zip(videos, views[part], strict=True)]
             seconds["measure"] += time.process_time() - start
-        result[f"{length} frames"] = by_view(rows, efs) | {
+        result[f"{length} frames"] = {name: by_view(found, efs) for name, found in rows.items()} | {
             "cpu_s_a_video": {name: value / args.num for name, value in seconds.items()}
         }
     print(json.dumps(result))

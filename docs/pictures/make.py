@@ -1,4 +1,4 @@
-"""Draw the README's picture from a finished quickstart folder: ``python docs/pictures/make.py quickstart``."""
+"""Draw the README's pictures from a finished quickstart folder: ``python docs/pictures/make.py quickstart``."""
 
 import sys
 from pathlib import Path
@@ -9,25 +9,27 @@ from PIL import Image
 from echosyn.data import filelist, video
 
 NUM_VIDEOS, NUM_PHASES, EVERY, GAP = 3, 4, 6, 4
+NUM_FRAMES = 64
 
 
-def rows(dataset: Path, split: str | None) -> list[np.ndarray]:
-    """A row of frames for each of a few videos of different EF."""
+def chosen(dataset: Path, split: str | None) -> list[np.ndarray]:
+    """A few videos of different EF, grey ``(T, H, W)``."""
     records = [r for r in filelist.read(dataset) if split is None or r.split == split]
     records.sort(key=lambda r: r.ef or 0.0)
-    chosen = [records[i] for i in np.linspace(len(records) * 0.3, len(records) - 1, NUM_VIDEOS).astype(int)]
     index = filelist.VideoIndex(dataset)
-    return [
-        np.concatenate(list(video.read(index.path(r)).grey()[: NUM_PHASES * EVERY : EVERY]), axis=1) for r in chosen
-    ]
+    places = np.linspace(len(records) * 0.3, len(records) - 1, NUM_VIDEOS).astype(int)
+    return [video.read(index.path(records[i])).grey() for i in places]
 
 
 def main(quickstart: Path) -> None:
-    """Write ``docs/pictures/quickstart.png``: phantom videos above, synthetic ones below."""
-    real = np.concatenate(rows(quickstart / "dataset", "TEST"), axis=1)
-    synthetic = np.concatenate(rows(quickstart / "run" / "synthetic", None), axis=1)
-    gap = np.full((GAP, real.shape[1]), 255, np.uint8)
-    Image.fromarray(np.concatenate([real, gap, synthetic])).save(Path(__file__).with_name("quickstart.png"))
+    """Write ``docs/pictures/quickstart.png`` and ``.gif``: phantom videos above, synthetic ones below."""
+    both = [chosen(quickstart / "dataset", "TEST"), chosen(quickstart / "run" / "synthetic", None)]
+    gap = np.full((GAP, NUM_VIDEOS * NUM_PHASES * both[0][0].shape[2]), 255, np.uint8)
+    still = [np.concatenate([x for v in row for x in v[: NUM_PHASES * EVERY : EVERY]], axis=1) for row in both]
+    here = Path(__file__)
+    Image.fromarray(np.concatenate([still[0], gap, still[1]])).save(here.with_name("quickstart.png"))
+    moving = [np.concatenate([v[:NUM_FRAMES:2] for v in row], axis=2) for row in both]
+    video.write_gif(here.with_name("quickstart.gif"), np.concatenate(moving, axis=1), 16.0)
 
 
 if __name__ == "__main__":
