@@ -52,14 +52,13 @@ def by_heart(part: float):
     return plant
 
 
-@pytest.mark.parametrize("others", [19, 100])
-def test_innocents_fail_in_at_most_one_of_twenty(others):
-    assert share(MEMBERS, others, 150) <= 0.05 + 2 * (0.05 * 0.95 / 150) ** 0.5
+def test_innocents_fail_in_at_most_one_of_twenty():
+    assert share(MEMBERS, 19, 100) <= 0.05 + 2 * (0.05 * 0.95 / 100) ** 0.5
 
 
 @pytest.mark.parametrize("plant", [shifted, lambda s, m: -shifted(s, m), by_heart(0.02)])
 def test_what_leaks_is_seen_at_500_against_200(plant):
-    assert share(500, 200, 20, plant) >= 0.9
+    assert share(500, 200, 10, plant) >= 0.9
 
 
 @pytest.mark.slow
