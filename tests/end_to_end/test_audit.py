@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from echosyn.data import filelist, latents, video
+from echosyn.data import filelist, latents, lineage, video
 from echosyn.hashing import file_hash
-from echosyn.pipeline import lineage
 from echosyn.pipeline.publish import checksums
 
 PRIVATE = {"audit.json", "index.html", "private", "provenance.json"}

@@ -12,9 +12,8 @@ import pytest
 
 import echosyn
 from echosyn import weights
-from echosyn.data import filelist
+from echosyn.data import filelist, lineage
 from echosyn.errors import DataError
-from echosyn.pipeline import lineage
 from echosyn.pipeline.audit.withdraw import withdraw
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.animate import animate

@@ -13,10 +13,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from echosyn import __version__
+from echosyn.data import lineage
 from echosyn.errors import DataError, EchosynError, StoppedError
 from echosyn.files import read_json, whole
 from echosyn.hashing import PROVENANCE, content_hash
-from echosyn.pipeline import lineage
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 PARTIAL = ".partial"

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echosyn.data import filelist, latents, stills
+from echosyn.data import filelist, latents, lineage, stills
 from echosyn.data.records import Record
 from echosyn.data.splits import split_by_order
 from echosyn.errors import DataError
 from echosyn.files import journal_of, whole
-from echosyn.pipeline import lineage
 from echosyn.pipeline.folder import PARTIAL, new_folder_of, note, read_provenance
 from echosyn.pipeline.generate.generate import JOURNAL
 from echosyn.pipeline.generate.outcome import Outcome, finish, from_json

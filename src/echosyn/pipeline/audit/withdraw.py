@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from echosyn import weights
-from echosyn.data import filelist
+from echosyn.data import filelist, lineage
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline import lineage
 from echosyn.pipeline.audit.read_videos import files_of, read_digests
 from echosyn.pipeline.audit.screen_videos import BLOCK
 from echosyn.pipeline.folder import new_folder, note, read_provenance

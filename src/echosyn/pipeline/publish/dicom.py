@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from echosyn.data import filelist, video
+from echosyn.data import filelist, lineage, video
 from echosyn.data.dicom import writing
 from echosyn.data.records import Record
 from echosyn.data.video import Frames
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
-from echosyn.pipeline import lineage
 from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent
 

@@ -10,11 +10,10 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from echosyn import weights
-from echosyn.data import checking, checksum, filelist, table
+from echosyn.data import checking, checksum, filelist, lineage, table
 from echosyn.errors import DataError, ModelError
 from echosyn.files import whole
 from echosyn.hashing import content_hash
-from echosyn.pipeline import lineage
 from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
 from echosyn.pipeline.publish import audit_gate as audits
 from echosyn.pipeline.publish import cards, checksums, croissant, figures, hub, layout
