@@ -224,5 +224,5 @@ def test_quickstart_with_the_models_that_ship(program, tmp_path):
     assert names(out) == {"latents", "synthetic", "report", "provenance.json"}
     records = filelist.read(out / "synthetic")
     assert {r.extra["View"] for r in records} == {"A4C"}
-    assert result["releasable"]
+    assert not result["releasable"], "28 held-out patients are too few to know the filter's rate"
     assert program.good(*arguments).json == result
