@@ -16,7 +16,7 @@ import torch
 
 from echosyn import rng
 from echosyn.data import phantom
-from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.diffusion.codec import LatentCodec
 from echosyn.metrics.area import ef_from_area, track_lv
 from echosyn.metrics.physiology import rhythm
 from echosyn.metrics.regression import regression_report
@@ -42,7 +42,7 @@ def flickering(frames):
 
 def round_trip(autoencoder: LatentCodec, frames):
     """Through the VAE and back."""
-    return grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(frames)))).numpy()
+    return autoencoder.reconstruct(torch.from_numpy(frames)).numpy()
 
 
 def main() -> None:

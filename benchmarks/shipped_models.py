@@ -60,7 +60,7 @@ def coverage(real: np.ndarray, made: np.ndarray) -> float:
 def images(lidm: Path, autoencoder: LatentCodec, view: str, seed: int, num: int) -> dict[str, Any]:
     """The image model of one view against two samples of real hearts of equal size."""
     first, second = (hearts(seed, view, start, num)[1] for start in (0, num))
-    real = [grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(x)))).numpy() for x in (first, second)]
+    real = [autoencoder.reconstruct(torch.from_numpy(x)).numpy() for x in (first, second)]
     folder = weights.resolve(lidm)
     stills = invent(
         image_pipeline(folder, torch.device("cpu")), range(num), seed, weights.load_facts(folder).num_inference_steps

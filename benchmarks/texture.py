@@ -91,7 +91,7 @@ def main() -> None:
     if texture is None:
         parser.error(f"{asked.vae} has no texture")
     recorded, others = (phantoms(asked.seed + i, asked.num, asked.frames) for i in (0, 1))
-    decoded = [vae.decode(vae.encode(torch.from_numpy(video)))[..., 0].numpy() for video in recorded]
+    decoded = [vae.reconstruct(torch.from_numpy(video)).numpy() for video in recorded]
     before = time.process_time()
     laid = [texture.lay(video, asked.seed, i) for i, video in enumerate(decoded)]
     spent = (time.process_time() - before) / (asked.num * asked.frames)

@@ -81,6 +81,10 @@ class LatentCodec:
 
         return torch.cat(self.batches.over(some, range(len(latents))))
 
+    def reconstruct(self, frames: Tensor) -> Tensor:
+        """Uint8 grey frames ``(N, H, W)`` through the VAE and back, grey again: from the posterior's mean."""
+        return grey(self.decode(self.encode(frames)))
+
     def decode_videos(self, latents: Tensor) -> Tensor:
         """Scaled latents ``(B, C, T, h, w)`` -> uint8 videos ``(B, T, H, W, channels)`` on the CPU."""
         batch, _, num_frames = latents.shape[:3]

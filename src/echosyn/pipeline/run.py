@@ -25,7 +25,7 @@ from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.settings.whole import WholeSettings
-from echosyn.texture.texture import FILE as TEXTURE
+from echosyn.texture.texture import file_of
 from echosyn.training import catalog
 from echosyn.training.stage import LoopSettings, StageSettings
 from echosyn.training.stages.reid import ReIDSettings
@@ -94,7 +94,7 @@ def result(out: Path) -> dict[str, Any]:
         "synthetic": str(out / "synthetic"),
         "page": str(out / "report" / "index.html"),
         "releasable": bool((numbers["privacy"] or {}).get("releasable")),
-        **({"texture": "none"} if vae.is_dir() and not (vae / TEXTURE).exists() else {}),
+        **({"texture": "none"} if vae.is_dir() and file_of(vae) is None else {}),
         **headline(numbers),
     }
 
@@ -112,7 +112,7 @@ def _complete(
                 train(stage, data, run_folder, settings=values, resume=ResumeSettings(resume=True), compute=compute)
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
-            if stage == "vae" and not (found[stage] / TEXTURE).exists():
+            if stage == "vae" and file_of(found[stage]) is None:
                 _add_texture(dataset, found[stage], settings[stage].loop, compute)
         if stage == "vae" and not latents.exists():
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True), compute)

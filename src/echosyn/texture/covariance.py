@@ -20,15 +20,22 @@ _PAD = 16
 """Frames by which a field is longer than the video, so that its end is not like its beginning."""
 
 
-def sums(field: Array, weight: Array) -> Double:
+def sums(field: Array, weight: Array, of_weight: Double | None = None) -> Double:
     """Products of a field ``(T, R, A)`` with itself, and of its weight with itself, summed at all lags: ``(2, *LAGS)``.
 
-    The field's mean under the weight is taken off; the quotient of the two is the autocovariance.
+    The field's mean under the weight is taken off; the quotient of the two is the autocovariance. ``of_weight`` is the weight's
+    `products`, where they are known.
     """
-    shape = [fft.next_fast_len(n + lag, real=True) for n, lag in zip(field.shape, LAGS, strict=True)]
     mean = float((field * weight).sum() / max(float(weight.sum()), 1e-9))
-    both = [((field - np.float32(mean)) * weight), weight]
-    return np.stack([_even(fft.irfftn(np.abs(fft.rfftn(x.astype(np.float32), s=shape)) ** 2, s=shape)) for x in both])
+    return np.stack(
+        [products((field - np.float32(mean)) * weight), products(weight) if of_weight is None else of_weight]
+    )
+
+
+def products(x: Array) -> Double:
+    """Products of ``(T, R, A)`` with itself, summed at all lags: ``LAGS``."""
+    shape = [fft.next_fast_len(n + lag, real=True) for n, lag in zip(x.shape, LAGS, strict=True)]
+    return _even(fft.irfftn(np.abs(fft.rfftn(x.astype(np.float32), s=shape)) ** 2, s=shape))
 
 
 def correlation(total: Double) -> Double:
@@ -40,7 +47,7 @@ def correlation(total: Double) -> Double:
 
 def windowed(correlations: Double) -> Double:
     """Fading to 0 at the last lags."""
-    t, r, a = (0.5 + 0.5 * np.cos(np.pi * np.arange(n) / n) for n in LAGS)
+    t, r, a = map(_fade, LAGS)
     result: Double = correlations * t[:, None, None] * r[:, None] * a
     return result
 
@@ -75,7 +82,7 @@ def marginals(correlations: Double) -> Double:
     found = []
     for axis, num in enumerate(KNOTS):
         c = correlations[tuple(slice(None) if other == axis else 0 for other in range(3))]
-        c = c * (0.5 + 0.5 * np.cos(np.pi * np.arange(len(c)) / len(c)))
+        c = c * _fade(len(c))
         p = np.fft.rfft(np.concatenate([c, c[:0:-1]])).real
         near = np.maximum(0, 1 - np.abs(np.linspace(0, 1, len(p)) - np.linspace(0, 1, num)[:, None]) * (num - 1))
         found.append((near * p).sum(1) / near.sum(1))
@@ -105,6 +112,12 @@ def fields(
                 factor = np.exp(0.5 * np.interp(frequencies[axis], np.linspace(0, 1, len(part)), part))
                 amplitude *= factor.astype(np.float32).reshape([-1 if axis == other else 1 for other in range(3)])
         found.append(fft.irfftn(white * amplitude, s=padded, workers=workers)[: shape[0], : shape[1], : shape[2]])
+    return found
+
+
+def _fade(lags: int) -> Double:
+    """From 1 at lag 0, half a cosine."""
+    found: Double = 0.5 + 0.5 * np.cos(np.pi * np.arange(lags) / lags)
     return found
 
 

@@ -1,7 +1,8 @@
 """From pairs of recorded and decoded videos to a texture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from echosyn.progress import Progress, silent
 from echosyn.texture import covariance
 from echosyn.texture.network import predict, train
 from echosyn.texture.scanner import Scanner, features
-from echosyn.texture.sector import Array, Frames, Sector
+from echosyn.texture.sector import Array, Frames, Mask, Sector
 from echosyn.texture.texture import DEPTHS, GREYS, NUM_SCORES, PER_PLACE, PLACES, REACH, Texture, level_of
 
 Double = NDArray[np.float64]
@@ -68,6 +69,7 @@ def fit(
     quantiles = _quantiles(inside, levels, rng.numpy_generator(seed, "texture quantiles", 0))
     inverse = _inverse(quantiles)
     weights = [_weights(mean, sector) for (mean, _), sector in zip(levels, known, strict=True)]
+    of_weights = [[covariance.products(weight) for weight in each] for each in weights]
 
     def measured(i: int, pixels: Frames) -> tuple[Double, Double]:
         """Sums at all lags, and moments, of each kind of place of video i."""
@@ -75,7 +77,7 @@ def fit(
         image = np.zeros((len(pixels), *known[i].inside.shape), np.float32)
         image[:, known[i].inside] = scores
         polar = known[i].to_polar(image)
-        lags = np.stack([covariance.sums(polar, weight) for weight in weights[i]])
+        lags = np.stack([covariance.sums(polar, *each) for each in zip(weights[i], of_weights[i], strict=True)])
         return lags, _moments(scores, levels[i][0], known[i])
 
     found = [measured(i, pixels) for i, pixels in enumerate(inside)]
@@ -155,25 +157,22 @@ def _weights(mean: Array, sector: Sector) -> list[Array]:
     inner = ndimage.binary_erosion(sector.inside, iterations=2).astype(np.float32)
     inside = sector.to_polar(inner[None]) > 0.99
     rings = np.arange(sector.shape[0], dtype=np.float32)[None, :, None] / sector.shape[0]
-    found = []
-    for grey, depth in PLACES:
-        place = inside & (level >= GREYS[grey][0]) & (level <= GREYS[grey][1])
-        if depth is not None:
-            place = place & (rings >= DEPTHS[depth][0]) & (rings <= DEPTHS[depth][1])
-        found.append((place * np.sqrt(rings)).astype(np.float32))
-    return found
+    return [((inside & place) * np.sqrt(rings)).astype(np.float32) for place in _places(level, rings)]
 
 
 def _moments(scores: Array, mean: Array, sector: Sector) -> Double:
     """Squares less the mean's, and number of pixels, of each kind of place: ``(len(PLACES), 2)``."""
-    level, found = mean * mean * 255, []
-    for grey, depth in PLACES:
+    found = [scores[place].astype(np.float64) for place in _places(mean * mean * 255, sector.depth)]
+    return np.array([[float((values**2).sum()), len(values)] for values in found])
+
+
+def _places(level: NDArray[Any], depth: NDArray[Any]) -> Iterator[Mask]:
+    """Where each kind of place is purely itself, at expected grey levels and depths from 0 to 1 that broadcast."""
+    for grey, far in PLACES:
         place = (level >= GREYS[grey][0]) & (level <= GREYS[grey][1])
-        if depth is not None:
-            place = place & ((sector.depth >= DEPTHS[depth][0]) & (sector.depth <= DEPTHS[depth][1]))[None]
-        values = scores[place].astype(np.float64)
-        found.append([float((values**2).sum()), len(values)])
-    return np.array(found)
+        if far is not None:
+            place = place & (depth >= DEPTHS[far][0]) & (depth <= DEPTHS[far][1])
+        yield place
 
 
 def _deviations(moments: Double) -> Array:

@@ -45,11 +45,16 @@ class Sector:
         return cls(inside, beams(inside).apex)
 
     @cached_property
-    def position(self) -> tuple[Array, Array]:
-        """Ring and ray, fractional and from 0, of each pixel inside: two ``(P,)``."""
+    def _polar(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distance from the apex, pixels, and angle from straight down, radians, of each pixel inside: two ``(P,)``."""
         row, column = np.nonzero(self.inside)
         x, y = column - self.apex[0], row - self.apex[1]
-        depth, angle = np.hypot(x, y), np.arctan2(x, np.maximum(y, 0.1))
+        return np.hypot(x, y), np.arctan2(x, np.maximum(y, 0.1))
+
+    @cached_property
+    def position(self) -> tuple[Array, Array]:
+        """Ring and ray, fractional and from 0, of each pixel inside: two ``(P,)``."""
+        depth, angle = self._polar
         ring, ray = depth - depth.min(), (angle - angle.min()) * float(depth.max()) / ARC
         return ring.astype(np.float32), ray.astype(np.float32)
 
@@ -91,9 +96,7 @@ class Sector:
 
     def to_polar(self, images: Array) -> Array:
         """Images ``(T, H, W)`` on the grid, bilinear, 0 beyond the picture: ``(T, rings, rays)``."""
-        row, column = np.nonzero(self.inside)
-        x, y = column - self.apex[0], row - self.apex[1]
-        depth, angle = np.hypot(x, y), np.arctan2(x, np.maximum(y, 0.1))
+        depth, angle = self._polar
         rings, rays = self.shape
         r = depth.min() + np.arange(rings)[:, None]
         a = angle.min() + np.arange(rays)[None] * (ARC / float(depth.max()))

@@ -107,8 +107,8 @@ class Texture:
         Raises:
             ModelError: the file is damaged or of another version.
         """
-        path = folder / FILE
-        if not path.is_file():
+        path = file_of(folder)
+        if path is None:
             return None
         try:
             found = load_file(path)
@@ -133,6 +133,12 @@ class Texture:
         ):
             raise ModelError(f"{path}: is of another version; make it anew by `echosyn texture`")
         return texture
+
+
+def file_of(folder: Path) -> Path | None:
+    """The texture's file of a model folder, if there is one."""
+    path = folder / FILE
+    return path if path.is_file() else None
 
 
 def level_of(mean: Array) -> NDArray[np.int16]:

@@ -21,7 +21,7 @@ from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import image_pipeline, video_pipeline
 from echosyn.progress import Progress, silent
 from echosyn.settings.making import AnimationSettings
-from echosyn.texture.texture import FILE as TEXTURE
+from echosyn.texture.texture import file_of
 
 FORMAT = "echosyn video 1"
 STAGES = ("vae", "lidm", "lvdm")
@@ -67,8 +67,8 @@ class Recipe(Settings):
 
 
 def _texture_hash(vae: Path) -> dict[str, str]:
-    path = weights.resolve(vae) / TEXTURE
-    return {"texture": file_hash(path)} if path.is_file() else {}
+    file = file_of(weights.resolve(vae))
+    return {"texture": file_hash(file)} if file else {}
 
 
 def read(path: Path) -> Recipe:

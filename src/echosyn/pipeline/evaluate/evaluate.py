@@ -12,7 +12,6 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import clips, filelist, table, video
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import grey
 from echosyn.errors import ConfigError, DataError
 from echosyn.metrics.image import psnr, ssim
 from echosyn.pipeline.evaluate import ef_adherence, page
@@ -177,7 +176,7 @@ def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: 
     recordings = (video.read(index.path(r)).grey() for r in records[:VAE_FRAMES])
     frames = np.concatenate([one[clips.spaced(len(one), per_video)] for one in recordings])
     autoencoder = codec(vae, devices.resolve(device))
-    back = grey(autoencoder.decode(autoencoder.encode(torch.from_numpy(frames)))).numpy()
+    back = autoencoder.reconstruct(torch.from_numpy(frames)).numpy()
     return {"psnr": psnr(frames, back).mean, "ssim": ssim(frames, back).mean, "frames": len(frames)}
 
 

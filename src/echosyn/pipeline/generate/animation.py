@@ -19,7 +19,7 @@ from echosyn.diffusion.samplers import checked_steps
 from echosyn.diffusion.windows import Blend
 from echosyn.errors import ConfigError, DataError
 from echosyn.settings.making import AnimationSettings, VideoSettings
-from echosyn.texture.texture import FILE as TEXTURE
+from echosyn.texture.texture import file_of
 
 EF_RANGE = (10.0, 90.0)
 """Requested EFs are drawn uniformly from it, as published."""
@@ -228,8 +228,8 @@ def textured(
 
 def texture_of(vae: Path, motion: Motion) -> dict[str, Path]:
     """What the videos of a VAE's model folder are made from besides the models: its texture, if they get one."""
-    file = weights.resolve(vae) / TEXTURE
-    return {"texture": file} if motion.texture and file.is_file() else {}
+    file = file_of(weights.resolve(vae))
+    return {"texture": file} if motion.texture and file else {}
 
 
 def record_of(number: int, ef: float, shape: tuple[int, ...], pipeline: LatentVideoPipeline, motion: Motion) -> Record:

@@ -10,7 +10,7 @@ from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import LatentCodec, check_frames, grey
+from echosyn.diffusion.codec import check_frames
 from echosyn.errors import ConfigError
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import new_folder
@@ -19,7 +19,6 @@ from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.training import TextureFitSettings
 from echosyn.texture import Texture
 from echosyn.texture import fit as fit_texture
-from echosyn.texture.sector import Frames
 
 
 def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE) -> dict[str, Any]:
@@ -67,12 +66,6 @@ def learned(
         recorded.append(frames)
     decoded = []
     for done, frames in enumerate(recorded, 1):
-        decoded.append(_decoded(frames, encoder))
+        decoded.append(encoder.reconstruct(torch.from_numpy(frames)).numpy())
         compute.progress("decode", done, len(recorded))
     return fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress), records
-
-
-def _decoded(frames: Frames, encoder: LatentCodec) -> Frames:
-    """The video as the VAE gives it back."""
-    found: Frames = grey(encoder.decode(encoder.encode(torch.from_numpy(frames)))).numpy()
-    return found

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from echosyn.data import clips
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.diffusion.codec import LatentCodec
 from echosyn.metrics.bootstrap import mean_with_interval
 from echosyn.metrics.image import psnr, ssim
 
@@ -56,7 +56,7 @@ def judge(
     columns = []
     for record in chosen:
         frames = torch.from_numpy(np.stack(_spaced(read(record), num_frames)))
-        back = grey(codec.decode(codec.encode(frames)))
+        back = codec.reconstruct(frames)
         for name, values in _scores(codec, frames, back, distance).items():
             scores.setdefault(name, {}).setdefault(record.patient, []).extend(values.tolist())
         columns.append(_column(frames[0], back[0]))

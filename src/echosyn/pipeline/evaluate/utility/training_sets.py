@@ -11,7 +11,7 @@ import torch
 from echosyn import rng
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import LatentCodec, grey
+from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
 from echosyn.files import link_or_copy
 from echosyn.pipeline.folder import new_folder
@@ -168,6 +168,6 @@ def reconstructed(
             if not path.exists():
                 recording = video.read(index.path(record))
                 frames = torch.from_numpy(recording.grey()[: record.num_frames])
-                video.write_avi(path, grey(codec.decode(codec.encode(frames))).numpy(), recording.fps)
+                video.write_avi(path, codec.reconstruct(frames).numpy(), recording.fps)
             progress("through the VAE", i + 1, len(records))
         filelist.write(folder, records)
