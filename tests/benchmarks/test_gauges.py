@@ -32,7 +32,7 @@ def table(folder: Path, patients: int, spaces: tuple[str, ...]) -> Found:
 
 @pytest.fixture(scope="module")
 def formulas(tmp_path_factory) -> Found:
-    return table(tmp_path_factory.mktemp("formulas"), 24, FORMULAS)
+    return table(tmp_path_factory.mktemp("formulas"), 16, FORMULAS)
 
 
 @pytest.fixture(scope="module")

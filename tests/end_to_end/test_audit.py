@@ -103,6 +103,7 @@ def test_every_patient_has_an_exposure(audited: tuple[Path, Any], dataset: Path,
     assert {row["NearestVideo"] for row in rows} <= {p.name for p in (workshop.synthetic / "Videos").iterdir()}
 
 
+@pytest.mark.slow
 def test_two_audits_are_equal(
     audited: tuple[Path, Any], program: Any, workshop: Any, dataset: Path, tmp_path: Path
 ) -> None:

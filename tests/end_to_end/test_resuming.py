@@ -121,7 +121,10 @@ def test_what_another_call_left_is_thrown_away(program, workshop, tmp_path):
     )
 
 
-@pytest.mark.parametrize("stage", ["vae", "lidm", "lvdm", "reid", "ef"])
+@pytest.mark.parametrize(
+    "stage",
+    ["lidm", "lvdm", "reid", *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("vae", "ef"))],
+)
 def test_a_killed_training_resumes_bit_for_bit(program, workshop, dataset, tiny, tmp_path, stage):
     """40 steps at once are 20 or more, a kill -9 and the rest: losses, weights, averaged weights and optimizer state."""
     data = dataset if stage in ("vae", "ef") else workshop.latents

@@ -53,7 +53,7 @@ def by_heart(part: float):
 
 
 def test_innocents_fail_in_at_most_one_of_twenty():
-    assert share(MEMBERS, 19, 100) <= 0.05 + 2 * (0.05 * 0.95 / 100) ** 0.5
+    assert share(MEMBERS, 19, 40) <= 0.05 + 2 * (0.05 * 0.95 / 40) ** 0.5
 
 
 @pytest.mark.parametrize("plant", [shifted, lambda s, m: -shifted(s, m), by_heart(0.02)])

@@ -169,6 +169,7 @@ def test_every_file_has_a_row_with_its_reason(archive: Path, tmp_path: Path) -> 
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (tmp_path / "mine").iterdir())
 
 
+@pytest.mark.slow
 def test_a_decoder_that_dies_is_a_row_and_costs_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i, name in enumerate(("a", "killer", "b", "header", "c")):
         tiny(tmp_path / "src" / f"{name}.dcm", i)
@@ -205,7 +206,7 @@ def keeper(folder: Path, digit: str = "0") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_merged_parts_are_the_whole(archive: Path, tmp_path: Path, count: int) -> None:
     """Bad files, copies of an instance, and patients whose videos are in several parts."""
     table = tmp_path / "labels.csv"

@@ -60,7 +60,8 @@ def real(tmp_path_factory) -> Path:
     [
         # frames of half the size, which is four times faster
         pytest.param(64, False, ["efficientnet-lite0", "lite0-trajectory", "lite0-debiased"], marks=pytest.mark.slow),
-        (112, False, ["motion", "speckle-motion", "radiomics", "spectrum", "speckle"]),
+        (112, False, ["motion", "speckle-motion", "spectrum"]),
+        pytest.param(112, False, ["radiomics", "speckle"], marks=pytest.mark.slow),
         # the few large features of this network need many hearts, or the same ones on both sides
         (112, True, ["echosyn-ef"]),
     ],

@@ -66,6 +66,7 @@ def test_ours_chooses_nothing_whatever_the_preset() -> None:
     assert (loop.select, loop.patience) == ("last", None)
 
 
+@pytest.mark.slow
 def test_the_published_evaluation_as_a_whole(
     sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
