@@ -55,7 +55,9 @@ def windowed(correlations: Double) -> Double:
 def power(correlations: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray[Any]:
     """The spectrum of correlations ``LAGS`` (0 beyond) in the order of `scipy.fft.rfftn`, on twice the lags or a grid."""
     shape = [2 * n for n in LAGS] if shape is None else shape
-    t, r, a = (_cosines(n, lags, axis == 2) for axis, (n, lags) in enumerate(zip(shape, LAGS, strict=True)))
+    t, r, a = (
+        _cosines(n, lags, axis == 2) for axis, (n, lags) in enumerate(zip(shape, correlations.shape, strict=True))
+    )
     kind = correlations.dtype
     found: NDArray[Any] = r.astype(kind) @ np.tensordot(t.astype(kind), correlations, 1) @ a.T.astype(kind)
     return found
@@ -92,7 +94,7 @@ def marginals(correlations: Double) -> Double:
 def fields(
     correlations: Array, curves: Double, shape: tuple[int, int, int], generator: np.random.Generator
 ) -> list[Array]:
-    """Gaussian fields ``shape``, one for each of the correlations, all made of the same white noise.
+    """Gaussian fields ``(rings * rays, frames)``, one for each of the correlations, all made of the same white noise.
 
     Args:
         correlations: ``(K, *LAGS)``.
@@ -100,18 +102,23 @@ def fields(
         shape: frames, rings, rays.
         generator: source of the noise.
     """
-    padded = [fft.next_fast_len(n + pad, real=True) for n, pad in zip(shape, (_PAD, LAGS[1], LAGS[2]), strict=True)]
+    frames, rings, rays = shape
+    padded = [
+        fft.next_fast_len(n + pad, real=True) for n, pad in ((rings, LAGS[1]), (rays, LAGS[2]), (frames, _PAD))
+    ]
     workers = torch.get_num_threads()
     white = fft.rfftn(generator.standard_normal(padded, dtype=np.float32), workers=workers)
     frequencies = [2 * np.abs(fft.fftfreq(n)) for n in padded[:2]] + [2 * fft.rfftfreq(padded[2])]
     found = []
     for known, curve in zip(correlations, curves, strict=True):
-        amplitude = np.sqrt(power(known, padded).clip(0))
-        for axis, part in enumerate(np.split(curve, np.cumsum(KNOTS)[:-1])):
+        amplitude = np.sqrt(power(known.transpose(1, 2, 0), padded).clip(0))
+        time, *space = np.split(curve, np.cumsum(KNOTS)[:-1])
+        for axis, part in enumerate((*space, time)):
             if part.any():
                 factor = np.exp(0.5 * np.interp(frequencies[axis], np.linspace(0, 1, len(part)), part))
                 amplitude *= factor.astype(np.float32).reshape([-1 if axis == other else 1 for other in range(3)])
-        found.append(fft.irfftn(white * amplitude, s=padded, workers=workers)[: shape[0], : shape[1], : shape[2]])
+        field = fft.irfftn(white * amplitude, s=padded, workers=workers)
+        found.append(np.ascontiguousarray(field[:rings, :rays, :frames]).reshape(rings * rays, frames))
     return found
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, spatial  # type: ignore[import-untyped, unused-ignore]
+from scipy import ndimage, sparse, spatial  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.beams import beams
 
@@ -80,19 +80,20 @@ class Sector:
         return found
 
     @cached_property
-    def _corners(self) -> tuple[NDArray[np.intp], Array, Array]:
-        """Flat index of the grid's sample above and left of each pixel, and how far the pixel lies from it."""
+    def _bilinear(self) -> sparse.csr_array:
+        """From the grid's samples to the pixels inside: ``(P, rings * rays)``."""
         ring, ray = self.position
         low, left = ring.astype(np.intp), ray.astype(np.intp)
-        return low * self.shape[1] + left, ring - low, ray - left
+        f, g = ring - low, ray - left
+        at, rays = low * self.shape[1] + left, self.shape[1]
+        columns = np.stack([at, at + 1, at + rays, at + rays + 1], 1)
+        parts = np.stack([(1 - f) * (1 - g), (1 - f) * g, f * (1 - g), f * g], 1).astype(np.float32)
+        ends = np.arange(0, 4 * len(at) + 1, 4)
+        return sparse.csr_array((parts.ravel(), columns.ravel(), ends), shape=(len(at), self.shape[0] * rays))
 
     def from_polar(self, field: Array) -> Array:
-        """A polar field ``(T, rings, rays)`` at the pixels inside, bilinear: ``(T, P)``."""
-        at, f, g = self._corners
-        flat, rays = field.reshape(len(field), -1), self.shape[1]
-        upper = flat[:, at] * (1 - g) + flat[:, at + 1] * g
-        lower = flat[:, at + rays] * (1 - g) + flat[:, at + rays + 1] * g
-        return (upper * (1 - f) + lower * f).astype(np.float32, copy=False)
+        """A polar field ``(rings * rays, T)`` at the pixels inside, bilinear: ``(T, P)``."""
+        return np.ascontiguousarray((self._bilinear @ field).T)
 
     def to_polar(self, images: Array) -> Array:
         """Images ``(T, H, W)`` on the grid, bilinear, 0 beyond the picture: ``(T, rings, rays)``."""
