@@ -22,9 +22,14 @@ def test_correlations_come_back_from_their_spectrum():
     np.testing.assert_allclose(covariance.from_power(covariance.power(KNOWN)), KNOWN, atol=1e-9)
 
 
+def field_with(curves: np.ndarray, frames: int, rings: int, rays: int) -> np.ndarray:
+    shape = (frames, rings, rays)
+    drawn = covariance.fields(KNOWN[None].astype(np.float32), curves, shape, np.random.default_rng(0))[0]
+    return np.moveaxis(drawn.reshape(rings, rays, frames), 2, 0)
+
+
 def test_a_field_has_the_correlations_that_were_asked_for():
-    flat = np.zeros((1, sum(covariance.KNOTS)))
-    field = covariance.fields(KNOWN[None].astype(np.float32), flat, (64, 90, 80), np.random.default_rng(0))[0]
+    field = field_with(np.zeros((1, sum(covariance.KNOTS))), 64, 90, 80)
     assert abs(field.std() - 1) < 0.1
     found = covariance.correlation(covariance.sums(field, np.ones_like(field)))
     for lag in ((1, 0, 0), (4, 0, 0), (0, 1, 0), (0, 3, 0), (0, 0, 1), (0, 0, 2), (2, 1, 1)):
@@ -33,9 +38,9 @@ def test_a_field_has_the_correlations_that_were_asked_for():
 
 def test_a_curve_along_time_makes_a_field_restless_in_time_alone():
     curves = np.zeros((1, sum(covariance.KNOTS)))
-    still = covariance.fields(KNOWN[None].astype(np.float32), curves, (64, 60, 60), np.random.default_rng(0))[0]
+    still = field_with(curves, 64, 60, 60)
     curves[0, : covariance.KNOTS[0]] = np.linspace(-1, 3, covariance.KNOTS[0])
-    restless = covariance.fields(KNOWN[None].astype(np.float32), curves, (64, 60, 60), np.random.default_rng(0))[0]
+    restless = field_with(curves, 64, 60, 60)
     before, after = (covariance.correlation(covariance.sums(x, np.ones_like(x))) for x in (still, restless))
     assert after[1, 0, 0] < before[1, 0, 0] - 0.2
     assert abs(after[0, 1, 0] - before[0, 1, 0]) < 0.05

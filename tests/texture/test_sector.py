@@ -25,7 +25,7 @@ def test_a_phantoms_sector_is_where_it_was_drawn(sector):
 def test_a_smooth_picture_comes_back_from_the_polar_grid(sector):
     row, column = np.mgrid[:112, :112].astype(np.float32)
     picture = (np.sin(row / 9) + np.cos(column / 11))[None]
-    back = sector.from_polar(sector.to_polar(picture).astype(np.float32))
+    back = sector.from_polar(sector.to_polar(picture).astype(np.float32).reshape(1, -1).T)
     row, column = np.nonzero(sector.inside)
     inner = (sector.depth > 0.2) & (row < 108) & (column > 3) & (column < 108)  # beyond the picture there is nothing
     assert np.quantile(np.abs(back - picture[:, sector.inside])[0, inner], 0.98) < 0.02

@@ -103,9 +103,7 @@ def fields(
         generator: source of the noise.
     """
     frames, rings, rays = shape
-    padded = [
-        fft.next_fast_len(n + pad, real=True) for n, pad in ((rings, LAGS[1]), (rays, LAGS[2]), (frames, _PAD))
-    ]
+    padded = [fft.next_fast_len(n + pad, real=True) for n, pad in ((rings, LAGS[1]), (rays, LAGS[2]), (frames, _PAD))]
     workers = torch.get_num_threads()
     white = fft.rfftn(generator.standard_normal(padded, dtype=np.float32), workers=workers)
     frequencies = [2 * np.abs(fft.fftfreq(n)) for n in padded[:2]] + [2 * fft.rfftfreq(padded[2])]
