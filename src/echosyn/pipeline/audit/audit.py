@@ -11,9 +11,10 @@ import torch
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import checksum, filelist
+from echosyn.data.records import Record
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
-from echosyn.pipeline.audit.criteria import Findings
-from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.criteria import LINKED, Findings
+from echosyn.pipeline.audit.read_videos import files_of, labels_of, read_digests
 from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
@@ -21,7 +22,7 @@ from echosyn.pipeline.privacy_filter.real_videos import RealVideos, frames_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.privacy.attacks import linkability, singling_out
+from echosyn.privacy.attacks import singling_out
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
 from echosyn.privacy.screen import Screen, ScreeningResult
@@ -45,6 +46,8 @@ class Compared:
     """The synthetic videos."""
     digests: Sequence[VideoDigest]
     """What is seen of them."""
+    labels: Sequence[Record | None]
+    """What the set says of them."""
 
 
 def audit(
@@ -86,7 +89,8 @@ def audit(
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         archive, screen = screens.of_videos(real, None, working, compute)
-        sets = Compared(real, archive, screens, screen, files, read_digests(files, folders["vae"], working, compute))
+        digests = read_digests(files, folders["vae"], working, compute)
+        sets = Compared(real, archive, screens, screen, files, digests, labels_of(synthetic, files))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
         judged, exposure = compared(screen, sets.digests, sides, compute.workers(), working, compute.progress)
         found = _findings(sets, (judged, exposure), sides, folders, asked, len(quiet), compute)
@@ -153,15 +157,13 @@ def _findings(
         ),
         published=positive_controls.published_rule(archive, sets.screens.embed(compute.device)),
         controls=caught,
-        risks={
-            "linkability": linkability(exposure, is_train),
-            "singling-out": singling_out(exposure, sides),
-        },
+        risks={"singling-out": singling_out(exposure, sides)},
         attacks=attacks,
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
-        linked=membership.linked(archive, sets.digests),
+        guesses={LINKED: membership.linked(archive, sets.digests)}
+        | membership.inferred(archive, exposure.nearest, sets.labels),
         tails={
             needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
             for needs in ("videos", "weights")

@@ -6,7 +6,7 @@ from typing import Any
 
 from echosyn.pipeline.audit.membership import Attack
 from echosyn.pipeline.audit.positive_controls import SHOWN, Caught, Trial
-from echosyn.privacy.attacks import Linked
+from echosyn.privacy.attacks import Excess
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
 from echosyn.privacy.permutation import holm
@@ -20,6 +20,7 @@ SIZE = 0.045
 """Chance that the membership tests of the videos, or of the weights, fail a set from which nothing leaks (Holm's method)."""
 TAIL_WEIGHTS = {0: 0.76, 1: 0.06}
 """Share of `SIZE` for the test of few patients learned by heart, by false positives; the areas of all attacks share the rest."""
+LINKED = "linkability: halves of a recording"
 DIFFERENT_SPLITS = 0.01
 """p-value below which VAL and TEST patients are held to differ."""
 
@@ -31,7 +32,8 @@ CURES = {
 
 ATTACKERS = (
     "Has the synthetic videos. Owns recordings of people and wants to know whether one of them is in the training set, or "
-    "which synthetic video was made from whom: nearest video, density ratio, linkability, singling-out.",
+    "which synthetic video was made from whom, or what it says of them: nearest video, density ratio, linkability, singling-out, "
+    "attribute inference.",
     "Also has the weights of the models: loss and proximal-initialisation attacks, where the audit was given the models.",
 )
 ASSUMPTIONS = (
@@ -43,7 +45,7 @@ LIMITS = (
     "No number here says that the set is anonymous. An attack that failed is no proof that a better one fails.",
     "A figure is only as fine as the number of patients allows; the intervals say how fine that is.",
     "Copies disguised in ways that are no canary, or listed as exceptions, may be missed.",
-    "Rare findings, text that the pixels show and the labels that accompany the videos are not examined.",
+    "Rare findings, text that the pixels show and labels other than EF, sex, age and site are not examined.",
     "The audit covers exactly the files whose hash it states and no others.",
 )
 
@@ -80,8 +82,8 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
-    linked: Linked | None = None
-    """Halves of recordings through the synthetic videos."""
+    guesses: Mapping[str, Excess] = field(default_factory=dict)
+    """What the synthetic videos give away of a patient: `LINKED`, and attributes by name."""
     tails: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """See `echosyn.pipeline.audit.membership.tails`, of the attacks with ``videos`` and with ``weights``."""
 
@@ -162,7 +164,7 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
         ],
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
-        "halves_linked": found.linked and asdict(found.linked),
+        "guesses": {name: asdict(guess) for name, guess in found.guesses.items()},
         "learned_by_heart_p": {needs: dict(tails) for needs, tails in found.tails.items()},
         "models_that_do_not_say_what_they_saw": found.silent_models,
         "attackers": ATTACKERS,
@@ -220,8 +222,8 @@ def _risk(name: str, risk: Risk) -> Criterion:
 def _inference(found: Findings, needs: str) -> list[Criterion]:
     """Fails where an exact test shows that training patients are told from others; all tests of a side share `SIZE`."""
     attacks, tails = [a for a in found.attacks if a.needs == needs], found.tails.get(needs, {})
-    linked = found.linked if needs == "videos" else None
-    p_values = {a.name: a.p_value for a in attacks} | ({"halves": linked.p_value} if linked else {})
+    guesses = found.guesses if needs == "videos" else {}
+    p_values = {a.name: a.p_value for a in attacks} | {name: guess.p_value for name, guess in guesses.items()}
     tests = {name: (p, (1 - sum(TAIL_WEIGHTS.values())) / len(p_values)) for name, p in p_values.items()}
     shown = holm(tests | {f"tail {k}": (p, TAIL_WEIGHTS[k]) for k, p in tails.items()}, SIZE)
     lines = []
@@ -238,14 +240,17 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
                 needs,
             )
         )
-    if linked:
+    for name, guess in guesses.items():
+        main, control = guess.risk.main, guess.risk.control
         lines.append(
             Criterion(
-                "halves of a recording linked",
-                not shown["halves"],
-                "no more training patients than held-out ones whose two halves are nearest to the same video",
-                f"{linked.risk.main.value:.3f} against {linked.risk.control.value:.3f}, p = {linked.p_value:.4f}; a guess "
-                f"links {linked.naive:.3f}",
+                name if name == LINKED else f"attribute inference: {name}",
+                not shown[name],
+                "no more training patients than held-out ones whose two halves are nearest to the same video"
+                if name == LINKED
+                else "the nearest video's label is right of no more training patients than held-out ones",
+                f"{_interval(main)} of {main.num} against {_interval(control)} of {control.num}, p = {guess.p_value:.4f}; a "
+                f"naive guess: {_percent(guess.naive)}",
             )
         )
     if tails:
@@ -262,7 +267,7 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
+    return f"{100 * share:.3g} %"
 
 
 def _interval(rate: Rate) -> str:

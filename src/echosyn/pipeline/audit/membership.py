@@ -13,7 +13,7 @@ from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
 from echosyn import rng, weights
-from echosyn.data import filelist
+from echosyn.data import filelist, groups
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import Schema
@@ -26,8 +26,9 @@ from echosyn.pipeline.audit import attack_inputs
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
 from echosyn.privacy.attacks import (
     Errors,
-    Linked,
+    Excess,
     Proximal,
+    attribute_inferred,
     density_ratio,
     gradients,
     halves_linked,
@@ -36,7 +37,7 @@ from echosyn.privacy.attacks import (
     proximal_scores,
 )
 from echosyn.privacy.fingerprints import evenly
-from echosyn.privacy.patient_matches import Array
+from echosyn.privacy.patient_matches import Array, Counts
 from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
 from echosyn.training.verification import FEW_FALSE_ALARMS
@@ -47,6 +48,8 @@ CLIP_FRAMES = 64
 NUM_BOOTSTRAP = 1000
 FALSE_POSITIVES = 100
 """Held-out patients below which nothing is said of 1 % of them."""
+ATTRIBUTES = ("EF band", "sex", "age band", "site")
+"""What is inferred, of `echosyn.data.groups.COLUMNS`."""
 COHORTS = (5, 20, 50, 100)
 """Sizes of groups of people who are looked for together."""
 
@@ -194,13 +197,33 @@ def on_videos(
     return found
 
 
-def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Linked:
+def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Excess:
     """Whether somebody who has two halves of a recording finds that they are one patient's, through the synthetic videos."""
     _, is_train, positions = by_patient(archive)
     seen = [archive.digests[i].thumbnails for i in positions]
     halves = [[gradients(part)[None] for part in x.tensor_split(2)] for x in seen]
     first, second = (torch.cat([pair[k] for pair in halves]).double().numpy() for k in (0, 1))
     return halves_linked(first, second, _gradients(digests), is_train)
+
+
+def inferred(archive: RealVideos, nearest: Counts, labels: Sequence[Record | None]) -> dict[str, Excess]:
+    """What the labels of the synthetic videos say of the patients they are nearest to, for each attribute that both sides have.
+
+    Args:
+        archive: The real patients.
+        nearest: The synthetic video nearest to each patient, in the order of `by_patient`.
+        labels: What the set says of each of its videos.
+    """
+    names, is_train, _ = by_patient(archive)
+    found = {}
+    for kind in ATTRIBUTES:
+        truth, said = (
+            groups.of_patients(archive.records, kind),
+            [None if r is None else groups.group(r, kind) for r in labels],
+        )
+        if any(said) and (excess := attribute_inferred([truth.get(n) for n in names], nearest, said, is_train)):
+            found[kind] = excess
+    return found
 
 
 def on_images(

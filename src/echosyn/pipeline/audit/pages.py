@@ -148,12 +148,10 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         {
             "title": "Risk",
             "explanation": "Share of training patients (main) and of held-out ones (control); the excess is (main - control) / "
-            "(1 - control).",
-            "columns": ["attack", "excess", "main", "control"],
-            "rows": [
-                [name, {"value": r["value"], **_ends(r)}, _rate(r["main"]), _rate(r["control"])]
-                for name, r in summary["risks"].items()
-            ],
+            "(1 - control). Naive: without looking at the videos.",
+            "columns": ["attack", "excess", "main", "control", "naive", "p"],
+            "rows": [_risk(name, r, None, None) for name, r in summary["risks"].items()]
+            + [_risk(name, g["risk"], g["naive"], f"{g['p_value']:.4f}") for name, g in summary["guesses"].items()],
         },
         {
             "title": "Membership inference",
@@ -187,6 +185,10 @@ def _words(name: str, texts: Sequence[str]) -> Section:
         "columns": ["", ""],
         "rows": [[i, text] for i, text in enumerate(texts, start=1)],
     }
+
+
+def _risk(name: str, risk: Mapping[str, Any], *more: Any) -> list[Any]:
+    return [name, {"value": risk["value"], **_ends(risk)}, _rate(risk["main"]), _rate(risk["control"]), *more]
 
 
 def _ends(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ PUBLIC = (
     "filter",
     "canaries",
     "risks",
+    "guesses",
     "attacks",
     "models_that_do_not_say_what_they_saw",
     "attackers",
