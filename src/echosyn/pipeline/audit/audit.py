@@ -19,12 +19,13 @@ from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, frames_of
-from echosyn.pipeline.privacy_filter.screens import Screens
+from echosyn.pipeline.privacy_filter.screens import Screens, by_group
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.attacks import singling_out
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
+from echosyn.privacy.rejections import GroupRate
 from echosyn.privacy.screen import Screen, ScreeningResult
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.settings.judging import AuditSettings
@@ -96,7 +97,7 @@ def audit(
         found = _findings(sets, (judged, exposure), sides, folders, asked, len(quiet), compute)
         checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
-        _write(folder, summary, sets, judged, exposure)
+        _write(folder, summary, sets, judged, exposure, found.groups)
         shutil.rmtree(working)
     crossed = [criterion.name for criterion in checked if not criterion.holds]
     risk = max(r.main.high for r in found.risks.values())
@@ -162,6 +163,7 @@ def _findings(
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
+        groups=by_group(screen, archive.records),
         guesses={LINKED: membership.linked(archive, sets.digests)}
         | membership.inferred(archive, exposure.nearest, sets.labels),
         tails={
@@ -177,6 +179,7 @@ def _write(
     sets: Compared,
     judged: ScreeningResult,
     exposure: Exposure,
+    groups: Sequence[GroupRate],
 ) -> None:
     """Everything but the provenance, which is there."""
     names, is_train, _ = membership.by_patient(sets.archive)
@@ -210,6 +213,7 @@ def _write(
         summary,
         _pairs(sets, judged),
         (judged.score.numpy(), sets.screen.held_out.numpy(), threshold),
+        groups,
         read_provenance(folder).get("call", {}),
         folder / "index.html",
     )

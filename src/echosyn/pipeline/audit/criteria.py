@@ -11,6 +11,7 @@ from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
 from echosyn.privacy.permutation import holm
 from echosyn.privacy.published_rule import PublishedRule
+from echosyn.privacy.rejections import GroupRate
 
 LARGEST_RISK = 0.09
 """Re-identification risk that EMA Policy 0070 and Health Canada (PRCI) accept for published clinical data."""
@@ -82,6 +83,8 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
+    groups: Sequence[GroupRate] = ()
+    """Of held-out patients. Their names are the house's own words, and private."""
     guesses: Mapping[str, Excess] = field(default_factory=dict)
     """What the synthetic videos give away of a patient: `LINKED`, and attributes by name."""
     tails: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
@@ -130,6 +133,11 @@ def warnings(found: Findings) -> list[str]:
         for attack in found.attacks
         if attack.auc.low is not None and attack.auc.high is not None and not attack.auc.low <= 0.5 <= attack.auc.high
     ]
+    if differ := sorted({group.kind for group in found.groups if group.differs}):
+        told.append(
+            f"The false rejection rate differs between groups of held-out patients by {', '.join(differ)}: copies of patients of "
+            "a group that is seldom rejected are noticed less often. The custodian's page has the groups."
+        )
     return told + [f"Copies of this kind are not excluded: {kind}." for kind in exceptions(found.controls)]
 
 
