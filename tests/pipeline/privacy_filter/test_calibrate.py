@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.rejections import POOLED
 from echosyn.settings.making import CalibrateSettings, FilterSettings, GenerateSettings, SampleSettings
 
 CPU = Compute("cpu")
@@ -57,13 +59,22 @@ def screens(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path], r
     return out
 
 
-def test_false_rejections_are_told_by_group_and_stay_in_the_private_folder(screens: Path, video_dataset: Path) -> None:
-    rows = table.read(screens / "private" / GROUPS, ("Screen", "Kind", "Group", "Patients", "Differs")).rows
-    held_out = [r for r in filelist.read(video_dataset) if r.split != "TRAIN"]
-    for screen in (STILLS, VIDEOS):
-        of = [row.cells for row in rows if row.cells["screen"] == screen and row.cells["kind"] == "EF band"]
-        assert sum(int(cells["patients"]) for cells in of) == len({r.patient for r in held_out})
-    assert not any((screens / name).exists() for name in (GROUPS, "model"))
+def test_false_rejections_are_told_by_group_and_stay_in_the_private_folder(
+    models: dict[str, Path], real: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(real["real"], tmp_path / "real")
+    records = filelist.read(tmp_path / "real")
+    held_out = sorted({r.patient for r in records if r.split != "TRAIN"})
+    where = {patient: "North" if i % 2 else "South" for i, patient in enumerate(held_out)}
+    filelist.write(
+        tmp_path / "real", [replace(r, extra={**r.extra, "Site": where.get(r.patient, "")}) for r in records]
+    )
+    said = calibrate(tmp_path / "out", models, CalibrateSettings(**(real | {"real": tmp_path / "real"})), CPU)
+    assert said["groups that differ"] is None, "of a handful nothing is said"
+    rows = [row.cells for row in table.read(tmp_path / "out" / "private" / GROUPS, ("Screen",)).rows]
+    of = {row["screen"]: (row["group"], int(row["patients"])) for row in rows if row["kind"] == "site"}
+    assert of == {screen: (POOLED, len(held_out)) for screen in (STILLS, VIDEOS)}
+    assert not (tmp_path / "out" / GROUPS).exists()
 
 
 def test_a_screen_that_is_wrong_for_one_scanner_says_so() -> None:
