@@ -27,6 +27,7 @@ from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
 from echosyn.privacy.rejections import GroupRate
 from echosyn.privacy.screen import Screen, ScreeningResult
+from echosyn.privacy.shadow_attacks import refuse_odd
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.settings.judging import AuditSettings
 
@@ -75,15 +76,17 @@ def audit(
         ``verdict`` (``pass`` or ``fail``), the criteria that failed, and headline figures.
 
     Raises:
+        ConfigError: that number of shadow models cannot have every patient in half of them.
         DataError: there is nothing to audit, or a model was trained on held-out patients.
     """
     rate, seed = asked.false_rejection_rate, asked.seed
+    refuse_odd(asked.shadow_models)
     folders = {stage: weights.resolve(path) for stage, path in models.items()}
     records = filelist.read(real)
     refuse_both_sides(real, records)
     quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
     files, screens = files_of(synthetic), Screens.of(folders, rate=rate)
-    settings = {"rate": rate, "canaries": asked.canaries, "seed": seed}
+    settings = {"rate": rate, "canaries": asked.canaries, "seed": seed, "shadow_models": asked.shadow_models}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)
         working = folder / "private" / "work"
@@ -145,7 +148,9 @@ def _findings(
     attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre[0], seed)
     if "lidm" in models:
         progress("attack the image model", 0, 1)
-        attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
+        attacks += membership.on_images(
+            models["lidm"], sets.real, archive, encoder, device, seed, asked.shadow_models, progress
+        )
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
         attacks += membership.on_motion(models["lvdm"], sets.real, archive, encoder, device, seed)

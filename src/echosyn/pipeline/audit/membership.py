@@ -22,8 +22,9 @@ from echosyn.diffusion.objective import is_flow, noised, times
 from echosyn.errors import ConfigError
 from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
-from echosyn.pipeline.audit import attack_inputs
+from echosyn.pipeline.audit import attack_inputs, shadows
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
+from echosyn.privacy import shadow_attacks
 from echosyn.privacy.attacks import (
     Errors,
     Excess,
@@ -40,7 +41,11 @@ from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.patient_matches import Array, Counts
 from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
+from echosyn.progress import Progress, silent
 from echosyn.training.verification import FEW_FALSE_ALARMS
+
+Call = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
+"""``(x_t, t, rows) -> prediction`` for those items."""
 
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
@@ -227,22 +232,76 @@ def inferred(archive: RealVideos, nearest: Counts, labels: Sequence[Record | Non
 
 
 def on_images(
-    lidm: Path, real: Path, archive: RealVideos, codec: LatentCodec, device: torch.device, seed: int = 0
+    lidm: Path,
+    real: Path,
+    archive: RealVideos,
+    codec: LatentCodec,
+    device: torch.device,
+    seed: int = 0,
+    shadow_models: int = 0,
+    progress: Progress = silent,
 ) -> list[Attack]:
-    """Attacks of somebody who has the image model's weights, on frames such as it was taught."""
+    """Attacks of somebody who has the image model's weights, on frames such as it was taught.
+
+    Args:
+        lidm: Model folder.
+        real: Dataset folder of the patients.
+        archive: The same.
+        codec: The VAE.
+        device: Where.
+        seed: Of noises, halves, bootstrap and shadow models.
+        shadow_models: To train for three further attacks, see `echosyn.privacy.shadow_attacks`; 0 leaves these out.
+        progress: Told how many shadow models are trained.
+    """
     names, is_train, positions = by_patient(archive)
     index, diastole = filelist.VideoIndex(real), weights.load_facts(weights.resolve(lidm)).courses
     frames = [attack_inputs.stills(archive, i, index, codec, diastole) for i in positions]
     items, owner = torch.cat(frames)[:, :, None], np.repeat(np.arange(len(names)), [len(f) for f in frames])
     network, scheduler = _denoiser(lidm, "lidm", device)
+    found = on_stills(network, scheduler, items, owner, device, seed, shadow_models, progress)
+    return [judged(f"image model, {name}", "weights", scores, names, is_train, seed) for name, scores in found.items()]
 
-    def call(x_t: Tensor, t: Tensor, rows: Sequence[int]) -> Tensor:
-        return predict(network, x_t, t, None, None, None)
 
-    found = []
-    for name, scores in _white_box(items, call, scheduler, device, seed):
-        mean = np.bincount(owner, scores) / np.bincount(owner)
-        found.append(judged(f"image model, {name}", "weights", mean, names, is_train, seed))
+def on_stills(
+    network: Any,
+    scheduler: Any,
+    items: Tensor,
+    owner: Counts,
+    device: torch.device,
+    seed: int = 0,
+    shadow_models: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Array]:
+    """Scores ``(patients,)`` of the attacks of `on_images` on any image model.
+
+    Args:
+        network: The model, on the device.
+        scheduler: Its scheduler.
+        items: Latent stills ``(n, C, 1, h, w)``.
+        owner: The patient 0, 1, ... of each.
+        device: Where.
+        seed: As there.
+        shadow_models: As there.
+        progress: As there.
+    """
+
+    def calling(network: Any) -> Call:
+        return lambda x_t, t, rows: predict(network, x_t, t, None, None, None)
+
+    def mean(scores: Array) -> Array:
+        of_patients: Array = np.bincount(owner, scores) / np.bincount(owner)
+        return of_patients
+
+    def loss(network: Any) -> Array:
+        return -mean(loss_scores(items, _errors(calling(network), scheduler, device), seed=seed))
+
+    found = {name: mean(scores) for name, scores in _white_box(items, calling(network), scheduler, device, seed)}
+    if shadow_models:
+        inside, target = shadow_attacks.drawn(shadow_models, len(np.unique(owner)), seed), -found["loss"]
+        others = shadows.losses(items, owner, inside, scheduler, loss, device, seed, progress)
+        found["calibrated loss"] = shadow_attacks.calibrated(target, others, inside)
+        found["LiRA"] = shadow_attacks.lira(target, others, inside)
+        found["RMIA"] = shadow_attacks.rmia(target, others)
     return found
 
 
@@ -300,33 +359,41 @@ def _denoiser(folder: Path, stage: str, device: torch.device) -> tuple[Any, Any]
 
 def _white_box(
     items: Tensor,
-    call: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    call: Call,
     scheduler: Any,
     device: torch.device,
     seed: int,
     batch_size: int = 64,
 ) -> list[tuple[str, Array]]:
     """Both attacks on a denoiser."""
-
-    def at(x0: Tensor, share: float) -> Tensor:
-        return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(device)
-
-    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
-        x0, eps = x0.to(device), eps.to(device)
-        x_t, target = noised(x0, eps, at(x0, share), scheduler)
-        return (call(x_t, at(x0, share), rows) - target).square().flatten(1).mean(dim=1).cpu()
+    found = _errors(call, scheduler, device)
 
     def proximal(x0: Tensor, rows: Sequence[int]) -> Tensor:
         x0 = x0.to(device)
-        t = at(x0, 0.0)
+        t = _at(x0, 0.0, scheduler)
         return _noise_seen(call(x0, t, rows), x0, scheduler).cpu()
 
-    found: Errors = errors
     near: Proximal = proximal
     return [
         ("loss", loss_scores(items, found, seed=seed, batch_size=batch_size)),
         ("proximal", proximal_scores(items, found, near, batch_size=batch_size)),
     ]
+
+
+def _errors(call: Call, scheduler: Any, device: torch.device) -> Errors:
+    """Of the denoiser's prediction."""
+
+    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
+        x0, eps = x0.to(device), eps.to(device)
+        t = _at(x0, share, scheduler)
+        x_t, target = noised(x0, eps, t, scheduler)
+        return (call(x_t, t, rows) - target).square().flatten(1).mean(dim=1).cpu()
+
+    return errors
+
+
+def _at(x0: Tensor, share: float, scheduler: Any) -> Tensor:
+    return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(x0.device)
 
 
 def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
