@@ -1,7 +1,7 @@
 """Attacks that compare a model's loss of each patient with the losses of models of the attacker's own (shadow models).
 
-What is compared is minus the logarithm of the loss: higher is better known, and a model that is worse throughout is shifted. Where
-it matters, each model's numbers are put on the scale of their median and absolute deviation, since shadow models are smaller.
+What is compared is minus the logarithm of the loss: higher is better known, and a model that is worse throughout is shifted.
+Where it matters, each model's numbers are put on the scale of their median and absolute deviation: shadow models are smaller.
 """
 
 import numpy as np
