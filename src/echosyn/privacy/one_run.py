@@ -58,7 +58,9 @@ def bound(scores: Array, included: Mask, delta: float, shares: Sequence[float] =
     return max(found, key=lambda b: b.epsilon)
 
 
-def epsilon_at_least(canaries: int, guesses: int, correct: int, delta: float = 0.0, confidence: float = CONFIDENCE) -> float:
+def epsilon_at_least(
+    canaries: int, guesses: int, correct: int, delta: float = 0.0, confidence: float = CONFIDENCE
+) -> float:
     """The epsilon below which so many correct guesses have a p-value of at most ``1 - confidence``; 0 if there is none."""
     if p_value(canaries, guesses, correct, 0.0, delta) > 1 - confidence:
         return 0.0
@@ -89,7 +91,9 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
         DataError: Not ``0 <= correct <= guesses <= canaries``.
     """
     if not 0 <= correct <= guesses <= canaries:
-        raise DataError(f"{correct} of {guesses} guesses right about {canaries} canaries, expected 0 <= right <= guesses <= canaries")
+        raise DataError(
+            f"{correct} of {guesses} guesses right about {canaries} canaries, expected 0 <= right <= guesses <= canaries"
+        )
     law = stats.binom(guesses, 1 / (1 + np.exp(-epsilon)))
     tail = float(law.sf(correct - 1))
     if delta > 0 and correct > 0:

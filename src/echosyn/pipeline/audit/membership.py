@@ -1,6 +1,6 @@
 """Who was in the training set? Attacks on the models and on the videos alone, with their controls."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import Schema
 from echosyn.diffusion.denoiser import needs_course, predict
-from echosyn.diffusion.objective import is_flow, noised, times
+from echosyn.diffusion.objective import Call, errors_of, is_flow, same_time
 from echosyn.errors import ConfigError
 from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
@@ -26,7 +26,6 @@ from echosyn.pipeline.audit import attack_inputs, shadows
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
 from echosyn.privacy import shadow_attacks
 from echosyn.privacy.attacks import (
-    Errors,
     Excess,
     Proximal,
     attribute_inferred,
@@ -43,9 +42,6 @@ from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
 from echosyn.progress import Progress, silent
 from echosyn.training.verification import FEW_FALSE_ALARMS
-
-Call = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
-"""``(x_t, t, rows) -> prediction`` for those items."""
 
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
@@ -293,7 +289,7 @@ def on_stills(
         return of_patients
 
     def loss(network: Any) -> Array:
-        return -mean(loss_scores(items, _errors(calling(network), scheduler, device), seed=seed))
+        return -mean(loss_scores(items, errors_of(calling(network), scheduler, device), seed=seed))
 
     found = {name: mean(scores) for name, scores in _white_box(items, calling(network), scheduler, device, seed)}
     if shadow_models:
@@ -366,11 +362,11 @@ def _white_box(
     batch_size: int = 64,
 ) -> list[tuple[str, Array]]:
     """Both attacks on a denoiser."""
-    found = _errors(call, scheduler, device)
+    found = errors_of(call, scheduler, device)
 
     def proximal(x0: Tensor, rows: Sequence[int]) -> Tensor:
         x0 = x0.to(device)
-        t = _at(x0, 0.0, scheduler)
+        t = same_time(x0, 0.0, scheduler)
         return _noise_seen(call(x0, t, rows), x0, scheduler).cpu()
 
     near: Proximal = proximal
@@ -378,22 +374,6 @@ def _white_box(
         ("loss", loss_scores(items, found, seed=seed, batch_size=batch_size)),
         ("proximal", proximal_scores(items, found, near, batch_size=batch_size)),
     ]
-
-
-def _errors(call: Call, scheduler: Any, device: torch.device) -> Errors:
-    """Of the denoiser's prediction."""
-
-    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
-        x0, eps = x0.to(device), eps.to(device)
-        t = _at(x0, share, scheduler)
-        x_t, target = noised(x0, eps, t, scheduler)
-        return (call(x_t, t, rows) - target).square().flatten(1).mean(dim=1).cpu()
-
-    return errors
-
-
-def _at(x0: Tensor, share: float, scheduler: Any) -> Tensor:
-    return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(x0.device)
 
 
 def _noise_seen(prediction: Tensor, x0: Tensor, scheduler: Any) -> Tensor:
