@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats  # type: ignore[import-untyped, unused-ignore]
+from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
 from echosyn.estimate import CONFIDENCE
@@ -94,10 +94,10 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
         raise DataError(
             f"{correct} of {guesses} guesses right about {canaries} canaries, expected 0 <= right <= guesses <= canaries"
         )
-    law = stats.binom(guesses, 1 / (1 + np.exp(-epsilon)))
-    tail = float(law.sf(correct - 1))
-    if delta > 0 and correct > 0:
-        i = np.arange(1, correct + 1)
-        below = np.cumsum(law.pmf(correct - i))
-        tail += 2 * canaries * delta * float((below / i).max())
+    if correct == 0:
+        return 1.0
+    i = np.arange(1, correct + 1 if delta > 0 else 1)
+    below = special.bdtr(np.append(correct - 1, correct - 1 - i), guesses, special.expit(epsilon))
+    below = np.nan_to_num(below)  # NaN below 0
+    tail = 1.0 - float(below[0]) + 2 * canaries * delta * float(((below[0] - below[1:]) / i).max(initial=0.0))
     return min(1.0, tail)

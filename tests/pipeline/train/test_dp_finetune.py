@@ -97,7 +97,7 @@ def test_coins_are_fair_and_those_who_are_no_canaries_take_part() -> None:
 def test_a_training_without_noise_is_shown_to_leak_and_one_with_much_of_it_is_not(
     private: bool, build: Build, tmp_path: Path
 ) -> None:
-    """40 canaries of four frames, learned by heart or by an (epsilon = 1)-private training of the same length."""
+    """40 canaries of four frames, learned by heart or by an (epsilon = 1)-private training."""
     records = [Record(f"p{i:02d}", num_frames=4, split="TRAIN") for i in range(40)]
     for i, record in enumerate(records):
         latents.write(tmp_path, record, rng.normal((4, 4, 4), 5, record.name, [i] * 4))
@@ -106,7 +106,7 @@ def test_a_training_without_noise_is_shown_to_leak_and_one_with_much_of_it_is_no
     flow = weights.scheduler({"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000})
     weights.save(build("lidm"), tmp_path / "lidm", weights.Facts(stage="lidm"), flow)
     if private:
-        asked = FinetuneSettings(epsilon=1.0, steps=60, batch_size=20, learning_rate=5e-3, canaries=40)
+        asked = FinetuneSettings(epsilon=1.0, steps=25, batch_size=20, learning_rate=5e-3, canaries=40)
         assert finetune(tmp_path, tmp_path / "out", tmp_path / "lidm", asked)["epsilon at least"] < 1.0
         return
     _, included = canaries.tossed(40, 40)
@@ -116,7 +116,7 @@ def test_a_training_without_noise_is_shown_to_leak_and_one_with_much_of_it_is_no
         torch.optim.AdamW(network.requires_grad_(True).parameters(), 5e-3),
         torch.Generator().manual_seed(0),
     )
-    for _ in range(300):
+    for _ in range(200):
         x0 = x[:, :, None]
         eps, t = torch.randn(x0.shape, generator=draws), 1000 * torch.rand(len(x0), generator=draws)
         x_t, target = noised(x0, eps, t, flow)
