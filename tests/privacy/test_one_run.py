@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echosyn.errors import DataError
-from echosyn.privacy.one_run import SHARES, bound, epsilon_at_least, p_value
+from echosyn.privacy.one_run import SHARES, bound, epsilon_at_least, p_value, paired
 
 
 def guesses(epsilon: float, num: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +47,16 @@ def test_the_tail_without_delta_is_binomial_and_delta_only_adds() -> None:
     assert values == sorted(values)
     assert epsilon_at_least(40, 40, 40) > epsilon_at_least(40, 40, 40, delta=1e-3) > 1.5
     assert epsilon_at_least(40, 40, 22) == 0.0
+
+
+def test_a_random_split_has_tossed_the_coins_and_a_model_that_knows_its_patients_is_told_by_them() -> None:
+    draws, found = np.random.default_rng(3), []
+    for seed in range(200):
+        is_train = draws.permutation(np.arange(150) < 100)
+        found.append(bound(*paired(draws.normal(size=150), is_train, seed), 1e-3).epsilon)
+    assert np.mean(np.array(found) > 0) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
+    known = bound(*paired(draws.normal(size=150) + 6 * is_train, is_train), 1e-3)
+    assert (known.canaries, known.epsilon > 1.5) == (50, True)
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -10,6 +10,7 @@ from scipy import special  # type: ignore[import-untyped, unused-ignore]
 from echosyn.errors import DataError
 from echosyn.estimate import CONFIDENCE
 from echosyn.privacy.permutation import Mask
+from echosyn.rng import numpy_generator
 
 Array = NDArray[np.float64]
 
@@ -56,6 +57,28 @@ def bound(scores: Array, included: Mask, delta: float, shares: Sequence[float] =
         epsilon = epsilon_at_least(num, 2 * each, correct, delta, 1 - (1 - CONFIDENCE) / len(shares))
         found.append(Bound(epsilon, delta, num, 2 * each, correct))
     return max(found, key=lambda b: b.epsilon)
+
+
+def paired(scores: Array, is_train: Mask, seed: int = 0) -> tuple[Array, Mask]:
+    """Coins that a random split has tossed: each training patient beside a held-out one, which of the two was in?
+
+    Given a split at random, the answers are fair coins. A pair differs by the replacement of a patient: epsilon of that is at most
+    twice the one of adding a patient.
+
+    Args:
+        scores: One a patient ``(n,)``, higher for those that are in.
+        is_train: Of each.
+        seed: Of pairs and their order.
+
+    Returns:
+        Score of the first less that of the second, and whether the first was in, ``(pairs,)``.
+    """
+    draws = numpy_generator(seed, "pairs of patients")
+    sides = [draws.permutation(np.flatnonzero(side)) for side in (is_train, ~is_train)]
+    num = min(len(side) for side in sides)
+    first = draws.random(num) < 0.5
+    gap = scores[sides[0][:num]] - scores[sides[1][:num]]
+    return np.where(first, gap, -gap), first
 
 
 def epsilon_at_least(

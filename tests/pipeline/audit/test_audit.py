@@ -107,6 +107,22 @@ def test_each_finding_crosses_its_own_line(changed: dict[str, object], line: str
     assert public_part["conclusions"] == {"videos": said, "weights": "not examined"}
 
 
+@pytest.mark.parametrize(("epsilon", "said"), [(0.3, "fail"), (8.0, "pass")])
+def test_a_promise_of_differential_privacy_that_guesses_refute_condemns_the_weights(epsilon: float, said: str) -> None:
+    """A model that knows 200 patients by heart, against promises that this refutes and that it cannot."""
+    split = {f"p{i}": i < 200 for i in range(400)}
+    draws, promise = np.random.default_rng(5), {"epsilon": epsilon, "delta": 1e-6}
+    scores = {name: draws.normal() + 9.0 * is_in for name, is_in in split.items()}
+    known = replace(attack(0.52, 0.3, "weights"), name="image model, loss", scores=scores)
+    leaked = membership.leaked([known], split, promise)
+    found = replace(GOOD, attacks=[*GOOD.attacks, known], promise=promise, leaked=leaked)
+    assert crossed(found) == (["differential privacy"] if said == "fail" else [])
+    public_part = public(found, checked(found), "0" * 64)
+    assert public_part["conclusions"] == {"videos": "pass", "weights": said}
+    assert public_part["image_model_epsilon"]["promised"] == epsilon
+    assert membership.leaked(GOOD.attacks, split, None) is None
+
+
 def test_weights_that_tell_whom_they_saw_do_not_condemn_the_videos() -> None:
     """As the shipped image model: AUC 0.73 from its weights, nothing from its videos."""
     found = replace(GOOD, attacks=[*GOOD.attacks, attack(0.73, 0.0001, "weights")], tails={})

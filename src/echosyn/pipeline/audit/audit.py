@@ -133,6 +133,7 @@ def _findings(
     device = devices.resolve(compute.device)
     encoder = codec(models["vae"], device)
     names, is_train, _ = membership.by_patient(archive)
+    split = dict(zip(names, is_train.tolist(), strict=True))
     index = filelist.VideoIndex(sets.real)
     planted = [archive.records[i] for i in positive_controls.chosen(archive, asked.canaries)]
     redraw = positive_controls.redrawing(models["lidm"], device, seed) if "lidm" in models else None
@@ -146,6 +147,7 @@ def _findings(
         progress=progress,
     )
     attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre[0], seed)
+    promise = weights.load_facts(models["lidm"]).differential_privacy if "lidm" in models else None
     if "lidm" in models:
         progress("attack the image model", 0, 1)
         attacks += membership.on_images(
@@ -172,9 +174,10 @@ def _findings(
         guesses={LINKED: membership.linked(archive, sets.digests)}
         | membership.inferred(archive, exposure.nearest, sets.labels),
         tails={
-            needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
-            for needs in ("videos", "weights")
+            needs: membership.tails([a for a in attacks if a.needs == needs], split) for needs in ("videos", "weights")
         },
+        promise=promise,
+        leaked=membership.leaked(attacks, split, promise, seed),
     )
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from echosyn.pipeline.audit.membership import Attack
+from echosyn.pipeline.audit.membership import Attack, Promise
 from echosyn.pipeline.audit.positive_controls import SHOWN, Caught, Trial
 from echosyn.privacy.attacks import Excess
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
+from echosyn.privacy.one_run import Bound
 from echosyn.privacy.permutation import holm
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.rejections import GroupRate
@@ -83,6 +84,10 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
+    promise: Promise | None = None
+    """Of the image model's differential privacy."""
+    leaked: Bound | None = None
+    """At least what it has leaked."""
     groups: Sequence[GroupRate] = ()
     """Of held-out patients. Their names are the house's own words, and private."""
     guesses: Mapping[str, Excess] = field(default_factory=dict)
@@ -104,6 +109,7 @@ def checked(found: Findings) -> list[Criterion]:
         _power(found.controls),
         *(_risk(name, risk) for name, risk in found.risks.items()),
         *(line for needs in ("videos", "weights") for line in _inference(found, needs)),
+        *([_promise(found.promise, found.leaked)] if found.promise and found.leaked else []),
     ]
 
 
@@ -173,6 +179,8 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
         "guesses": {name: asdict(guess) for name, guess in found.guesses.items()},
+        "image_model_epsilon": found.leaked
+        and {"promised": found.promise and found.promise["epsilon"]} | asdict(found.leaked),
         "learned_by_heart_p": {needs: dict(tails) for needs, tails in found.tails.items()},
         "models_that_do_not_say_what_they_saw": found.silent_models,
         "attackers": ATTACKERS,
@@ -272,6 +280,17 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
             )
         )
     return lines
+
+
+def _promise(promise: Promise, leaked: Bound) -> Criterion:
+    """Replacing a patient is leaving one out and adding one."""
+    return Criterion(
+        "differential privacy",
+        leaked.epsilon <= 2 * promise["epsilon"],
+        f"guesses who was in do not refute epsilon = {promise['epsilon']:.3g} (twice that if a patient is replaced)",
+        f"at least {leaked.epsilon:.2f} if a patient is replaced: {leaked.correct} of {leaked.guesses} guesses right",
+        "weights",
+    )
 
 
 def _percent(share: float) -> str:

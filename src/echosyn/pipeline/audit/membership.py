@@ -37,12 +37,15 @@ from echosyn.privacy.attacks import (
     proximal_scores,
 )
 from echosyn.privacy.fingerprints import evenly
+from echosyn.privacy.one_run import Bound, bound, paired
 from echosyn.privacy.patient_matches import Array, Counts
 from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
 from echosyn.progress import Progress, silent
 from echosyn.training.verification import FEW_FALSE_ALARMS
 
+Promise = Mapping[str, float]
+"""``epsilon`` and ``delta`` of adding a patient, see `echosyn.weights.Facts`."""
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64
@@ -160,6 +163,28 @@ def tails(attacks: Sequence[Attack], is_train: Mapping[str, bool]) -> dict[int, 
     strongest = ((table - middle) / np.maximum(spread, 1e-12)).max(axis=0)
     of = np.array([is_train[name] for name in names])
     return {k: tail_p_value(strongest, of, k) for k in (0, 1)} if 0 < of.sum() < len(of) else {}
+
+
+def leaked(
+    attacks: Sequence[Attack], is_train: Mapping[str, bool], promise: Promise | None, seed: int = 0
+) -> Bound | None:
+    """At least which epsilon, of the replacement of a patient, the image model's weights have, by its most telling loss attack.
+
+    Args:
+        attacks: On the image model.
+        is_train: Of each patient; the split must be random.
+        promise: What the model says of its differential privacy; its delta, or else one tenth of a patient, counts.
+        seed: Of the pairs.
+    """
+    by_name = {attack.name: attack.scores for attack in attacks}
+    scores = next(
+        (by_name[name] for name in (f"image model, {x}" for x in ("calibrated loss", "loss")) if name in by_name), None
+    )
+    if scores is None:
+        return None
+    of = np.array([is_train[name] for name in scores])
+    delta = promise["delta"] * (1 + np.exp(promise["epsilon"])) if promise else 1 / (10 * int(of.sum()))
+    return bound(*paired(np.array(list(scores.values())), of, seed), min(1.0, float(delta)))
 
 
 def by_patient(archive: RealVideos) -> tuple[list[str], NDArray[np.bool_], list[int]]:

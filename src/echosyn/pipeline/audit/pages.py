@@ -167,7 +167,7 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         {
             "title": "Membership inference",
             "explanation": "0.5 is chance. The control compares training patients with other training patients: anything "
-            "above chance there is noise, not leakage.",
+            "above chance there is noise, not leakage." + _epsilon(summary["image_model_epsilon"]),
             "columns": ["attack", "needs", "AUC", "p", "TPR at 1 % FPR", "control AUC", "groups noticed"],
             "rows": [
                 [
@@ -196,6 +196,15 @@ def _words(name: str, texts: Sequence[str]) -> Section:
         "columns": ["", ""],
         "rows": [[i, text] for i, text in enumerate(texts, start=1)],
     }
+
+
+def _epsilon(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    return (
+        f" Of pairs of a training and a held-out patient, the attack on the image model tells {found['correct']} of "
+        f"{found['guesses']} right: if a patient is replaced, epsilon is at least {found['epsilon']:.2f}."
+    )
 
 
 def _risk(name: str, risk: Mapping[str, Any], *more: Any) -> list[Any]:

@@ -25,6 +25,7 @@ PUBLIC = (
     "risks",
     "guesses",
     "attacks",
+    "image_model_epsilon",
     "models_that_do_not_say_what_they_saw",
     "attackers",
     "assumptions",
