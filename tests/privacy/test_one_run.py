@@ -55,7 +55,7 @@ def test_a_random_split_has_tossed_the_coins_and_a_model_that_knows_its_patients
         is_train = draws.permutation(np.arange(150) < 100)
         found.append(bound(*paired(draws.normal(size=150), is_train, seed), 1e-3).epsilon)
     assert np.mean(np.array(found) > 0) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
-    known = bound(*paired(draws.normal(size=150) + 6 * is_train, is_train), 1e-3)
+    known = bound(*paired(draws.normal(size=150) + 6 * is_train, is_train), 1e-5)
     assert (known.canaries, known.epsilon > 1.5) == (50, True)
 
 

@@ -62,7 +62,7 @@ def bound(scores: Array, included: Mask, delta: float, shares: Sequence[float] =
 def paired(scores: Array, is_train: Mask, seed: int = 0) -> tuple[Array, Mask]:
     """Coins that a random split has tossed: each training patient beside a held-out one, which of the two was in?
 
-    Given a split at random, the answers are fair coins. A pair differs by the replacement of a patient: epsilon of that is at most
+    Given a split at random, the answers are fair coins. A pair differs by the replacement of a patient, whose epsilon is at most
     twice the one of adding a patient.
 
     Args:
