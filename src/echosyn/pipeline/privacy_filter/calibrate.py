@@ -57,8 +57,7 @@ def calibrate(
         "patients": video["num_patients"],
         "enough": still["enough"] and video["enough"],
         "compared_with": rules.compared_with,
-        "groups that differ": "; ".join(differ) or None,
-    }
+    } | ({"groups that differ": "; ".join(differ)} if differ else {})
 
 
 def _write_groups(private: Path, records: Sequence[Record]) -> list[str]:
