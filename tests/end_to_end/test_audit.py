@@ -35,8 +35,10 @@ def test_a_crossed_line_is_exit_code_3_and_named(audited: tuple[Path, Any]) -> N
     assert "calibration" in result.json["crossed"], "two held-out patients support no threshold"
     assert {path.name for path in out.iterdir()} == PRIVATE | PUBLIC
     found = json.loads((out / "audit.json").read_text(), parse_constant=pytest.fail)
-    line = next(line for line in found["public"]["lines"] if line["name"] == "calibration")
-    assert "too few held-out patients" in line["found"]
+    lines = {line["name"]: line["found"] for line in found["public"]["lines"]}
+    assert "too few held-out patients" in lines["calibration"]
+    for guess in ("attribute inference: EF band", "linkability: halves of a recording"):
+        assert "a naive guess: " in lines[guess]
 
 
 def test_the_audit_is_of_exactly_these_files_and_publishing_asks_for_it(

@@ -1,10 +1,14 @@
 """What a denoiser is trained on: noising, target, and the loss over the frames that exist."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
+
+Call = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
+"""``(x_t, t, rows) -> prediction`` for those rows of some items."""
 
 
 def is_flow(scheduler: Any) -> bool:
@@ -74,3 +78,22 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, weight: Tensor 
     if weight is not None:
         error = error * weight.to(error).unsqueeze(1)
     return (error * mask).sum() / mask.sum().clamp(min=1)
+
+
+def errors_of(
+    call: Call, scheduler: Any, device: torch.device
+) -> Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]:
+    """``(x0 (n, ...), eps, time 0..1, rows) -> (n,)``: the mean squared error of a denoiser's predictions, on the CPU."""
+
+    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
+        x0, eps = x0.to(device), eps.to(device)
+        t = same_time(x0, share, scheduler)
+        x_t, target = noised(x0, eps, t, scheduler)
+        return (call(x_t, t, rows) - target).square().flatten(1).mean(dim=1).cpu()
+
+    return errors
+
+
+def same_time(x0: Tensor, share: float, scheduler: Any) -> Tensor:
+    """Timesteps ``(n,)``, all at one share of the way to noise."""
+    return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(x0.device)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
@@ -16,7 +15,8 @@ from echosyn import rng
 from echosyn.errors import DataError
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import Risk, exact, risk
-from echosyn.privacy.patient_matches import Array, Exposure, Sides
+from echosyn.privacy.patient_matches import Array, Counts, Exposure, Sides
+from echosyn.privacy.permutation import Mask
 
 Errors = Callable[[Tensor, Tensor, float, Sequence[int]], Tensor]
 """``(x0 (n, ...), eps like it, time 0..1, rows) -> (n,)``: squared error of a denoiser's prediction for those items."""
@@ -116,21 +116,30 @@ def nearest_by_far(patients: Array, synthetic: Array, *, block: int = 256) -> Ar
 
 
 @dataclass(frozen=True)
-class Linked:
-    """Two halves of one recording, given to the attacker apart, linked through the synthetic set."""
+class Excess:
+    """Right guesses about training patients beyond those about held-out ones, whose recordings cannot have leaked."""
 
     risk: Risk
-    """Share of training patients (main) and of held-out ones (control) both of whose halves are nearest to the same video."""
+    """Shares of training patients (main) and of held-out ones (control) of whom the guess is right."""
     naive: float
-    """Success of a guess: one over the number of videos."""
+    """Share that a guess without the videos' pixels gets right; an attack below it is weak, and says little."""
     p_value: float
-    """Of more training than held-out patients linked (Fisher's exact test)."""
+    """Of more right guesses about training than about held-out patients (Fisher's exact test)."""
+
+    @classmethod
+    def of(cls, right: Mask, is_train: Mask, naive: float) -> "Excess":
+        """Of guesses about patients, one each."""
+        hits = [(int(right[side].sum()), int(side.sum())) for side in (is_train, ~is_train)]
+        table = [[hit, num - hit] for hit, num in hits]
+        p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+        return cls(risk(*(exact(*counts) for counts in hits)), naive, p_value)
 
 
-def halves_linked(first: Array, second: Array, synthetic: Array, is_train: NDArray[np.bool_]) -> Linked:
-    """Anonymeter's linkability proper (Giomi et al. 2023, section 3.2, k = 1), which knows no threshold.
+def halves_linked(first: Array, second: Array, synthetic: Array, is_train: Mask) -> Excess:
+    """Linkability (Anonymeter, Giomi et al. 2023, section 3.2, k = 1), which knows no threshold.
 
-    Halves of one recording are alike, so that many are linked whoever the patient is: the control says how many.
+    Somebody who is given two halves of recordings takes them for one patient's where both are nearest to the same video. Halves
+    of one recording are alike, so that many are linked whoever the patient is: the control says how many.
 
     Args:
         first: Unit vectors of the first halves ``(n, d)``.
@@ -139,13 +148,32 @@ def halves_linked(first: Array, second: Array, synthetic: Array, is_train: NDArr
         is_train: Of each patient.
     """
     same = (first @ synthetic.T).argmax(axis=1) == (second @ synthetic.T).argmax(axis=1)
-    hits = [(int(same[side].sum()), int(side.sum())) for side in (is_train, ~is_train)]
-    table = [[hit, num - hit] for hit, num in hits]
-    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
-    return Linked(risk(*(exact(*counts) for counts in hits)), 1 / len(synthetic), p_value)
+    return Excess.of(same, is_train, 1 / len(synthetic))
 
 
-def linkability(exposure: Exposure, is_train: NDArray[np.bool_]) -> Risk:
+def attribute_inferred(
+    truth: Sequence[str | None], nearest: Counts, labels: Sequence[str | None], is_train: Mask
+) -> Excess | None:
+    """Attribute inference (Anonymeter, section 3.3): the label of the nearest synthetic video is taken for the patient's.
+
+    The naive guess is a label drawn from the set. None where no training or no held-out patient's attribute is known.
+
+    Args:
+        truth: The attribute of each patient ``(n,)``; None where unknown.
+        nearest: The synthetic video nearest to each.
+        labels: What the set says of each of its videos; a video of which it says nothing gives a wrong guess.
+        is_train: Of each patient.
+    """
+    known = np.array([value is not None for value in truth], bool)
+    if not is_train[known].any() or is_train[known].all():
+        return None
+    of = np.array([str(value) for value in truth])[known]
+    said = np.array([label or "" for label in labels])
+    naive = float((of[is_train[known], None] == said).mean())
+    return Excess.of(said[nearest[known]] == of, is_train[known], naive)
+
+
+def linkability(exposure: Exposure, is_train: Mask) -> Risk:
     """Somebody who has a recording of a patient claims a synthetic video as that patient's, where the filter would.
 
     Main: share of training patients with a synthetic video at or above the threshold. Control: of held-out ones.

@@ -40,19 +40,20 @@ def wilson(successes: int, num: int) -> Rate:
     return Rate(successes, num, share, low, high)
 
 
-def exact(successes: float, num: float) -> Rate:
-    """A share and its exact interval (Clopper & Pearson 1934), each end of which errs with at most 2.5 %.
+def exact(successes: float, num: float, confidence: float = CONFIDENCE) -> Rate:
+    """A share and its exact interval (Clopper & Pearson 1934), each end of which errs with at most half of what is left.
 
     Args:
         successes: 0 to ``num``; a fraction stands for clusters that count in part.
         num: Trials; 0 says nothing, 0..1.
+        confidence: Of the interval, in 0..1.
 
     Raises:
         DataError: More successes than trials, or negative numbers.
     """
     if not 0 <= successes <= num:
         raise DataError(f"{successes:g} successes of {num:g} trials, expected 0 to {num:g}")
-    tail = (1.0 - CONFIDENCE) / 2.0
+    tail = (1.0 - confidence) / 2.0
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, num - successes + 1, tail))
     high = 1.0 if successes == num else float(special.betaincinv(successes + 1, num - successes, 1.0 - tail))
     return Rate(round(successes), round(num), successes / num if num else 0.0, low, high)

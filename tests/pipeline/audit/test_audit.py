@@ -12,15 +12,17 @@ import torch
 
 from echosyn import weights
 from echosyn.data import filelist, video
+from echosyn.data.records import Record
 from echosyn.estimate import Estimate
 from echosyn.metrics.area import lv_area
 from echosyn.pipeline.audit import attack_inputs, membership
-from echosyn.pipeline.audit.criteria import Findings, checked, public, warnings
+from echosyn.pipeline.audit.criteria import LINKED, Findings, checked, public, warnings
 from echosyn.pipeline.audit.membership import Attack, judged
 from echosyn.pipeline.audit.positive_controls import Caught, Trial, false_rejection
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, from_videos
+from echosyn.privacy.attacks import Excess
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import exact, risk
@@ -39,6 +41,12 @@ def attack(auc: float, p_value: float, needs: str = "videos") -> Attack:
     return Attack("loss", needs, found, chance, chance, 500, 200, p_value, {}, {})
 
 
+def guesses(name: str, main: int, control: int) -> dict[str, Excess]:
+    """Right guesses about 500 training patients and about 200 others."""
+    right = np.concatenate([np.arange(500) < main, np.arange(200) < control])
+    return {name: Excess.of(right, np.arange(700) < 500, 0.4)}
+
+
 GOOD = Findings(
     num_videos=100,
     flagged=0,
@@ -46,11 +54,12 @@ GOOD = Findings(
     false_rejection=Trial(exact(11, 200), 0.4),
     published=None,
     controls=[control(0.95, 71), control(None, 0, "mixture"), control(1.0, 73, "exact copy")],
-    risks={"linkability": risk(exact(3, 500), exact(1, 200))},
+    risks={"singling-out": risk(exact(3, 500), exact(1, 200))},
     attacks=[attack(0.52, 0.3)],
     num_train=500,
     num_held_out=200,
     silent_models=0,
+    guesses=guesses(LINKED, 300, 118) | guesses("EF band", 250, 105),
     tails={"videos": {0: 0.3, 1: 0.2}},
 )
 
@@ -81,10 +90,12 @@ def test_a_set_without_a_finding_passes_and_the_summary_is_json() -> None:
         ({"controls": [control(1.0, 72, "exact copy")]}, "canaries", "fail"),
         ({"controls": [control(1.0, 1, "exact copy", num=1)]}, "canaries", "cannot say"),
         ({"controls": []}, "canaries", "cannot say"),
-        ({"risks": {"linkability": risk(exact(80, 500), exact(78, 500))}}, "risk of linkability", "fail"),
+        ({"risks": {"singling-out": risk(exact(80, 500), exact(78, 500))}}, "risk of singling-out", "fail"),
         ({"risks": {"singling-out": risk(exact(0, 8), exact(0, 8))}}, "risk of singling-out", "cannot say"),
         ({"attacks": [attack(0.65, 0.0001)]}, "inference: loss", "fail"),
         ({"attacks": [attack(0.35, 0.0001)]}, "inference: loss", "fail"),
+        ({"guesses": guesses(LINKED, 400, 120)}, LINKED, "fail"),
+        ({"guesses": guesses("EF band", 300, 80)}, "attribute inference: EF band", "fail"),
         ({"tails": {"videos": {0: 0.034, 1: 0.1}}}, "inference from videos: patients learned by heart", "fail"),
     ],
 )
@@ -94,6 +105,22 @@ def test_each_finding_crosses_its_own_line(changed: dict[str, object], line: str
     public_part = public(found, checked(found), "0" * 64)
     assert public_part["verdict"] == "fail"
     assert public_part["conclusions"] == {"videos": said, "weights": "not examined"}
+
+
+@pytest.mark.parametrize(("epsilon", "said"), [(0.3, "fail"), (8.0, "pass")])
+def test_a_promise_of_differential_privacy_that_guesses_refute_condemns_the_weights(epsilon: float, said: str) -> None:
+    """A model that knows 200 patients by heart, against promises that this refutes and that it cannot."""
+    split = {f"p{i}": i < 200 for i in range(400)}
+    draws, promise = np.random.default_rng(5), {"epsilon": epsilon, "delta": 1e-6}
+    scores = {name: draws.normal() + 9.0 * is_in for name, is_in in split.items()}
+    known = replace(attack(0.52, 0.3, "weights"), name="image model, loss", scores=scores)
+    leaked = membership.leaked([known], split, promise)
+    found = replace(GOOD, attacks=[*GOOD.attacks, known], promise=promise, leaked=leaked)
+    assert crossed(found) == (["differential privacy"] if said == "fail" else [])
+    public_part = public(found, checked(found), "0" * 64)
+    assert public_part["conclusions"] == {"videos": "pass", "weights": said}
+    assert public_part["image_model_epsilon"]["promised"] == epsilon
+    assert membership.leaked(GOOD.attacks, split, None) is None
 
 
 def test_weights_that_tell_whom_they_saw_do_not_condemn_the_videos() -> None:
@@ -149,6 +176,38 @@ def test_an_attack_on_an_honest_set_is_chance_and_so_is_its_control() -> None:
     assert honest.cohorts[5] < 0.2
     few = judged("x", "videos", draws.normal(size=398), names[:398], is_train[:398], 0)
     assert few.tpr.value is None, "99 negatives say nothing of 1 %"
+
+
+def people(num: int, draws: np.random.Generator) -> RealVideos:
+    """Patients with an EF, a sex, an age and a site, half of them in TRAIN; nothing is seen of them."""
+    told = [{"Sex": draws.choice(["F", "M"]), "age": f"{draws.integers(20, 90)}"} for _ in range(num)]
+    efs = draws.uniform(20, 70, num).round(1).tolist()
+    splits = ["TRAIN" if i % 2 else "TEST" for i in range(num)]
+    records = [Record(f"p{i:03d}", ef=efs[i], split=splits[i], extra=told[i]) for i in range(num)]  # type: ignore[arg-type]
+    return RealVideos(records, [None] * num)  # type: ignore[list-item]
+
+
+def test_labels_that_copies_carry_over_are_noticed_and_labels_drawn_at_random_are_not() -> None:
+    """200 training patients, each of 100 videos a copy of one with that patient's labels, or with anybody's."""
+    draws = np.random.default_rng(3)
+    archive, chance = people(400, draws), []
+    for leaks in (True, *[False] * 40):
+        nearest = draws.integers(0, 100, 400)
+        nearest[1:200:2] = np.arange(100)
+        sources = archive.records[1:200:2] if leaks else [archive.records[i] for i in draws.integers(0, 400, 100)]
+        found = membership.inferred(archive, nearest, [*sources, None])
+        assert list(found) == ["EF band", "sex", "age band"], "no site is known"
+        if leaks:
+            for excess in found.values():
+                assert excess.risk.main.value > max(excess.risk.control.value, excess.naive) + 0.1
+                assert excess.p_value < 0.001
+        chance += [excess.p_value < 0.05 for excess in found.values() if not leaks]
+    assert np.mean(chance) <= 0.06
+
+
+def test_a_set_without_labels_gives_no_attribute_away() -> None:
+    archive = people(20, np.random.default_rng(4))
+    assert membership.inferred(archive, np.zeros(20, int), [None, Record("made")]) == {}
 
 
 def held_out(scores: np.ndarray, patients: list[str]) -> Any:

@@ -3,22 +3,29 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from echosyn import weights
+from echosyn.data import filelist, table
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline.generate import generate as generating
 from echosyn.pipeline.generate.sample import sample
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.privacy_filter import filter, real_videos, reference_frames
 from echosyn.pipeline.privacy_filter.calibrate import calibrate
-from echosyn.pipeline.privacy_filter.screens import Screens
+from echosyn.pipeline.privacy_filter.screens import GROUPS, STILLS, VIDEOS, Screens, by_group
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.pipeline.workers.shards import WHOLE, Shard
+from echosyn.privacy.calibration import threshold_from_scores
+from echosyn.privacy.rejections import POOLED
 from echosyn.settings.making import CalibrateSettings, FilterSettings, GenerateSettings, SampleSettings
 
 CPU = Compute("cpu")
@@ -50,6 +57,35 @@ def screens(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path], r
     out = tmp_path_factory.mktemp("once") / "calibrated"
     calibrate(out, models, CalibrateSettings(**real), CPU)
     return out
+
+
+def test_false_rejections_are_told_by_group_and_stay_in_the_private_folder(
+    models: dict[str, Path], real: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(real["real"], tmp_path / "real")
+    records = filelist.read(tmp_path / "real")
+    held_out = sorted({r.patient for r in records if r.split != "TRAIN"})
+    where = {patient: "North" if i % 2 else "South" for i, patient in enumerate(held_out)}
+    filelist.write(
+        tmp_path / "real", [replace(r, extra={**r.extra, "Site": where.get(r.patient, "")}) for r in records]
+    )
+    said = calibrate(tmp_path / "out", models, CalibrateSettings(**(real | {"real": tmp_path / "real"})), CPU)
+    assert "groups that differ" not in said, "of a handful nothing is said"
+    rows = [row.cells for row in table.read(tmp_path / "out" / "private" / GROUPS, ("Screen",)).rows]
+    of = {row["screen"]: (row["group"], int(row["patients"])) for row in rows if row["kind"] == "site"}
+    assert of == {screen: (POOLED, len(held_out)) for screen in (STILLS, VIDEOS)}
+    assert not (tmp_path / "out" / GROUPS).exists()
+
+
+def test_a_screen_that_is_wrong_for_one_scanner_says_so() -> None:
+    scores = torch.cat([torch.arange(180.0), 175.0 + torch.arange(20.0)])
+    records = [Record(f"p{i}", extra={"Scanner": "old" if i < 180 else "new"}) for i in range(200)]
+    names = [record.patient for record in records]
+    screen = SimpleNamespace(
+        held_out=scores, held_out_patients=names, threshold=threshold_from_scores(scores.numpy(), names)
+    )
+    found = {group.group: group.differs for group in by_group(screen, records)}  # type: ignore[arg-type]
+    assert found == {"old": True, "new": True}
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -11,20 +11,23 @@ import torch
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import checksum, filelist
+from echosyn.data.records import Record
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
-from echosyn.pipeline.audit.criteria import Findings
-from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.criteria import LINKED, Findings
+from echosyn.pipeline.audit.read_videos import files_of, labels_of, read_digests
 from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, frames_of
-from echosyn.pipeline.privacy_filter.screens import Screens
+from echosyn.pipeline.privacy_filter.screens import Screens, by_group
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.privacy.attacks import linkability, singling_out
+from echosyn.privacy.attacks import singling_out
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
+from echosyn.privacy.rejections import GroupRate
 from echosyn.privacy.screen import Screen, ScreeningResult
+from echosyn.privacy.shadow_attacks import refuse_odd
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.settings.judging import AuditSettings
 
@@ -45,6 +48,8 @@ class Compared:
     """The synthetic videos."""
     digests: Sequence[VideoDigest]
     """What is seen of them."""
+    labels: Sequence[Record | None]
+    """What the set says of them."""
 
 
 def audit(
@@ -71,28 +76,31 @@ def audit(
         ``verdict`` (``pass`` or ``fail``), the criteria that failed, and headline figures.
 
     Raises:
+        ConfigError: that number of shadow models cannot have every patient in half of them.
         DataError: there is nothing to audit, or a model was trained on held-out patients.
     """
     rate, seed = asked.false_rejection_rate, asked.seed
+    refuse_odd(asked.shadow_models)
     folders = {stage: weights.resolve(path) for stage, path in models.items()}
     records = filelist.read(real)
     refuse_both_sides(real, records)
     quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
     files, screens = files_of(synthetic), Screens.of(folders, rate=rate)
-    settings = {"rate": rate, "canaries": asked.canaries, "seed": seed}
+    settings = {"rate": rate, "canaries": asked.canaries, "seed": seed, "shadow_models": asked.shadow_models}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)
         working = folder / "private" / "work"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         archive, screen = screens.of_videos(real, None, working, compute)
-        sets = Compared(real, archive, screens, screen, files, read_digests(files, folders["vae"], working, compute))
+        digests = read_digests(files, folders["vae"], working, compute)
+        sets = Compared(real, archive, screens, screen, files, digests, labels_of(synthetic, files))
         sides = Sides.drawn(membership.by_patient(archive)[1], seed=seed)
         judged, exposure = compared(screen, sets.digests, sides, compute.workers(), working, compute.progress)
         found = _findings(sets, (judged, exposure), sides, folders, asked, len(quiet), compute)
         checked = criteria.checked(found)
         summary = criteria.public(found, checked, checksum.videos_hash(synthetic))
-        _write(folder, summary, sets, judged, exposure)
+        _write(folder, summary, sets, judged, exposure, found.groups)
         shutil.rmtree(working)
     crossed = [criterion.name for criterion in checked if not criterion.holds]
     risk = max(r.main.high for r in found.risks.values())
@@ -125,6 +133,7 @@ def _findings(
     device = devices.resolve(compute.device)
     encoder = codec(models["vae"], device)
     names, is_train, _ = membership.by_patient(archive)
+    split = dict(zip(names, is_train.tolist(), strict=True))
     index = filelist.VideoIndex(sets.real)
     planted = [archive.records[i] for i in positive_controls.chosen(archive, asked.canaries)]
     redraw = positive_controls.redrawing(models["lidm"], device, seed) if "lidm" in models else None
@@ -138,9 +147,12 @@ def _findings(
         progress=progress,
     )
     attacks = membership.on_videos(archive, sets.digests, exposure.highest, screen.prints.centre[0], seed)
+    promise = weights.load_facts(models["lidm"]).differential_privacy if "lidm" in models else None
     if "lidm" in models:
         progress("attack the image model", 0, 1)
-        attacks += membership.on_images(models["lidm"], sets.real, archive, encoder, device, seed)
+        attacks += membership.on_images(
+            models["lidm"], sets.real, archive, encoder, device, seed, asked.shadow_models, progress
+        )
     if "lvdm" in models:
         progress("attack the video model", 0, 1)
         attacks += membership.on_motion(models["lvdm"], sets.real, archive, encoder, device, seed)
@@ -153,19 +165,19 @@ def _findings(
         ),
         published=positive_controls.published_rule(archive, sets.screens.embed(compute.device)),
         controls=caught,
-        risks={
-            "linkability": linkability(exposure, is_train),
-            "singling-out": singling_out(exposure, sides),
-        },
+        risks={"singling-out": singling_out(exposure, sides)},
         attacks=attacks,
         num_train=int(is_train.sum()),
         num_held_out=len(names) - int(is_train.sum()),
         silent_models=quiet,
-        linked=membership.linked(archive, sets.digests),
+        groups=by_group(screen, archive.records),
+        guesses={LINKED: membership.linked(archive, sets.digests)}
+        | membership.inferred(archive, exposure.nearest, sets.labels),
         tails={
-            needs: membership.tails([a for a in attacks if a.needs == needs], dict(zip(names, is_train, strict=True)))
-            for needs in ("videos", "weights")
+            needs: membership.tails([a for a in attacks if a.needs == needs], split) for needs in ("videos", "weights")
         },
+        promise=promise,
+        leaked=membership.leaked(attacks, split, promise, seed),
     )
 
 
@@ -175,6 +187,7 @@ def _write(
     sets: Compared,
     judged: ScreeningResult,
     exposure: Exposure,
+    groups: Sequence[GroupRate],
 ) -> None:
     """Everything but the provenance, which is there."""
     names, is_train, _ = membership.by_patient(sets.archive)
@@ -208,6 +221,7 @@ def _write(
         summary,
         _pairs(sets, judged),
         (judged.score.numpy(), sets.screen.held_out.numpy(), threshold),
+        groups,
         read_provenance(folder).get("call", {}),
         folder / "index.html",
     )

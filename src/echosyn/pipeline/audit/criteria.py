@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from echosyn.pipeline.audit.membership import Attack
+from echosyn.pipeline.audit.membership import Attack, Promise
 from echosyn.pipeline.audit.positive_controls import SHOWN, Caught, Trial
-from echosyn.privacy.attacks import Linked
+from echosyn.privacy.attacks import Excess
 from echosyn.privacy.calibration import Threshold
 from echosyn.privacy.intervals import Rate, Risk
+from echosyn.privacy.one_run import Bound
 from echosyn.privacy.permutation import holm
 from echosyn.privacy.published_rule import PublishedRule
+from echosyn.privacy.rejections import GroupRate
 
 LARGEST_RISK = 0.09
 """Re-identification risk that EMA Policy 0070 and Health Canada (PRCI) accept for published clinical data."""
@@ -20,6 +22,7 @@ SIZE = 0.045
 """Chance that the membership tests of the videos, or of the weights, fail a set from which nothing leaks (Holm's method)."""
 TAIL_WEIGHTS = {0: 0.76, 1: 0.06}
 """Share of `SIZE` for the test of few patients learned by heart, by false positives; the areas of all attacks share the rest."""
+LINKED = "linkability: halves of a recording"
 DIFFERENT_SPLITS = 0.01
 """p-value below which VAL and TEST patients are held to differ."""
 
@@ -31,7 +34,8 @@ CURES = {
 
 ATTACKERS = (
     "Has the synthetic videos. Owns recordings of people and wants to know whether one of them is in the training set, or "
-    "which synthetic video was made from whom: nearest video, density ratio, linkability, singling-out.",
+    "which synthetic video was made from whom, or what it says of them: nearest video, density ratio, linkability, singling-out, "
+    "attribute inference.",
     "Also has the weights of the models: loss and proximal-initialisation attacks, where the audit was given the models.",
 )
 ASSUMPTIONS = (
@@ -43,7 +47,7 @@ LIMITS = (
     "No number here says that the set is anonymous. An attack that failed is no proof that a better one fails.",
     "A figure is only as fine as the number of patients allows; the intervals say how fine that is.",
     "Copies disguised in ways that are no canary, or listed as exceptions, may be missed.",
-    "Rare findings, text that the pixels show and the labels that accompany the videos are not examined.",
+    "Rare findings, text that the pixels show and labels other than EF, sex, age and site are not examined.",
     "The audit covers exactly the files whose hash it states and no others.",
 )
 
@@ -80,8 +84,14 @@ class Findings:
     num_held_out: int
     silent_models: int
     """Models that do not say what they were trained on."""
-    linked: Linked | None = None
-    """Halves of recordings through the synthetic videos."""
+    promise: Promise | None = None
+    """Of the image model's differential privacy."""
+    leaked: Bound | None = None
+    """At least what it has leaked."""
+    groups: Sequence[GroupRate] = ()
+    """Of held-out patients. Their names are the house's own words, and private."""
+    guesses: Mapping[str, Excess] = field(default_factory=dict)
+    """What the synthetic videos give away of a patient: `LINKED`, and attributes by name."""
     tails: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """See `echosyn.pipeline.audit.membership.tails`, of the attacks with ``videos`` and with ``weights``."""
 
@@ -99,6 +109,7 @@ def checked(found: Findings) -> list[Criterion]:
         _power(found.controls),
         *(_risk(name, risk) for name, risk in found.risks.items()),
         *(line for needs in ("videos", "weights") for line in _inference(found, needs)),
+        *([_promise(found.promise, found.leaked)] if found.promise and found.leaked else []),
     ]
 
 
@@ -128,6 +139,11 @@ def warnings(found: Findings) -> list[str]:
         for attack in found.attacks
         if attack.auc.low is not None and attack.auc.high is not None and not attack.auc.low <= 0.5 <= attack.auc.high
     ]
+    if differ := sorted({group.kind for group in found.groups if group.differs}):
+        told.append(
+            f"The false rejection rate differs between groups of held-out patients by {', '.join(differ)}: copies of patients of "
+            "a group that is seldom rejected are noticed less often. The custodian's page has the groups."
+        )
     return told + [f"Copies of this kind are not excluded: {kind}." for kind in exceptions(found.controls)]
 
 
@@ -162,7 +178,9 @@ def public(found: Findings, criteria: Sequence[Criterion], videos: str) -> dict[
         ],
         "risks": {name: asdict(risk) for name, risk in found.risks.items()},
         "attacks": [attack.to_json() for attack in found.attacks],
-        "halves_linked": found.linked and asdict(found.linked),
+        "guesses": {name: asdict(guess) for name, guess in found.guesses.items()},
+        "image_model_epsilon": found.leaked
+        and {"promised": found.promise and found.promise["epsilon"]} | asdict(found.leaked),
         "learned_by_heart_p": {needs: dict(tails) for needs, tails in found.tails.items()},
         "models_that_do_not_say_what_they_saw": found.silent_models,
         "attackers": ATTACKERS,
@@ -220,8 +238,8 @@ def _risk(name: str, risk: Risk) -> Criterion:
 def _inference(found: Findings, needs: str) -> list[Criterion]:
     """Fails where an exact test shows that training patients are told from others; all tests of a side share `SIZE`."""
     attacks, tails = [a for a in found.attacks if a.needs == needs], found.tails.get(needs, {})
-    linked = found.linked if needs == "videos" else None
-    p_values = {a.name: a.p_value for a in attacks} | ({"halves": linked.p_value} if linked else {})
+    guesses = found.guesses if needs == "videos" else {}
+    p_values = {a.name: a.p_value for a in attacks} | {name: guess.p_value for name, guess in guesses.items()}
     tests = {name: (p, (1 - sum(TAIL_WEIGHTS.values())) / len(p_values)) for name, p in p_values.items()}
     shown = holm(tests | {f"tail {k}": (p, TAIL_WEIGHTS[k]) for k, p in tails.items()}, SIZE)
     lines = []
@@ -238,14 +256,17 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
                 needs,
             )
         )
-    if linked:
+    for name, guess in guesses.items():
+        main, control = guess.risk.main, guess.risk.control
         lines.append(
             Criterion(
-                "halves of a recording linked",
-                not shown["halves"],
-                "no more training patients than held-out ones whose two halves are nearest to the same video",
-                f"{linked.risk.main.value:.3f} against {linked.risk.control.value:.3f}, p = {linked.p_value:.4f}; a guess "
-                f"links {linked.naive:.3f}",
+                name if name == LINKED else f"attribute inference: {name}",
+                not shown[name],
+                "no more training patients than held-out ones whose two halves are nearest to the same video"
+                if name == LINKED
+                else "the nearest video's label is right of no more training patients than held-out ones",
+                f"{_interval(main)} of {main.num} against {_interval(control)} of {control.num}, p = {guess.p_value:.4f}; a "
+                f"naive guess: {_percent(guess.naive)}",
             )
         )
     if tails:
@@ -261,8 +282,19 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
     return lines
 
 
+def _promise(promise: Promise, leaked: Bound) -> Criterion:
+    """Replacing a patient is leaving one out and adding one."""
+    return Criterion(
+        "differential privacy",
+        leaked.epsilon <= 2 * promise["epsilon"],
+        f"guesses who was in do not refute epsilon = {promise['epsilon']:.3g} (twice that if a patient is replaced)",
+        f"at least {leaked.epsilon:.2f} if a patient is replaced: {leaked.correct} of {leaked.guesses} guesses right",
+        "weights",
+    )
+
+
 def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
+    return f"{100 * share:.3g} %"
 
 
 def _interval(rate: Rate) -> str:

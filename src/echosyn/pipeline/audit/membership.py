@@ -1,6 +1,6 @@
 """Who was in the training set? Attacks on the models and on the videos alone, with their controls."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,22 @@ from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
 from echosyn import rng, weights
-from echosyn.data import filelist
+from echosyn.data import filelist, groups
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
 from echosyn.diffusion.conditions import Schema
 from echosyn.diffusion.denoiser import needs_course, predict
-from echosyn.diffusion.objective import is_flow, noised, times
+from echosyn.diffusion.objective import Call, errors_of, is_flow, same_time
 from echosyn.errors import ConfigError
 from echosyn.estimate import Estimate
 from echosyn.metrics.roc import area_with_interval, roc, true_positive_rate_with_interval
-from echosyn.pipeline.audit import attack_inputs
+from echosyn.pipeline.audit import attack_inputs, shadows
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
+from echosyn.privacy import shadow_attacks
 from echosyn.privacy.attacks import (
-    Errors,
-    Linked,
+    Excess,
     Proximal,
+    attribute_inferred,
     density_ratio,
     gradients,
     halves_linked,
@@ -36,17 +37,23 @@ from echosyn.privacy.attacks import (
     proximal_scores,
 )
 from echosyn.privacy.fingerprints import evenly
-from echosyn.privacy.patient_matches import Array
+from echosyn.privacy.one_run import Bound, bound, paired
+from echosyn.privacy.patient_matches import Array, Counts
 from echosyn.privacy.permutation import area_p_value, tail_p_value
 from echosyn.privacy.video_digests import VideoDigest
+from echosyn.progress import Progress, silent
 from echosyn.training.verification import FEW_FALSE_ALARMS
 
+Promise = Mapping[str, float]
+"""``epsilon`` and ``delta`` of adding a patient, see `echosyn.weights.Facts`."""
 CLIP_PATIENTS = 50
 """Patients a side on whom the video model is attacked, evenly chosen."""
 CLIP_FRAMES = 64
 NUM_BOOTSTRAP = 1000
 FALSE_POSITIVES = 100
 """Held-out patients below which nothing is said of 1 % of them."""
+ATTRIBUTES = ("EF band", "sex", "age band", "site")
+"""What is inferred, of `echosyn.data.groups.COLUMNS`."""
 COHORTS = (5, 20, 50, 100)
 """Sizes of groups of people who are looked for together."""
 
@@ -158,6 +165,28 @@ def tails(attacks: Sequence[Attack], is_train: Mapping[str, bool]) -> dict[int, 
     return {k: tail_p_value(strongest, of, k) for k in (0, 1)} if 0 < of.sum() < len(of) else {}
 
 
+def leaked(
+    attacks: Sequence[Attack], is_train: Mapping[str, bool], promise: Promise | None, seed: int = 0
+) -> Bound | None:
+    """At least which epsilon, of the replacement of a patient, the image model's weights have, by its most telling loss attack.
+
+    Args:
+        attacks: On the image model.
+        is_train: Of each patient; the split must be random.
+        promise: What the model says of its differential privacy; its delta, or else one tenth of a patient, counts.
+        seed: Of the pairs.
+    """
+    by_name = {attack.name: attack.scores for attack in attacks}
+    scores = next(
+        (by_name[name] for name in (f"image model, {x}" for x in ("calibrated loss", "loss")) if name in by_name), None
+    )
+    if scores is None:
+        return None
+    of = np.array([is_train[name] for name in scores])
+    delta = promise["delta"] * (1 + np.exp(promise["epsilon"])) if promise else 1 / (10 * int(of.sum()))
+    return bound(*paired(np.array(list(scores.values())), of, seed), min(1.0, float(delta)))
+
+
 def by_patient(archive: RealVideos) -> tuple[list[str], NDArray[np.bool_], list[int]]:
     """Patients in order, whether each is in TRAIN, and the position of each one's first video."""
     first = {record.patient: i for i, record in reversed(list(enumerate(archive.records)))}
@@ -194,7 +223,7 @@ def on_videos(
     return found
 
 
-def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Linked:
+def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Excess:
     """Whether somebody who has two halves of a recording finds that they are one patient's, through the synthetic videos."""
     _, is_train, positions = by_patient(archive)
     seen = [archive.digests[i].thumbnails for i in positions]
@@ -203,23 +232,97 @@ def linked(archive: RealVideos, digests: Sequence[VideoDigest]) -> Linked:
     return halves_linked(first, second, _gradients(digests), is_train)
 
 
+def inferred(archive: RealVideos, nearest: Counts, labels: Sequence[Record | None]) -> dict[str, Excess]:
+    """What the labels of the synthetic videos say of the patients they are nearest to, for each attribute that both sides have.
+
+    Args:
+        archive: The real patients.
+        nearest: The synthetic video nearest to each patient, in the order of `by_patient`.
+        labels: What the set says of each of its videos.
+    """
+    names, is_train, _ = by_patient(archive)
+    found = {}
+    for kind in ATTRIBUTES:
+        truth, said = (
+            groups.of_patients(archive.records, kind),
+            [None if r is None else groups.group(r, kind) for r in labels],
+        )
+        if any(said) and (excess := attribute_inferred([truth.get(n) for n in names], nearest, said, is_train)):
+            found[kind] = excess
+    return found
+
+
 def on_images(
-    lidm: Path, real: Path, archive: RealVideos, codec: LatentCodec, device: torch.device, seed: int = 0
+    lidm: Path,
+    real: Path,
+    archive: RealVideos,
+    codec: LatentCodec,
+    device: torch.device,
+    seed: int = 0,
+    shadow_models: int = 0,
+    progress: Progress = silent,
 ) -> list[Attack]:
-    """Attacks of somebody who has the image model's weights, on frames such as it was taught."""
+    """Attacks of somebody who has the image model's weights, on frames such as it was taught.
+
+    Args:
+        lidm: Model folder.
+        real: Dataset folder of the patients.
+        archive: The same.
+        codec: The VAE.
+        device: Where.
+        seed: Of noises, halves, bootstrap and shadow models.
+        shadow_models: To train for three further attacks, see `echosyn.privacy.shadow_attacks`; 0 leaves these out.
+        progress: Told how many shadow models are trained.
+    """
     names, is_train, positions = by_patient(archive)
     index, diastole = filelist.VideoIndex(real), weights.load_facts(weights.resolve(lidm)).courses
     frames = [attack_inputs.stills(archive, i, index, codec, diastole) for i in positions]
     items, owner = torch.cat(frames)[:, :, None], np.repeat(np.arange(len(names)), [len(f) for f in frames])
     network, scheduler = _denoiser(lidm, "lidm", device)
+    found = on_stills(network, scheduler, items, owner, device, seed, shadow_models, progress)
+    return [judged(f"image model, {name}", "weights", scores, names, is_train, seed) for name, scores in found.items()]
 
-    def call(x_t: Tensor, t: Tensor, rows: Sequence[int]) -> Tensor:
-        return predict(network, x_t, t, None, None, None)
 
-    found = []
-    for name, scores in _white_box(items, call, scheduler, device, seed):
-        mean = np.bincount(owner, scores) / np.bincount(owner)
-        found.append(judged(f"image model, {name}", "weights", mean, names, is_train, seed))
+def on_stills(
+    network: Any,
+    scheduler: Any,
+    items: Tensor,
+    owner: Counts,
+    device: torch.device,
+    seed: int = 0,
+    shadow_models: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Array]:
+    """Scores ``(patients,)`` of the attacks of `on_images` on any image model.
+
+    Args:
+        network: The model, on the device.
+        scheduler: Its scheduler.
+        items: Latent stills ``(n, C, 1, h, w)``.
+        owner: The patient 0, 1, ... of each.
+        device: Where.
+        seed: As there.
+        shadow_models: As there.
+        progress: As there.
+    """
+
+    def calling(network: Any) -> Call:
+        return lambda x_t, t, rows: predict(network, x_t, t, None, None, None)
+
+    def mean(scores: Array) -> Array:
+        of_patients: Array = np.bincount(owner, scores) / np.bincount(owner)
+        return of_patients
+
+    def loss(network: Any) -> Array:
+        return -mean(loss_scores(items, errors_of(calling(network), scheduler, device), seed=seed))
+
+    found = {name: mean(scores) for name, scores in _white_box(items, calling(network), scheduler, device, seed)}
+    if shadow_models:
+        inside, target = shadow_attacks.drawn(shadow_models, len(np.unique(owner)), seed), -found["loss"]
+        others = shadows.losses(items, owner, inside, scheduler, loss, device, seed, progress)
+        found["calibrated loss"] = shadow_attacks.calibrated(target, others, inside)
+        found["LiRA"] = shadow_attacks.lira(target, others, inside)
+        found["RMIA"] = shadow_attacks.rmia(target, others)
     return found
 
 
@@ -277,28 +380,20 @@ def _denoiser(folder: Path, stage: str, device: torch.device) -> tuple[Any, Any]
 
 def _white_box(
     items: Tensor,
-    call: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    call: Call,
     scheduler: Any,
     device: torch.device,
     seed: int,
     batch_size: int = 64,
 ) -> list[tuple[str, Array]]:
     """Both attacks on a denoiser."""
-
-    def at(x0: Tensor, share: float) -> Tensor:
-        return times(torch.full((len(x0),), share), torch.zeros(len(x0)), scheduler).to(device)
-
-    def errors(x0: Tensor, eps: Tensor, share: float, rows: Sequence[int]) -> Tensor:
-        x0, eps = x0.to(device), eps.to(device)
-        x_t, target = noised(x0, eps, at(x0, share), scheduler)
-        return (call(x_t, at(x0, share), rows) - target).square().flatten(1).mean(dim=1).cpu()
+    found = errors_of(call, scheduler, device)
 
     def proximal(x0: Tensor, rows: Sequence[int]) -> Tensor:
         x0 = x0.to(device)
-        t = at(x0, 0.0)
+        t = same_time(x0, 0.0, scheduler)
         return _noise_seen(call(x0, t, rows), x0, scheduler).cpu()
 
-    found: Errors = errors
     near: Proximal = proximal
     return [
         ("loss", loss_scores(items, found, seed=seed, batch_size=batch_size)),

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from echosyn.files import whole
 from echosyn.metrics.plots import power_curves, similarity_histogram
 from echosyn.pipeline.report.page import Report, Section, render
+from echosyn.privacy.rejections import GroupRate
 
 SHOWN = 12
 """Most suspicious videos that are shown beside their nearest patients."""
@@ -30,6 +32,7 @@ def write_private(
     summary: Mapping[str, Any],
     pairs: Sequence[Pair],
     scores: tuple[NDArray[np.float64], NDArray[np.float64], float],
+    groups: Sequence[GroupRate],
     provenance: Mapping[str, Any],
     path: Path,
 ) -> None:
@@ -39,6 +42,7 @@ def write_private(
         summary: The public one.
         pairs: The most suspicious frames.
         scores: Of synthetic videos, of held-out ones, and the threshold.
+        groups: Of held-out patients, and how many of each are rejected.
         provenance: What the audit was made from.
         path: File to write.
     """
@@ -58,7 +62,14 @@ def write_private(
         "plot": similarity_histogram(*scores, title="Closeness to the nearest patient"),
         "plot_alt": "Histogram of scores of synthetic and of held-out real videos",
     }
-    page = _page("Privacy audit", summary, [pictures, histogram, *_sections(summary)])
+    by_group: Section = {
+        "title": "False rejections by group",
+        "explanation": "Held-out patients. The intervals hold for all groups at once; where one excludes the requested rate, the "
+        "threshold is wrong for these patients. Groups of fewer than 20 are pooled.",
+        "columns": ["kind", "group", "patients", "rejected", "differs"],
+        "rows": [[g.kind, g.group, g.patients, g.rate and _rate(asdict(g.rate)), g.differs] for g in groups],
+    }
+    page = _page("Privacy audit", summary, [pictures, histogram, by_group, *_sections(summary)])
     page["warnings"] = [
         "Private: this page shows frames of real patients and must not leave your institution. Only public.html, public.json "
         "and the 'public' part of audit.json may be shared.",
@@ -148,17 +159,15 @@ def _sections(summary: Mapping[str, Any]) -> list[Section]:
         {
             "title": "Risk",
             "explanation": "Share of training patients (main) and of held-out ones (control); the excess is (main - control) / "
-            "(1 - control).",
-            "columns": ["attack", "excess", "main", "control"],
-            "rows": [
-                [name, {"value": r["value"], **_ends(r)}, _rate(r["main"]), _rate(r["control"])]
-                for name, r in summary["risks"].items()
-            ],
+            "(1 - control). Naive: without looking at the videos.",
+            "columns": ["attack", "excess", "main", "control", "naive", "p"],
+            "rows": [_risk(name, r, None, None) for name, r in summary["risks"].items()]
+            + [_risk(name, g["risk"], g["naive"], f"{g['p_value']:.4f}") for name, g in summary["guesses"].items()],
         },
         {
             "title": "Membership inference",
             "explanation": "0.5 is chance. The control compares training patients with other training patients: anything "
-            "above chance there is noise, not leakage.",
+            "above chance there is noise, not leakage." + _epsilon(summary["image_model_epsilon"]),
             "columns": ["attack", "needs", "AUC", "p", "TPR at 1 % FPR", "control AUC", "groups noticed"],
             "rows": [
                 [
@@ -187,6 +196,19 @@ def _words(name: str, texts: Sequence[str]) -> Section:
         "columns": ["", ""],
         "rows": [[i, text] for i, text in enumerate(texts, start=1)],
     }
+
+
+def _epsilon(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    return (
+        f" Of pairs of a training and a held-out patient, the attack on the image model tells {found['correct']} of "
+        f"{found['guesses']} right: if a patient is replaced, epsilon is at least {found['epsilon']:.2f}."
+    )
+
+
+def _risk(name: str, risk: Mapping[str, Any], *more: Any) -> list[Any]:
+    return [name, {"value": risk["value"], **_ends(risk)}, _rate(risk["main"]), _rate(risk["control"]), *more]
 
 
 def _ends(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """How much of what it should catch the screen catches, and how many unseen patients it rejects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from echosyn import rng
@@ -20,10 +19,11 @@ from echosyn.pipeline.privacy_filter.real_videos import RealVideos, digest_of
 from echosyn.privacy import positive_controls
 from echosyn.privacy.calibration import threshold_value
 from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
-from echosyn.privacy.intervals import Rate, effective_patients, exact
+from echosyn.privacy.intervals import Rate, exact
 from echosyn.privacy.patient_matches import Array
 from echosyn.privacy.positive_controls import PositiveControl, Redraw
 from echosyn.privacy.published_rule import PublishedRule
+from echosyn.privacy.rejections import Codes, Mask, share, share_of
 from echosyn.privacy.screen import Screen
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.progress import Progress, silent
@@ -36,8 +36,6 @@ FEW = 20
 SHOWN = 0.9
 """Share of copies that those caught must show to be caught: 36 of 36, 55 of 56; 73 of 73 show 95 %."""
 REDRAW_STEPS = 8
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 LATENT_FRAMES = 16
 """Frames of the controls made of latents: two seconds."""
 
@@ -153,11 +151,11 @@ def false_rejection(
         return Trial(exact(0, 0), None)
     if 0 < is_test.sum() < len(names):
         rejected = _rejected(scores, codes, ~is_test, rate)
-        found = _share(rejected, scores, codes, is_test, rate)
+        found = share(rejected, scores, codes, is_test, rate)
         draws, shares = rng.numpy_generator(seed, "calibration permutations"), []
         for _ in range(PERMUTATIONS):
             other = draws.permutation(is_test)
-            shares.append(_share_of(_rejected(scores, codes, ~other, rate), codes, other))
+            shares.append(share_of(_rejected(scores, codes, ~other, rate), codes, other))
         tails = [
             (1 + int((np.sign(np.array(shares) - found.value) * s >= 0).sum())) / (1 + PERMUTATIONS) for s in (1, -1)
         ]
@@ -166,7 +164,7 @@ def false_rejection(
     for k in range(FOLDS):
         tried = np.arange(len(names)) % FOLDS == k
         rejected |= _rejected(scores, codes, ~tried, rate) & tried[codes]
-    return Trial(_share(rejected, scores, codes, np.ones(len(names), bool), rate), None)
+    return Trial(share(rejected, scores, codes, np.ones(len(names), bool), rate), None)
 
 
 def _rejected(scores: Array, codes: Codes, setting: Mask, rate: float) -> Mask:
@@ -174,18 +172,6 @@ def _rejected(scores: Array, codes: Codes, setting: Mask, rate: float) -> Mask:
     chosen = setting[codes]
     result: Mask = scores >= threshold_value(scores[chosen], codes[chosen], rate)
     return result
-
-
-def _share(rejected: Mask, scores: Array, codes: Codes, tried: Mask, rate: float) -> Rate:
-    """Rejected share of the items of some patients, each of whom counts alike, and its interval."""
-    chosen = tried[codes]
-    num = effective_patients(scores[chosen], np.unique(codes[chosen], return_inverse=True)[1], rate)
-    found = exact(num * _share_of(rejected, codes, tried), num)
-    return replace(found, num=int(tried.sum()), successes=round(found.value * int(tried.sum())))
-
-
-def _share_of(rejected: Mask, codes: Codes, tried: Mask) -> float:
-    return float((np.bincount(codes, rejected) / np.bincount(codes))[tried].mean())
 
 
 def published_rule(archive: RealVideos, embed: Embed) -> PublishedRule | None:

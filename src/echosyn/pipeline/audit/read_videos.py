@@ -7,6 +7,7 @@ from pathlib import Path
 
 from echosyn import device as devices
 from echosyn.data import filelist
+from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import digest_of, digests_of, frames_of
@@ -24,6 +25,13 @@ def files_of(synthetic: Path) -> list[Path]:
     if not files:
         raise DataError(f"{synthetic}: no video to audit; expected at least one in {filelist.VIDEOS}/, generate some")
     return files
+
+
+def labels_of(synthetic: Path, files: Sequence[Path]) -> list[Record | None]:
+    """What the file list says of each video; None of one that it does not list."""
+    entries = filelist.parse(synthetic) if (synthetic / filelist.FILE_LIST).is_file() else []
+    said = {entry.record.name: entry.record for entry in entries if entry.record}
+    return [said.get(path.stem) for path in files]
 
 
 def read_digests(files: Sequence[Path], vae: Path, folder: Path, compute: Compute) -> Sequence[VideoDigest]:

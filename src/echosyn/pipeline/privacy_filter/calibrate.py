@@ -2,18 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from echosyn.data import filelist, table
+from echosyn.data.records import Record
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder, note, write_json
 from echosyn.pipeline.privacy_filter import reference_frames
 from echosyn.pipeline.privacy_filter.rules import Rules
-from echosyn.pipeline.privacy_filter.screens import COMMAND, PRIVATE, RULES, STILLS, VIDEOS, Screens
+from echosyn.pipeline.privacy_filter.screens import COMMAND, GROUPS, PRIVATE, RULES, STILLS, VIDEOS, Screens, by_group
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy import stored
+from echosyn.privacy.fingerprints import Vectors
 from echosyn.settings.making import CalibrateSettings
 
 
@@ -31,7 +34,8 @@ def calibrate(
         compute: where, and who reads the videos. It changes no byte on CPUs.
 
     Returns:
-        ``calibrated``, the held-out ``patients`` and whether they are ``enough`` for the rate.
+        ``calibrated``, the held-out ``patients``, whether they are ``enough`` for the rate, and groups of them of whom
+        significantly more or fewer are rejected; ``private/groups.csv`` has all groups (`by_group`).
 
     Raises:
         ModelError: the models do not belong together.
@@ -45,6 +49,7 @@ def calibrate(
         private = folder / PRIVATE
         private.mkdir(exist_ok=True, mode=0o700)
         rules = calibrate_into(replace(screens, folder=private), reference, real, compute)
+        differ = _write_groups(private, filelist.read(real or reference))
         note(folder, screens=content_hash(private))
     still, video = rules.still_threshold or {}, rules.video_threshold or {}
     return {
@@ -52,7 +57,26 @@ def calibrate(
         "patients": video["num_patients"],
         "enough": still["enough"] and video["enough"],
         "compared_with": rules.compared_with,
-    }
+    } | ({"groups that differ": "; ".join(differ)} if differ else {})
+
+
+def _write_groups(private: Path, records: Sequence[Record]) -> list[str]:
+    """The table of `GROUPS`; the groups for which a threshold is wrong, in words."""
+    found = [(of, group) for of in (STILLS, VIDEOS) for group in by_group(stored.read(private / of, Vectors), records)]
+    rows = [
+        (
+            of,
+            g.kind,
+            g.group,
+            g.patients,
+            *((g.rate.value, g.rate.low, g.rate.high) if g.rate else ("",) * 3),
+            g.differs,
+        )
+        for of, g in found
+    ]
+    columns = ("Screen", "Kind", "Group", "Patients", "Rejected", "Low", "High", "Differs")
+    table.write(private / GROUPS, columns, [[str(cell) for cell in row] for row in rows])
+    return [f"{of.split('.')[0]}, {group}" for of, group in found if group.differs]
 
 
 def calibrate_into(screens: Screens, reference: Path | None, real: Path | None, compute: Compute) -> Rules:

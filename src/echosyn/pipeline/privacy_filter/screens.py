@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from echosyn import __version__, weights
 from echosyn import device as devices
-from echosyn.data import filelist, latents
+from echosyn.data import filelist, groups, latents
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import PARTIAL, read_provenance
@@ -17,15 +19,17 @@ from echosyn.pipeline.models import check_same_vae, embed
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.real_videos import Reading, RealVideos, gathered
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.privacy import stored
+from echosyn.privacy import rejections, stored
 from echosyn.privacy.fingerprints import Embed, StillPrints, VideoPrints
 from echosyn.privacy.matching import nearest
+from echosyn.privacy.rejections import GroupRate
 from echosyn.privacy.screen import Calibration, References, Screen, still_screen, video_screen
 from echosyn.privacy.video_digests import VideoDigest
 
 COMMAND = "calibrate"
 PRIVATE = "private"
 """Folder of the screens: they hold vectors and names of real patients."""
+GROUPS = "groups.csv"
 STILLS, VIDEOS, RULES = "stills.screen", "videos.screen", "rules.json"
 RATE = 0.05
 """False rejection rate, unless another one is asked for."""
@@ -148,6 +152,13 @@ class Screens:
     def _calibration(self, files: Path | None, compute: Compute) -> Calibration:
         match = Matcher(compute.workers(), files, compute.progress) if files else nearest
         return Calibration(self.rate, files, match, compute.progress)
+
+
+def by_group(screen: Screen[Any], records: Sequence[Record]) -> list[GroupRate]:
+    """False rejections of a screen by what the file list says of its held-out patients: site, scanner, sex, year and the like."""
+    scores, limit = screen.held_out.numpy(), screen.threshold
+    of = {kind: groups.of_patients(records, kind) for kind in groups.COLUMNS}
+    return rejections.by_group(scores >= limit.value, scores, screen.held_out_patients, limit.requested_rate, of)
 
 
 def check_latents(reid: Path, vae: object, whose: Path) -> None:

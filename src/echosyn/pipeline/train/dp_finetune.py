@@ -19,6 +19,7 @@ from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.extras import require
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.train import canaries
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.training import FinetuneSettings
 
@@ -30,7 +31,8 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
     each patient's gradient and adds Gaussian noise; epsilon is counted by Renyi divergences (Mironov 2017). The guarantee is
     of these weights against these patients only: what the model knew before, and the VAE, are outside of it. Noise
     and the choice of patients come from the operating system, so no two runs are alike and nobody can repeat them. The number
-    of patients is taken as known. ``OUT/model`` may leave; ``OUT/private`` has the list of members, and stays.
+    of patients is taken as known, canaries among them. ``OUT/model`` may leave; ``OUT/private`` has the list of members and
+    what was guessed of canaries, and stays.
 
     Args:
         data: latents folder.
@@ -54,19 +56,24 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
             f"{data}: no TRAIN video; expected a latents folder with TRAIN patients: set Split in FileList.csv and "
             "encode again"
         )
+    if not 0 <= asked.canaries <= len(people):
+        raise ConfigError(f"--canaries {asked.canaries}: expected 0 to {len(people)}, the TRAIN patients of {data}")
     trained_on.refuse_seen([folder], [r for records in people for r in records])
     delta = 1 / (10 * len(people)) if asked.delta is None else asked.delta
     rate = min(1.0, batch_size / len(people))
     noise = _noise_multiplier(epsilon, delta, rate, steps)
     settings = {"epsilon": epsilon, "delta": delta, "steps": steps, "batch_size": batch_size, "noise": noise}
     settings |= {"learning_rate": asked.learning_rate, "max_grad_norm": asked.max_grad_norm}
+    settings |= {"canaries": asked.canaries} if asked.canaries else {}
+    chosen, included = canaries.tossed(asked.canaries, len(people))
+    bound = None
     with new_folder(out, "finetune", settings, {"latents": data, "lidm": folder}) as partial:
         network = weights.load(folder, "lidm").to(devices.resolve(compute.device)).train().requires_grad_(True)
         scheduler = weights.load_scheduler(folder)
         step = _private_step(network, scheduler, noise, rate * len(people), asked)
         taken, draws = 0, np.random.default_rng()
         for _ in range(steps):
-            drawn = (secret.uniform(len(people)) < rate).nonzero()[:, 0]
+            drawn = ((secret.uniform(len(people)) < rate) & torch.from_numpy(included)).nonzero()[:, 0]
             step([_frame(data, people[k], draws) for k in drawn.tolist()])
             taken += 1
             compute.progress("finetune", taken, steps)
@@ -78,9 +85,16 @@ def finetune(data: Path, out: Path, lidm: Path, asked: FinetuneSettings, compute
         )
         weights.save(network.eval(), partial / "model", facts, scheduler)
         (partial / trained_on.PRIVATE).mkdir()
-        members = [r for records in people for r in records]
+        members = [r for records, is_in in zip(people, included.tolist(), strict=True) if is_in for r in records]
         trained_on.write(partial / trained_on.PRIVATE, members, secrets.token_hex(32))
-    return {"model": str(out / "model"), "epsilon": spent, "delta": delta, "patients": len(people), "noise": noise}
+        if asked.canaries:
+            start, tried = weights.load(folder, "lidm").to(devices.resolve(compute.device)), [people[k] for k in chosen]
+            scores = canaries.guessed(start, network, scheduler, data, tried)
+            bound = canaries.write(partial / trained_on.PRIVATE, tried, scores, included[chosen], delta)
+    said = {"model": str(out / "model"), "epsilon": spent, "delta": delta, "patients": len(people), "noise": noise}
+    return said | (
+        {"epsilon at least": bound.epsilon, "guesses right": f"{bound.correct} of {bound.guesses}"} if bound else {}
+    )
 
 
 def _private_step(network: Any, scheduler: Any, noise: float, expected: float, asked: FinetuneSettings) -> Any:
