@@ -9,6 +9,7 @@ import torch
 from echosyn import rng, weights
 from echosyn.data import phantom
 from echosyn.diffusion.codec import LatentCodec
+from echosyn.pipeline.audit.positive_controls import relaying
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import digest_of
 from echosyn.pipeline.privacy_filter.screens import Screens
@@ -46,6 +47,19 @@ def test_a_copy_in_disguise_is_flagged_and_named(control, desk: Desk):
         control.change(frames(FIRST + 2 * i), frames(FIRST + 2 * i + 2), rng.generator(0, "red team", i))
         for i in COPIED
     ]
+    found = screen.judge([digest_of(x[::2], encoder) for x in made])
+    assert not found.kept.any()
+    assert list(found.nearest) == [f"p{i:02d}" for i in COPIED]
+
+
+def test_a_copy_through_the_vae_with_another_texture_is_flagged_and_named(desk: Desk):
+    screen, encoder = desk
+    relay = relaying(weights.find_all(weights.shipped(), ("vae",), "a4c")["vae"], encoder)
+    assert relay is not None
+    originals = [frames(FIRST + 2 * i) for i in COPIED]
+    made = [relay(x, rng.generator(0, "red team", i)) for x, i in zip(originals, COPIED, strict=True)]
+    grain = [(x.float() - encoder.reconstruct(y).float()).std() for x, y in zip(made, originals, strict=True)]
+    assert min(grain) > 5, "there is texture on them"
     found = screen.judge([digest_of(x[::2], encoder) for x in made])
     assert not found.kept.any()
     assert list(found.nearest) == [f"p{i:02d}" for i in COPIED]

@@ -22,6 +22,8 @@ are no references."""
 
 Redraw = Callable[[Tensor, float], Tensor]
 """Latent frames noised to a share 0..1 of the way and denoised again by the image model."""
+Relay = Callable[[Tensor, torch.Generator], Tensor]
+"""Frames through the VAE and back, with another texture on them."""
 Change = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """(the recording, another patient's, randomness) -> the control; uint8 ``(T, H, W)``, or latents ``(T, C, h, w)``."""
 
@@ -43,9 +45,10 @@ class PositiveControl:
         return f"{self.kind} {self.strength:g} {self.unit}".strip() if self.strength else self.kind
 
 
-def in_pixels() -> list[PositiveControl]:
-    """Disguises of pixels."""
+def in_pixels(relay: Relay | None = None) -> list[PositiveControl]:
+    """Disguises of pixels; with a VAE that has a texture, the same latents with another one."""
     moved_by = "pixels, both axes"
+    other = [] if relay is None else [PositiveControl("other texture", 0, "", 1.0, lambda x, y, g: relay(x, g))]
     return [
         PositiveControl("exact copy", 0, "", 1.0, lambda x, y, g: x),
         *_graded("re-encoded", "JPEG quality", _QUALITIES, lambda q: lambda x, y, g: reencoded(x, round(q))),
@@ -64,6 +67,7 @@ def in_pixels() -> list[PositiveControl]:
         PositiveControl("inverted grey levels", 0, "", 0.95, lambda x, y, g: 255 - x, essential=False),
         PositiveControl("reversed in time", 0, "", 0.95, lambda x, y, g: x.flip(0), essential=False),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
+        *other,
     ]
 
 

@@ -143,6 +143,7 @@ def _findings(
         [frames_of(index.path(r), DENSE) for r in planted],
         encoder,
         redraw=redraw,
+        relay=positive_controls.relaying(models["vae"], encoder),
         seed=seed,
         progress=progress,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,12 +22,13 @@ from echosyn.privacy.calibration import threshold_value
 from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, exact
 from echosyn.privacy.patient_matches import Array
-from echosyn.privacy.positive_controls import PositiveControl, Redraw
+from echosyn.privacy.positive_controls import PositiveControl, Redraw, Relay
 from echosyn.privacy.published_rule import PublishedRule
 from echosyn.privacy.rejections import Codes, Mask, share, share_of
 from echosyn.privacy.screen import Screen
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.progress import Progress, silent
+from echosyn.texture import Texture
 
 FOLDS = 5
 """Parts of the held-out patients, where they are of one split: the threshold of four is tried on the fifth."""
@@ -67,6 +69,7 @@ def plant(
     codec: LatentCodec,
     *,
     redraw: Redraw | None = None,
+    relay: Relay | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Caught]:
@@ -78,11 +81,12 @@ def plant(
         recordings: Their frames, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
         codec: The VAE.
         redraw: The image model's img2img, for controls of its own making.
+        relay: The VAE's texture, for the same latents with another one.
         seed: Of noise.
         progress: Told how many disguises are done.
     """
     dense = [codec.encode(r[::2][:LATENT_FRAMES]) for r in recordings]
-    disguises = [*positive_controls.in_pixels(), *positive_controls.in_latents(redraw)]
+    disguises = [*positive_controls.in_pixels(relay), *positive_controls.in_latents(redraw)]
     found = []
     for done, control in enumerate(disguises, start=1):
         digests = []
@@ -120,6 +124,19 @@ def redrawing(lidm: Any, device: torch.device, seed: int = 0) -> Redraw:
         return x[:, :, 0].cpu()
 
     return redraw
+
+
+def relaying(vae: Path, codec: LatentCodec) -> Relay | None:
+    """Another texture for what a VAE makes of frames; None if its model folder has none."""
+    texture = Texture.load(vae)
+    if texture is None:
+        return None
+
+    def relay(frames: Tensor, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        return torch.from_numpy(texture.lay(codec.reconstruct(frames).numpy(), seed, 0))
+
+    return relay
 
 
 @dataclass(frozen=True)
