@@ -105,7 +105,7 @@ class Bench:
         ]
         self.archive = RealVideos(records, real)
         self.strangers = digests["strange"]
-        patients, table = self.screen.by_patient(self.strangers)
+        patients, table, _ = self.screen.by_patient(self.strangers)
         assert patients == self.names
         self.table: Array = table.numpy()
         self.planted = [control for control in in_pixels() if control.must is not None]
