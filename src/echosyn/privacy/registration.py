@@ -155,7 +155,7 @@ class _Frame:
         return best.clamp(-1.0, 1.0)
 
     def _likeness(self, one: Tensor, real: Tensor, poses: Tensor, side: Tensor) -> Tensor:
-        """Of centred references ``(k, 2, pixels)`` in poses ``(k, p, 4)`` of each: ``(k, p)``; ``side`` is -1 where x is mirrored."""
+        """Of centred references ``(k, 2, pixels)`` in poses ``(k, p, 4)`` of each: ``(k, p)``; ``side`` -1 mirrors."""
         grid = _grid(poses.flatten(0, 1), THUMBNAIL).unflatten(0, poses.shape[:2])
         shown = _within(grid).flatten(2)
         grid = (grid * side).flatten(0, 1)

@@ -84,7 +84,7 @@ class Screen(Generic[Items]):
         )
 
     def by_patient(self, items: Items) -> tuple[list[str], Tensor, ScreeningResult]:
-        """Every patient, sorted; the score of each item against each, float64 ``(n, patients)``; and what `judge` says of them."""
+        """Every patient, sorted; the score of each item against each, float64 ``(n, patients)``; what `judge` says of them."""
         views, names = list(self.prints.of_queries(items)), self.gallery.patients
         place = {name: i for i, name in enumerate(names)}
         score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
