@@ -5,7 +5,8 @@
 Phantoms of the apical four-chamber view, the shipped VAE and Re-ID model. A memoriser's set is 100 videos of strangers, of
 whom the audit's own screen rejects none, as after `generate`; 10, 2 or 1 of them are replaced by copies of training videos,
 disguised in one way. Each repetition draws held-out patients, the set and the copied patients anew and judges the findings as an
-audit does, all but the weights.
+audit does, all but the weights. An innocent set knows nobody, so that each repetition also draws anew who is a training patient:
+of the same few hundred patients, some are likelier than others in whatever set, and would stay on one side.
 """
 
 import argparse
@@ -99,13 +100,10 @@ class Bench:
         self.screen: Screen[Sequence[VideoDigest]] = video_screen(
             real, self.names, self.is_train.tolist(), embed, Calibration()
         )
-        self.held_out = self.screen.held_out.numpy()
-        records = [
-            Record(name, split="TRAIN" if t else "TEST") for name, t in zip(self.names, self.is_train, strict=True)
-        ]
-        self.archive = RealVideos(records, real)
+        self.alone = self.screen.judge(real, self.names).score.numpy()  # of each, were it held out
+        self.archive = real
         self.strangers = digests["strange"]
-        patients, table = self.screen.by_patient(self.strangers)
+        patients, table, _ = self.screen.by_patient(self.strangers)
         assert patients == self.names
         self.table: Array = table.numpy()
         self.planted = [control for control in in_pixels() if control.must is not None]
@@ -131,12 +129,13 @@ class Bench:
     def conclusion(self, num_held_out: int, copies: Array | None, seed: int) -> tuple[str, list[str]]:
         """Of one set: what the audit concludes on the videos, and which lines it crosses."""
         draws = rng.numpy_generator(seed, f"memorisers {num_held_out}")
-        held = np.sort(draws.choice(np.flatnonzero(~self.is_train), num_held_out, replace=False))
-        people = np.sort(np.concatenate([held, np.flatnonzero(self.is_train)]))
-        names, is_train = [self.names[i] for i in people], self.is_train[people]
+        sides = draws.permutation(self.is_train) if copies is None else self.is_train
+        held = np.sort(draws.choice(np.flatnonzero(~sides), num_held_out, replace=False))
+        people = np.sort(np.concatenate([held, np.flatnonzero(sides)]))
+        names, is_train = [self.names[i] for i in people], sides[people]
         patients = [self.names[i] for i in held]
-        threshold = threshold_from_scores(self.held_out[held], patients)
-        scores_held = torch.from_numpy(self.held_out[held])
+        threshold = threshold_from_scores(self.alone[held], patients)
+        scores_held = torch.from_numpy(self.alone[held])
         screen = replace(self.screen, threshold=threshold, held_out=scores_held, held_out_patients=patients)
         strangers = self.table[:, people]
         if copies is not None and (copies[:, people].max() >= threshold.value):
@@ -144,10 +143,11 @@ class Bench:
         kept = np.flatnonzero(strangers.max(axis=1) < threshold.value)
         chosen = draws.permutation(kept)[: VIDEOS - (0 if copies is None else len(copies))]
         scores = strangers[chosen] if copies is None else np.concatenate([strangers[chosen], copies[:, people]])
-        sides = Sides.drawn(is_train, seed=seed)
-        exposure = Exposure.of(scores, sides, threshold.value)
+        thinned = Sides.drawn(is_train, seed=seed)
+        exposure = Exposure.of(scores, thinned, threshold.value)
         split = {name: ("VAL", "TEST")[i % 2] for i, name in enumerate(patients)}
-        archive = RealVideos([self.archive.records[i] for i in people], [self.archive.digests[i] for i in people])
+        records = [Record(self.names[i], split="TRAIN" if sides[i] else "TEST") for i in people]
+        archive = RealVideos(records, [self.archive[i] for i in people])
         attacks = membership.on_videos(
             archive, [self.strangers[i] for i in chosen], exposure.highest, self.screen.prints.centre[0], seed
         )
@@ -158,7 +158,7 @@ class Bench:
             false_rejection=positive_controls.false_rejection(screen, split, seed),
             published=None,
             controls=[self.caught(control, threshold.value) for control in self.planted],
-            risks={"linkability": linkability(exposure, is_train), "singling-out": singling_out(exposure, sides)},
+            risks={"linkability": linkability(exposure, is_train), "singling-out": singling_out(exposure, thinned)},
             attacks=attacks,
             num_train=int(is_train.sum()),
             num_held_out=num_held_out,
@@ -208,7 +208,7 @@ def main() -> None:
     result: dict[str, object] = {"threshold": bench.screen.threshold.to_json()}
     divided = []
     for seed in range(args.repetitions):
-        unseen = np.concatenate([bench.held_out, stranger])
+        unseen = np.concatenate([bench.alone[~bench.is_train], stranger])
         order = rng.numpy_generator(seed, "calibrations").permutation(len(unseen))
         held, rest = unseen[order[: args.held_out]], unseen[order[args.held_out :]]
         limit = threshold_from_scores(held, [str(i) for i in range(len(held))]).value

@@ -31,8 +31,6 @@ class Closeness:
     """Pearson correlation with the nearest reference, float32 ``(n, spaces)``; `UNLIKE` without a vector."""
     nearest: Sequence[Sequence[str | None]]
     """Its patient, by space and item."""
-    rows: Tensor
-    """Which of the space's references it is, int64 ``(n, spaces)``; -1 without a vector."""
 
 
 class Match(Protocol):
@@ -75,7 +73,7 @@ def closeness(
     names = [
         [gallery.owners[space][i] if i >= 0 else None for i in rows[:, s].tolist()] for s, space in enumerate(spaces)
     ]
-    return Closeness(spaces, torch.from_numpy(similarity), names, torch.from_numpy(rows))
+    return Closeness(spaces, torch.from_numpy(similarity), names)
 
 
 def _closest(

@@ -123,4 +123,4 @@ def _judged(embedded: Tensor, references: Tensor, patients: Sequence[str], thres
     # In float64, where every float32 similarity is exact: a candidate at the threshold is rejected.
     kept = found.similarity.double() < threshold
     owners = [patients[i] for i in found.index.tolist()]
-    return ScreeningResult(kept, found.similarity, ["reid"] * len(kept), owners, found.index)
+    return ScreeningResult(kept, found.similarity, ["reid"] * len(kept), owners)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from echosyn.privacy.matching import Matches, Prepared
 from echosyn.privacy.owners import Owners
@@ -26,6 +26,8 @@ SPACE = "registered"
 COARSE = THUMBNAIL // 2
 """Side of the pictures that are compared with all references; one of its pixels is 8 of 112."""
 REFERENCES_AT_ONCE = 4096
+POSES_AT_ONCE = 147
+"""So few that what they say of the references stays in a core's cache."""
 CANDIDATES = 40
 """References that are aligned more finely."""
 STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
@@ -139,29 +141,28 @@ class _Frame:
         """
         mirrored, number = start // len(_poses()), start % len(_poses())
         pose, step, best = _poses()[number], torch.ones(len(start)), torch.full((len(start),), -1.0)
+        side = torch.stack([1.0 - 2.0 * mirrored, torch.ones(len(start))], dim=1)[:, None, None, None]
+        real = references.view(len(start), 2, -1)
+        real = real - real.mean(dim=-1, keepdim=True)
         around = torch.cat([torch.zeros(1, 4), torch.eye(4), -torch.eye(4)]) * torch.tensor(_STEP)
         for num, rounds in STAGES:
             some = best.topk(min(num, len(best))).indices
             for _ in range(rounds if len(some) else 0):
                 poses = pose[some, None] + step[some, None, None] * around
-                likeness = self._likeness(
-                    one, references[some], poses.flatten(0, 1), mirrored[some].repeat_interleave(len(around))
-                )
-                best[some], place = likeness.view(len(some), -1).max(dim=1)
+                best[some], place = self._likeness(one, real[some], poses, side[some]).max(dim=1)
                 pose[some] = poses[torch.arange(len(some)), place]
                 step[some] = torch.where(place == 0, step[some] / 2, step[some])
         return best.clamp(-1.0, 1.0)
 
-    def _likeness(self, one: Tensor, references: Tensor, poses: Tensor, mirrored: Tensor) -> Tensor:
-        grid = _grid(poses, THUMBNAIL)
-        shown = (grid.abs() <= 1).all(dim=-1).flatten(1).float()
-        grid = torch.stack(
-            [torch.where(mirrored[:, None, None] == 1, -grid[..., 0], grid[..., 0]), grid[..., 1]], dim=-1
-        )
-        seen = grid_sample(one.expand(len(poses), -1, -1, -1), grid, align_corners=False).flatten(2)
-        real = references.view(-1, 2, THUMBNAIL**2).repeat_interleave(len(poses) // len(references), dim=0)
+    def _likeness(self, one: Tensor, real: Tensor, poses: Tensor, side: Tensor) -> Tensor:
+        """Of centred references ``(k, 2, pixels)`` in poses ``(k, p, 4)`` of each: ``(k, p)``; ``side`` -1 mirrors."""
+        grid = _grid(poses.flatten(0, 1), THUMBNAIL).unflatten(0, poses.shape[:2])
+        shown = _within(grid).flatten(2)
+        grid = (grid * side).flatten(0, 1)
+        seen = grid_sample(one.expand(len(grid), -1, -1, -1), grid, align_corners=False)
+        seen = seen.unflatten(0, poses.shape[:2]).flatten(3)
         still, motion = (
-            _partial_correlation(seen[:, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
+            _partial_correlation(seen[:, :, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
         )
         return (still.abs() + motion) / 2
 
@@ -170,13 +171,12 @@ class _Coarse:
     """Likeness of a picture to each of some references, in the best of all poses."""
 
     def __init__(self, references: Tensor, basis: Tensor) -> None:
-        self.references, self.basis = references, basis
+        self.references, self.basis = references.unbind(dim=1), basis
         shown = _views(COARSE)[1]
-        self.norms = []
-        for channel in range(2):
-            x = references[:, channel].T
-            squares = shown @ x.square() - sum((basis[:, channel, k] @ x).square() for k in range(basis.shape[2]))
-            self.norms.append(squares.clamp(min=_LEAST).sqrt())
+        self.scale = []
+        for channel, x in enumerate(self.references):
+            squares = shown @ x.T.square() - sum((basis[:, channel, k] @ x.T).square() for k in range(basis.shape[2]))
+            self.scale.append(squares.clamp(min=_LEAST).rsqrt())
 
     def __call__(self, one: Tensor) -> tuple[Tensor, Tensor]:
         """Of the references: the likeness, and the number of the pose, of which the second half are mirrored."""
@@ -184,14 +184,21 @@ class _Coarse:
         smooth = avg_pool2d(one[None], 2, 1).expand(len(grid), -1, -1, -1)  # its pixels lie between those of `one`
         scaled = grid * (THUMBNAIL / (THUMBNAIL - 1))
         seen = grid_sample(smooth, scaled, align_corners=False).flatten(2).unflatten(0, (2, -1)) * shown[:, None]
-        total = torch.zeros(())
-        for channel in range(2):
-            x = _without(seen[:, :, channel], self.basis[:, channel])
-            x = x / x.norm(dim=-1, keepdim=True).clamp(min=_LEAST)
-            r = (x @ self.references[:, channel].T) / self.norms[channel]
-            total = total + (r.abs() if channel == 0 else r)
-        best = total.flatten(0, 1).max(dim=0)
-        return best.values / 2, best.indices
+        left = [_without(seen[:, :, channel], self.basis[:, channel]) for channel in range(2)]
+        left = [x / x.norm(dim=-1, keepdim=True).clamp(min=_LEAST) for x in left]
+        best = torch.full((len(self.references[0]),), -torch.inf)
+        pose = torch.zeros(len(best), dtype=torch.int64)
+        for half in range(2):
+            for start in range(0, len(shown), POSES_AT_ONCE):
+                part = slice(start, start + POSES_AT_ONCE)
+                still, motion = (
+                    (x[half, part] @ y.T).mul_(scale[part])
+                    for x, y, scale in zip(left, self.references, self.scale, strict=True)
+                )
+                value, place = still.abs_().add_(motion).max(dim=0)
+                pose = torch.where(value > best, place + half * len(shown) + start, pose)
+                best = best.maximum(value)
+        return best / 2, pose
 
 
 @cache
@@ -206,17 +213,21 @@ def _poses() -> Tensor:
 def _views(side: int) -> tuple[Tensor, Tensor]:
     """Where each pixel of a reference is in a picture ``(2 poses, side, side, 2)``, and which are in it ``(poses, side^2)``."""
     grid = _grid(_poses(), side)
-    mirrored = grid * torch.tensor([-1.0, 1.0])
-    return torch.cat([grid, mirrored]), (grid.abs() <= 1).all(dim=-1).flatten(1).float()
+    return torch.cat([grid, grid * torch.tensor([-1.0, 1.0])]), _within(grid).flatten(1)
 
 
 def _grid(poses: Tensor, side: int) -> Tensor:
     """Where each pixel of a reference is in the picture, -1..1: ``(n, side, side, 2)``."""
-    along = (2 * torch.arange(side) + 1) / side - 1
-    y, x = torch.meshgrid(along, along, indexing="ij")
-    right, down, angle, scale = (value[:, None, None] for value in poses.unbind(dim=1))
+    right, down, angle, scale = poses.unbind(dim=1)
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    return torch.stack([cos * x - sin * y + right, sin * x + cos * y + down], dim=-1)
+    rows = torch.stack([cos, -sin, right, sin, cos, down], dim=1)
+    return affine_grid(rows.view(-1, 2, 3), [len(poses), 1, side, side], align_corners=False)
+
+
+def _within(grid: Tensor) -> Tensor:
+    """1 where a place of a grid ``(..., 2)`` is in the picture, else 0."""
+    x, y = grid.abs().unbind(dim=-1)
+    return x.maximum(y).le(1.0).float()
 
 
 def _basis(centre: Tensor, shown: Tensor) -> Tensor:
@@ -229,14 +240,29 @@ def _basis(centre: Tensor, shown: Tensor) -> Tensor:
 
 
 def _partial_correlation(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) -> Tensor:
-    """Of rows ``(n, pixels)`` in what is shown, given a constant and the centre ``(pixels,)``; 0 where nothing is left of one."""
-    centred = [values - values.mean(dim=-1, keepdim=True) for values in (centre.expand_as(x), x, y)]
-    of = torch.stack([torch.ones_like(x), *centred], dim=1).mul_(shown[:, None])
-    products = (of @ of.mT).double()
-    known, both = products[:, :2, :2] + _LEAST * torch.eye(2, dtype=torch.float64), products[:, :2, 2:]
-    left = products[:, 2:, 2:] - both.mT @ torch.linalg.solve(known, both)
-    norm = (left[:, 0, 0] * left[:, 1, 1]).clamp(min=_LEAST).sqrt()
-    r: Tensor = (left[:, 0, 1] / norm).float()
+    """In what is shown, given a constant and the centre; 0 where nothing is left of one.
+
+    Args:
+        x: In each pose, ``(k, p, pixels)``.
+        y: Centred, ``(k, pixels)``.
+        centre: ``(pixels,)``.
+        shown: 0 or 1, ``(k, p, pixels)``.
+    """
+    c = centre - centre.mean()
+    x = (x - x.mean(dim=-1, keepdim=True)) * shown
+    ones = torch.ones_like(c)
+    n, m, cc = (shown @ torch.stack([ones, c, c * c], dim=1)).double().unbind(dim=-1)
+    x1, xc = (x @ torch.stack([ones, c], dim=1)).double().unbind(dim=-1)
+    y1, yc, yy = (shown @ torch.stack([y, y * c, y * y], dim=2)).double().unbind(dim=-1)
+    xx, xy = x.square().sum(dim=-1).double(), (x @ y[:, :, None])[..., 0].double()
+    n, cc = n + _LEAST, cc + _LEAST
+    inverse = 1.0 / (n * cc - m * m)
+
+    def explained(a1: Tensor, ac: Tensor, b1: Tensor, bc: Tensor) -> Tensor:
+        return (cc * a1 * b1 - m * (a1 * bc + ac * b1) + n * ac * bc) * inverse
+
+    left = (xx - explained(x1, xc, x1, xc)) * (yy - explained(y1, yc, y1, yc))
+    r: Tensor = ((xy - explained(x1, xc, y1, yc)) / left.clamp(min=_LEAST).sqrt()).float()
     return r
 
 

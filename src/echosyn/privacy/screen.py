@@ -42,16 +42,12 @@ class ScreeningResult:
     """In which each item comes closest."""
     nearest: Sequence[str | None]
     """The patient it is closest to."""
-    rows: Tensor
-    """The row of that space's references, ``(n,)``."""
 
     @classmethod
     def joined(cls, parts: Sequence["ScreeningResult"]) -> "ScreeningResult":
         """What was decided on all items of at least one part."""
-        kept, score, rows = (torch.cat([getattr(part, name) for part in parts]) for name in ("kept", "score", "rows"))
-        return cls(
-            kept, score, [s for part in parts for s in part.space], [n for part in parts for n in part.nearest], rows
-        )
+        kept, score = (torch.cat([getattr(part, name) for part in parts]) for name in ("kept", "score"))
+        return cls(kept, score, [s for part in parts for s in part.space], [n for part in parts for n in part.nearest])
 
     @property
     def rejection_rate(self) -> float:
@@ -75,9 +71,7 @@ class Screen(Generic[Items]):
         """Reject each item whose score is at least the threshold; references of ``patients`` are skipped."""
         views = self.prints.of_queries(items)
         if not len(views):
-            return ScreeningResult(
-                torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [], torch.zeros(0, dtype=torch.int64)
-            )
+            return ScreeningResult(torch.zeros(0, dtype=torch.bool), torch.zeros(0), [], [])
         found = closeness(views, self.gallery, patients)
         each = self.fusion.by_space(found.similarity)
         score, space = each.max(dim=1)
@@ -87,21 +81,26 @@ class Screen(Generic[Items]):
             score,
             [found.spaces[s] for s in chosen],
             [found.nearest[s][i] for i, s in enumerate(chosen)],
-            found.rows.gather(1, space[:, None])[:, 0],
         )
 
-    def by_patient(self, items: Items) -> tuple[list[str], Tensor]:
-        """Every patient, sorted, and the score of each item against each: float64 ``(n, patients)``."""
+    def by_patient(self, items: Items) -> tuple[list[str], Tensor, ScreeningResult]:
+        """Every patient, sorted; the score of each item against each, float64 ``(n, patients)``; what `judge` says of them."""
         views, names = list(self.prints.of_queries(items)), self.gallery.patients
         place = {name: i for i, name in enumerate(names)}
         score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
+        spaces = [""] * len(views)
         for s, (space, references) in enumerate(self.gallery.references.items()):
             find = registered_of_each if space == SPACE else nearest_of_each
             present, found = find([view[space] for view in views], references, self.gallery.owners[space])
             similarity = torch.full((len(views), len(names)), UNLIKE)
             similarity[:, [place[name] for name in present]] = found
-            score = score.maximum(self.fusion.in_space(similarity, s))
-        return names, score
+            found = self.fusion.in_space(similarity, s)
+            closer = (found.amax(dim=1) > score.amax(dim=1)).tolist()
+            spaces = [space if new else old for new, old in zip(closer, spaces, strict=True)]
+            score = score.maximum(found)
+        best, nearest_one = score.max(dim=1)
+        named = [names[i] for i in nearest_one.tolist()]
+        return names, score, ScreeningResult(best < self.threshold.value, best, spaces, named)
 
     def through(self, prints: Prints[Others]) -> "Screen[Others]":
         """The same screen for items that become vectors in another way; `echosyn.privacy.fingerprints.VECTORS` for vectors."""

@@ -12,6 +12,7 @@ from echosyn.errors import StoppedError
 from echosyn.pipeline.audit import screen_videos
 from echosyn.pipeline.audit.screen_videos import compared, found
 from echosyn.pipeline.workers.executors import Executor, InProcess, Lost, Processes
+from echosyn.privacy import registration
 from echosyn.privacy.fingerprints import VECTORS, Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.patient_matches import Exposure, Sides
@@ -60,7 +61,7 @@ def test_blocks_by_workers_find_what_is_found_at_once(
             judged, said = compared(
                 check, DIGESTS, sides, executor, tmp_path, lambda _, done, num, told=told: told.append(done)
             )
-            for name in ("kept", "score", "rows"):
+            for name in ("kept", "score"):
                 assert torch.equal(getattr(judged, name), getattr(whole, name)), name
             assert (judged.space, judged.nearest) == (whole.space, whole.nearest)
             assert said.highest.tobytes() == exposure.highest.tobytes()
@@ -94,3 +95,22 @@ def test_dying_workers_are_said_and_nothing_stays(
     with pytest.raises(StoppedError, match="died on the videos from 0 on"):
         compared(check, DIGESTS, Sides.drawn(IS_TRAIN), deadly, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict and the exposure of patients come from one comparison, which is most of an audit's time."""
+    generator = torch.Generator().manual_seed(0)
+    centre = torch.rand(2 * 28**2, generator=generator)
+    people = [torch.rand(1, 2 * 28**2, generator=generator) for _ in PATIENTS]
+    items = [{registration.SPACE: torch.cat([x, centre[None]], dim=1)} for x in people]
+    gallery = Gallery.of([{registration.SPACE: x} for x in people], PATIENTS)
+    screen = vector_screen(gallery, (items[:20], PATIENTS[:20]), (items[20:], PATIENTS[20:]))
+    asked = []
+    of = registration.aligned
+    monkeypatch.setattr(
+        registration, "aligned", lambda queries, *others: asked.append(len(queries)) or of(queries, *others)
+    )
+    judged, exposure = found(screen, items[:3], Sides.drawn(IS_TRAIN))
+    assert asked == [3]
+    assert judged.nearest == PATIENTS[:3]
+    assert exposure.nearest[:3].tolist() == [0, 1, 2]

@@ -70,8 +70,8 @@ def compared(
 
 def found(screen: Screen[Sequence[Views]], items: Sequence[Views], sides: Sides, first: int = 0) -> Found:
     """Of videos that lie side by side in the set from position ``first`` on, here and now."""
-    scores = screen.by_patient(items)[1].numpy()
-    return screen.judge(items), Exposure.of(scores, sides, screen.threshold.value, first=first)
+    _, scores, judged = screen.by_patient(items)
+    return judged, Exposure.of(scores.numpy(), sides, screen.threshold.value, first=first)
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,17 @@ class _Verdicts:
     """Room for the verdicts on all videos: parts that are kept would pin the memory of workers in between."""
 
     def __init__(self, num: int) -> None:
-        self._kept, self._score, self._row = np.zeros(num, bool), np.zeros(num), np.zeros(num, np.int64)
+        self._kept, self._score = np.zeros(num, bool), np.zeros(num)
         self._space = [""] * num
         self._nearest: list[str | None] = [None] * num
 
     def put(self, first: int, part: ScreeningResult) -> None:
         some = slice(first, first + len(part.score))
-        self._kept[some], self._score[some], self._row[some] = part.kept, part.score, part.rows
+        self._kept[some], self._score[some] = part.kept, part.score
         self._space[some], self._nearest[some] = part.space, part.nearest
 
     def joined(self) -> ScreeningResult:
-        kept, score, row = (torch.from_numpy(values) for values in (self._kept, self._score, self._row))
-        return ScreeningResult(kept, score, self._space, self._nearest, row)
+        return ScreeningResult(torch.from_numpy(self._kept), torch.from_numpy(self._score), self._space, self._nearest)
 
 
 def _blocks(
