@@ -1,5 +1,6 @@
 """A training on several processes: their group, what it cannot do, and what all of them must agree on."""
 
+import importlib.util
 import os
 import warnings
 from datetime import timedelta
@@ -37,7 +38,8 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
         MissingExtraError: the package of a tracker is not installed.
     """
     loop = settings.loop
-    for name in loop.trackers:
+    trackers = [name for name in loop.trackers if name != "tensorboard" or _tensorboard()]
+    for name in trackers:
         require(name, extra="track")
     is_cpu = devices.resolve(device).type == "cpu"
     precision = loop.mixed_precision
@@ -48,9 +50,17 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
         cpu=is_cpu,
         mixed_precision=precision,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
-        log_with=list(loop.trackers) or None,
+        log_with=trackers or None,
         project_dir=out,
     )
+
+
+def _tensorboard() -> bool:
+    """Whether the default tracker is here; without it a training keeps ``metrics.jsonl``, which says the same."""
+    if importlib.util.find_spec("tensorboard") is not None:
+        return True
+    warnings.warn("no TensorBoard, metrics.jsonl alone: pip install 'echosyn[train]'", stacklevel=3)
+    return False
 
 
 def refuse_sharding() -> None:
