@@ -13,7 +13,7 @@ from echosyn import device as devices
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
 from echosyn.training.loop import Training
-from echosyn.training.stage import StageSettings
+from echosyn.training.stage import LoopSettings, StageSettings
 
 TIMEOUT = timedelta(hours=6)
 """How long the other processes wait while the main one looks at held-out videos or writes the model."""
@@ -38,9 +38,9 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
         MissingExtraError: the package of a tracker is not installed.
     """
     loop = settings.loop
-    trackers = [name for name in loop.trackers if name != "tensorboard" or _tensorboard()]
+    trackers = [name for name in loop.trackers if name != "tensorboard" or _tensorboard(loop)]
     for name in trackers:
-        require(name, extra="track")
+        require(name, extra="train" if name == "tensorboard" else "track")
     is_cpu = devices.resolve(device).type == "cpu"
     precision = loop.mixed_precision
     if is_cpu and precision == "fp16":
@@ -55,12 +55,9 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
     )
 
 
-def _tensorboard() -> bool:
-    """Whether the default tracker is here; without it a training keeps ``metrics.jsonl``, which says the same."""
-    if importlib.util.find_spec("tensorboard") is not None:
-        return True
-    warnings.warn("no TensorBoard, metrics.jsonl alone: pip install 'echosyn[train]'", stacklevel=3)
-    return False
+def _tensorboard(loop: LoopSettings) -> bool:
+    """Whether TensorBoard is here, or was asked for; as a default it may be missing: ``metrics.jsonl`` says the same."""
+    return "trackers" in loop.model_fields_set or importlib.util.find_spec("tensorboard") is not None
 
 
 def refuse_sharding() -> None:
