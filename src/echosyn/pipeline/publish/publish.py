@@ -223,7 +223,8 @@ def _write_papers(
     """Cards, licence, audit, evaluation and Croissant."""
     licence, push = cards.check_licence(asked.licence, asked.licence_file is not None), asked.push
     said = made.get("stated")
-    description = f"{len(items)} {'' if said is None else 'allegedly '}synthetic echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    what = "echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    description = f"{len(items)} {'allegedly ' if said else ''}synthetic {what}"
     if asked.licence_file:
         shutil.copyfile(asked.licence_file, folder / "LICENSE")
     if audit:
