@@ -35,9 +35,8 @@ def main(out: Path) -> None:
 
 
 def write(path: Path, rows: list[np.ndarray]) -> None:
-    """Videos side by side, twice as large."""
-    beside = np.concatenate(rows, axis=2)
-    video.write_mp4(path, beside.repeat(2, axis=1).repeat(2, axis=2), FPS)
+    """Videos side by side."""
+    video.write_mp4(path, np.concatenate(rows, axis=2), FPS)
 
 
 if __name__ == "__main__":
