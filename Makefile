@@ -32,7 +32,7 @@ models: .venv/.installed  ## Make the models that ship anew, in build/models/pac
 bench: .venv/.installed  ## Benchmarks: print JSON.
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: .venv/.installed  ## The docs site, in build/site; opens without a server, search included.
+docs: .venv/.installed  ## The docs site, in build/site; to search it: python -m http.server -d build/site.
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(BIN)/mkdocs build --strict
 

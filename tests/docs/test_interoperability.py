@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from echosyn.settings.sharing import PublishSettings
 
     made = tmp_path_factory.mktemp("interoperability")
-    make_phantom(made / "set", num=6, seed=1, num_frames=48, fps=32.0)
+    make_phantom(made / "set", num=6, seed=1, num_frames=64, fps=32.0)
     publish(made / "set", made / "release", PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT))
     return made
 
