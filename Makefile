@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-all check fmt models bench docs clean
+.PHONY: quickstart test test-all check fmt models bench docs gallery sbom clean
 
 quickstart: .venv/.usable  ## The main job on the phantom: install, generate with the models that ship, evaluate.
 	$(BIN)/echosyn quickstart quickstart
@@ -31,6 +31,17 @@ models: .venv/.installed  ## Make the models that ship anew, in build/models/pac
 
 bench: .venv/.installed  ## Benchmarks: print JSON.
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: .venv/.installed  ## The docs site, in build/site; to search it: python -m http.server -d build/site.
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+gallery: .venv/.usable  ## The videos of docs/gallery.md anew.
+	OMP_NUM_THREADS=1 $(BIN)/python docs/pictures/gallery.py docs/gallery
+
+sbom: .venv/.usable  ## What an installation consists of, as CycloneDX, in build/sbom.json.
+	$(BIN)/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	mkdir -p build && $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json .venv
 
 .venv/.usable: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -58,3 +58,10 @@ def test_other_pixels_are_refused():
             ssim(bad, a if bad.shape[1:] != (5, 5) else bad)
     with pytest.raises(DataError, match="at least one"):
         psnr(a[:0], a[:0])
+
+
+def test_ssim_is_that_of_torchmetrics():
+    theirs = pytest.importorskip("torchmetrics.functional.image").structural_similarity_index_measure
+    a, b = (torch.from_numpy(frames(5, seed)) for seed in (0, 1))
+    expected = theirs(a[:, None].double(), b[:, None].double(), data_range=255.0, reduction="none")
+    assert ssim(a, b).per_frame == pytest.approx(expected.numpy(), abs=1e-5)

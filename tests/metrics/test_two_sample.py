@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from echosyn.errors import DataError
-from echosyn.metrics.two_sample import classifier_auc, classifier_auc_with_interval
+from echosyn.metrics.two_sample import INVERSE_PENALTY, _fitted, classifier_auc, classifier_auc_with_interval
 
 
 def sides(shift: float, patients: int = 40, rows: int = 2, dim: int = 6, seed: int = 0) -> tuple:
@@ -55,3 +55,15 @@ def test_two_patients_a_side_are_the_least():
         classifier_auc(x, y, 0 * a, b, 0)
     with pytest.raises(DataError, match="6 and 5 dimensions"):
         classifier_auc(x, y[:, :5], a, b, 0)
+
+
+@pytest.mark.parametrize(("rows", "dim"), [(80, 6), (60, 100)])
+def test_the_line_is_that_of_scikit_learn(rows: int, dim: int):
+    linear, preprocessing = (pytest.importorskip(f"sklearn.{name}") for name in ("linear_model", "preprocessing"))
+    random = np.random.default_rng(0)
+    x, is_synthetic = random.normal(size=(rows, dim)), np.arange(rows) < rows // 4
+    x[is_synthetic] += 0.3
+    x[:, -1] = 0.1  # a constant feature says nothing
+    z = preprocessing.StandardScaler().fit_transform(x)
+    theirs = linear.LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", tol=1e-10).fit(z, is_synthetic)
+    assert _fitted(x, is_synthetic)(x) == pytest.approx(theirs.decision_function(z), abs=1e-4)

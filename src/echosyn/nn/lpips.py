@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg16
 
 from echosyn.errors import MissingExtraError, ModelError
+from echosyn.extras import require
 
 FILE = "vgg16-397923af.pth"
 """Torchvision's name of its ImageNet weights."""
@@ -77,7 +78,8 @@ def load(path: Path | None = None) -> LPIPS:
 
 def channel_weights() -> list[Tensor]:
     """The published weights of the channels, ``(C,)`` at each depth (version 0.1)."""
-    with resources.as_file(resources.files("torchmetrics.functional.image") / "lpips_models" / "vgg.pth") as path:
+    package = require("torchmetrics.functional.image", extra="train").__name__
+    with resources.as_file(resources.files(package) / "lpips_models" / "vgg.pth") as path:
         found = torch.load(path, map_location="cpu", weights_only=True)
     return [found[f"lin{i}.model.1.weight"].flatten() for i in range(len(ENDS))]
 

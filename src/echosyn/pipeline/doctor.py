@@ -22,8 +22,7 @@ PACKAGES = (
     "av",
     "numpy",
     "safetensors",
-    "torchmetrics",
-    "scikit-learn",
+    "scipy",
 )
 
 

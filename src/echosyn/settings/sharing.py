@@ -31,6 +31,13 @@ class PublishSettings:
 
     It is `I know that nobody audited these videos`.
     """
+    origin: str | None = None
+    """Software that made a set that is not of echosyn.
+
+    Needs ``--stated-by`` and an audit; the release says that nobody verified it.
+    """
+    stated_by: str | None = None
+    """Who answers for ``--origin``: a name for the release."""
     evaluation: Path | None = None
     """report.json of its evaluation."""
     models: Path | None = None

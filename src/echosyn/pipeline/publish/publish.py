@@ -16,7 +16,7 @@ from echosyn.files import whole
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder, provenance, read_provenance, write_json
 from echosyn.pipeline.publish import audit_gate as audits
-from echosyn.pipeline.publish import cards, checksums, croissant, figures, hub, layout
+from echosyn.pipeline.publish import cards, checksums, croissant, figures, hub, layout, stated
 from echosyn.pipeline.publish.audit_gate import Audit
 from echosyn.progress import Progress, silent
 from echosyn.settings.sharing import PublishSettings
@@ -67,8 +67,9 @@ def publish(
     licence = cards.check_licence(asked.licence, asked.licence_file is not None)
     if push:
         hub.check_name(push)
-    steps = lineage.required(dataset, lineage.VIDEOS, "publish")
-    made = _made(dataset)
+    said = stated.statement(dataset, asked)
+    steps = [] if said else lineage.required(dataset, lineage.VIDEOS, "publish")
+    made = _made(dataset) if said is None else _foreign(said)
     items = layout.plan(dataset, asked.splits, max_files)
     _check_videos(dataset, items)
     passed = audits.required(asked.audit, asked.without_audit, checksum.videos_hash(dataset))
@@ -81,6 +82,7 @@ def publish(
         "audit": passed and passed.released(),
     }
     settings |= {"evaluation": numbers, "models": sorted(described), "max_files": max_files}
+    settings |= {"stated": said} if said else {}
     settings |= {"licence_file": content_hash(asked.licence_file)} if asked.licence_file else {}
     call = _leaving(provenance("publish", settings, {}))
     videos = checksum.videos_hash(dataset)
@@ -91,8 +93,8 @@ def publish(
             if filelist.has_chords(dataset):
                 filelist.write_tracings(folder, filelist.read_tracings(dataset))
             _write_papers(folder, items, asked, made, passed, numbers, described)
-            chain = lineage.entry(folder, [*steps, "publish"])
-            checksums.close(folder, {"call": call, "synthetic": _leaving_of(made), lineage.MADE: chain})
+            chain = {lineage.MADE: lineage.entry(folder, [*steps, "publish"])} if steps else {}
+            checksums.close(folder, {"call": call, "synthetic": _leaving_of(made)} | chain)
     checked = _verified(out)
     address = hub.push(out, push, public=asked.public) if push else None
     left = sorted({column for r in filelist.read(dataset, extra=True) for column in r.extra})
@@ -114,6 +116,12 @@ def _made(dataset: Path) -> dict[str, Any]:
     return {name: record[name] for name in ("call", "privacy") if name in record}
 
 
+def _foreign(said: Mapping[str, str]) -> dict[str, Any]:
+    """In the place of a record: what was stated. It begins no chain, so that the release counts as recordings here."""
+    call: dict[str, Any] = {"command": stated.COMMAND, "settings": {}, "inputs": {}, "versions": {}}
+    return {"call": call, "stated": dict(said)}
+
+
 def _leaving_of(made: Mapping[str, Any]) -> dict[str, Any]:
     """Of the making, what may leave. The filter's threshold stays: it is the score of one held-out patient."""
     call, privacy = made["call"], made.get("privacy") or {}
@@ -122,7 +130,11 @@ def _leaving_of(made: Mapping[str, Any]) -> dict[str, Any]:
     said = {
         name: figures.rounded(privacy[name]) for name in ("filter", "rejection_rate", "releasable") if name in privacy
     }
-    return {"call": _leaving(call) | {"settings": settings, "inputs": inputs}} | ({"privacy": said} if said else {})
+    return (
+        {"call": _leaving(call) | {"settings": settings, "inputs": inputs}}
+        | ({"privacy": said} if said else {})
+        | {name: made[name] for name in ("stated",) if name in made}
+    )
 
 
 def _leaving(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +222,9 @@ def _write_papers(
 ) -> None:
     """Cards, licence, audit, evaluation and Croissant."""
     licence, push = cards.check_licence(asked.licence, asked.licence_file is not None), asked.push
-    description = f"{len(items)} synthetic echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    said = made.get("stated")
+    what = "echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
+    description = f"{len(items)} {'allegedly ' if said else ''}synthetic {what}"
     if asked.licence_file:
         shutil.copyfile(asked.licence_file, folder / "LICENSE")
     if audit:
@@ -229,6 +243,7 @@ def _write_papers(
         description=description,
         audit=audit,
         filter=_filter(made),
+        stated=said,
         evaluation=numbers,
         models=described,
         licence_file=asked.licence_file,
@@ -253,6 +268,8 @@ def _filter(made: Mapping[str, Any]) -> str:
     """What the privacy filter did, in a sentence."""
     if made["call"]["command"] == "phantom":
         return "phantom"
+    if "stated" in made:
+        return ""
     privacy = made.get("privacy") or {}
     if privacy.get("filter") != "calibrated":
         return "No privacy filter was applied to them."

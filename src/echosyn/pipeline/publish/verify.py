@@ -21,12 +21,13 @@ def verify(folder: Path) -> dict[str, Any]:
     if found := checksums.problems(folder, record):
         head = f"{folder}: differs from the release as published, {len(found)} problem(s); download it again"
         raise DataError(table.listing(head, [f"  {problem}" for problem in found]))
-    call = record.get("synthetic", {}).get("call", {})
+    made = record.get("synthetic", {})
+    call, said = made.get("call", {}), made.get("stated")
     return {
         "release": str(folder),
         "files": len(checksums.files(folder)),
         "videos": record["videos"],
         "seal": record["seal"],
-        "made by": call.get("command"),
+        "made by": f"{said['origin']} (stated by {said['by']}, not verified)" if said else call.get("command"),
         "audit": "passed" if (folder / checksums.AUDIT).is_file() else "none",
     }

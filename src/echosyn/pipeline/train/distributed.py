@@ -1,5 +1,6 @@
 """A training on several processes: their group, what it cannot do, and what all of them must agree on."""
 
+import importlib.util
 import os
 import warnings
 from datetime import timedelta
@@ -12,7 +13,7 @@ from echosyn import device as devices
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
 from echosyn.training.loop import Training
-from echosyn.training.stage import StageSettings
+from echosyn.training.stage import LoopSettings, StageSettings
 
 TIMEOUT = timedelta(hours=6)
 """How long the other processes wait while the main one looks at held-out videos or writes the model."""
@@ -37,8 +38,9 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
         MissingExtraError: the package of a tracker is not installed.
     """
     loop = settings.loop
-    for name in loop.trackers:
-        require(name, extra="track")
+    trackers = [name for name in loop.trackers if name != "tensorboard" or _tensorboard(loop)]
+    for name in trackers:
+        require(name, extra="train" if name == "tensorboard" else "track")
     is_cpu = devices.resolve(device).type == "cpu"
     precision = loop.mixed_precision
     if is_cpu and precision == "fp16":
@@ -48,9 +50,14 @@ def accelerator(settings: StageSettings, device: str, out: Path) -> Accelerator:
         cpu=is_cpu,
         mixed_precision=precision,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
-        log_with=list(loop.trackers) or None,
+        log_with=trackers or None,
         project_dir=out,
     )
+
+
+def _tensorboard(loop: LoopSettings) -> bool:
+    """Whether TensorBoard is here, or was asked for; as a default it may be missing: ``metrics.jsonl`` says the same."""
+    return "trackers" in loop.model_fields_set or importlib.util.find_spec("tensorboard") is not None
 
 
 def refuse_sharding() -> None:
