@@ -33,7 +33,7 @@ from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, digest_of
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.privacy import permutation
-from echosyn.privacy.attacks import linkability, singling_out
+from echosyn.privacy.attacks import singling_out
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.fingerprints import evenly
 from echosyn.privacy.intervals import exact
@@ -94,6 +94,8 @@ class Bench:
             name: [look(self.of(name, i), self.encoder) for i in range(len(x))] for name, x in self.frames.items()
         }
         self.names = [f"{name}{i:04d}" for name in ("held", "train") for i in range(len(digests[name]))]
+        efs = {name: [phantom.patient(seed, i, view=VIEW).ef for i in which] for name, (seed, which) in draw.items()}
+        self.efs, self.strange_efs = efs["held"] + efs["train"], efs["strange"]
         real = digests["held"] + digests["train"]
         self.is_train = np.array([name.startswith("train") for name in self.names])
         embed = Screens.of(models).embed("cpu")
@@ -146,7 +148,8 @@ class Bench:
         thinned = Sides.drawn(is_train, seed=seed)
         exposure = Exposure.of(scores, thinned, threshold.value)
         split = {name: ("VAL", "TEST")[i % 2] for i, name in enumerate(patients)}
-        records = [Record(self.names[i], split="TRAIN" if sides[i] else "TEST") for i in people]
+        records = [Record(self.names[i], ef=self.efs[i], split="TRAIN" if sides[i] else "TEST") for i in people]
+        labels = [Record("", ef=self.strange_efs[i]) for i in chosen] + [None] * (len(scores) - len(chosen))
         archive = RealVideos(records, [self.archive[i] for i in people])
         attacks = membership.on_videos(
             archive, [self.strangers[i] for i in chosen], exposure.highest, self.screen.prints.centre[0], seed
@@ -158,12 +161,13 @@ class Bench:
             false_rejection=positive_controls.false_rejection(screen, split, seed),
             published=None,
             controls=[self.caught(control, threshold.value) for control in self.planted],
-            risks={"linkability": linkability(exposure, is_train), "singling-out": singling_out(exposure, thinned)},
+            risks={"singling-out": singling_out(exposure, thinned)},
             attacks=attacks,
             num_train=int(is_train.sum()),
             num_held_out=num_held_out,
             silent_models=0,
-            linked=membership.linked(archive, [self.strangers[i] for i in chosen]),
+            guesses={criteria.LINKED: membership.linked(archive, [self.strangers[i] for i in chosen])}
+            | membership.inferred(archive, exposure.nearest, labels),
             tails={"videos": membership.tails(attacks, dict(zip(names, is_train.tolist(), strict=True)))},
         )
         lines = criteria.checked(found)

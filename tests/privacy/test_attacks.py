@@ -7,7 +7,6 @@ from echosyn.privacy.attacks import (
     density_ratio,
     gradients,
     halves_linked,
-    linkability,
     loss_scores,
     nearest_by_far,
     proximal_scores,
@@ -83,16 +82,6 @@ def test_density_ratio_refuses_what_it_cannot_estimate():
         density_ratio(x, x[:2], x)
     with pytest.raises(DataError, match="NaN"):
         density_ratio(x * np.nan, x, x)
-
-
-def test_linkability_counts_patients_with_a_copy():
-    is_train = np.arange(20) < 10
-    similarity = np.zeros((5, 20))
-    similarity[0, :4] = 1  # one video near four training patients
-    found = linkability(exposed(similarity, is_train), is_train)
-    assert (found.main.successes, found.main.num, found.control.successes) == (4, 10, 0)
-    assert found.value == pytest.approx(0.4)
-    assert linkability(exposed(similarity[:0], is_train), is_train).value == 0
 
 
 def test_singling_out_counts_patients_whom_a_description_fits_alone():

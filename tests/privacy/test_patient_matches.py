@@ -7,16 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echosyn import rng
-from echosyn.privacy.attacks import linkability, singling_out
+from echosyn.privacy.attacks import singling_out
 from echosyn.privacy.intervals import Risk, exact, risk
 from echosyn.privacy.patient_matches import Exposure, Sides
 
 THRESHOLD = 0.5
-
-
-def plain_linkability(table, is_train) -> Risk:
-    linked = np.max(table, axis=0, initial=-np.inf) >= THRESHOLD
-    return risk(*(exact(int(linked[side].sum()), int(side.sum())) for side in (is_train, ~is_train)))
 
 
 def plain_singling_out(table, is_train, seed) -> Risk:
@@ -55,7 +50,6 @@ def test_blocks_in_any_order_say_what_the_whole_table_says(audit, seed):
     assert found.highest.tobytes() == table.max(axis=0).tobytes()
     assert found.nearest.tolist() == table.argmax(axis=0).tolist()
     assert found.close.tolist() == (table >= THRESHOLD).sum(axis=0).tolist()
-    assert linkability(found, is_train) == plain_linkability(table, is_train)
     assert singling_out(found, sides) == plain_singling_out(table, is_train, seed)
 
 
@@ -81,5 +75,4 @@ def test_the_larger_side_is_thinned_to_the_smaller_one():
 def test_no_video_says_nothing():
     sides = Sides.drawn(np.arange(6) < 3)
     nothing = Exposure.of(np.zeros((0, 6)), sides, THRESHOLD)
-    assert linkability(nothing, np.arange(6) < 3).value == 0
     assert singling_out(nothing, sides).main.successes == 0

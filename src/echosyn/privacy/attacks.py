@@ -173,19 +173,6 @@ def attribute_inferred(
     return Excess.of(said[nearest[known]] == of, is_train[known], naive)
 
 
-def linkability(exposure: Exposure, is_train: Mask) -> Risk:
-    """Somebody who has a recording of a patient claims a synthetic video as that patient's, where the filter would.
-
-    Main: share of training patients with a synthetic video at or above the threshold. Control: of held-out ones.
-
-    Args:
-        exposure: To all synthetic videos.
-        is_train: Of each patient.
-    """
-    linked = exposure.close > 0
-    return risk(*(exact(int(side.sum()), len(side)) for side in (linked[is_train], linked[~is_train])))
-
-
 def singling_out(exposure: Exposure, sides: Sides) -> Risk:
     """Each synthetic video is a description, 'looks at least this much like it'; does it fit exactly one patient?
 
