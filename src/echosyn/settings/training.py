@@ -70,7 +70,7 @@ class FinetuneSettings:
     max_grad_norm: Annotated[float, Spelled()] = 1.0
     """Norm to which each patient's gradient is clipped."""
     canaries: int = 0
-    """Patients put in or left out by a coin, to bound epsilon below.
+    """Patients in or out by a coin, for a lower bound of epsilon.
 
     Who was in is guessed from the weights; the guesses show how much has leaked at least (Steinke et al. 2023). Half of these
     patients are lost for the training.

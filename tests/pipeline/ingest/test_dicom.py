@@ -191,6 +191,7 @@ def test_half_a_copy_does_not_keep_out_the_whole_file(tmp_path: Path) -> None:
     assert reasons == {"a_half.dcm": "truncated", "whole.dcm": "imported", again.name: "duplicate"}
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_and_a_known_key_change_nothing(archive: Path, tmp_path: Path) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         ingest_dicom(archive, tmp_path / name, private=tmp_path / "mine", executor=Processes(workers))
@@ -226,6 +227,7 @@ def test_merged_parts_are_the_whole(archive: Path, tmp_path: Path, count: int) -
     assert count < 5 or len(filled) < count, "a part without a video is one, too"
 
 
+@pytest.mark.slow
 def test_parts_need_one_key_and_the_same_files(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--shard 1/2 without --private: each part would draw its own key"):
         ingest_dicom(archive, tmp_path / "a", shard=Shard(1, 2))
