@@ -149,7 +149,7 @@ def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dat
     models = ["--models", workshop.folder / "models"]
     changed = program("withdraw", copied, dataset, tmp_path / "no", "--exclude", patient, *models)
     assert changed.code == 2
-    assert "its videos were changed" in changed.stderr
+    assert "videos or labels were changed" in changed.stderr
     record = json.loads((copied / "provenance.json").read_text())
     record["made"] = lineage.entry(copied, record["made"]["steps"])  # as if the models had made it
     (copied / "provenance.json").write_text(json.dumps(record))

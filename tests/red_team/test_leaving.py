@@ -22,12 +22,13 @@ from echosyn.pipeline.evaluate.ef_adherence import THRESHOLDS
 from echosyn.pipeline.evaluate.utility import training_sets
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.pipeline.publish import figures
+from echosyn.pipeline.publish import figures, layout
 from echosyn.pipeline.publish.audit_gate import WITHOUT
 from echosyn.pipeline.publish.publish import publish
 from echosyn.pipeline.train.dp_finetune import finetune
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.workers.compute import Compute
+from echosyn.progress import silent
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.sharing import PublishSettings
 from echosyn.settings.training import FinetuneSettings
@@ -110,6 +111,37 @@ def test_an_audit_made_easy_to_pass_is_refused(public: Any, message: str, synthe
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     with pytest.raises(DataError, match=message):
         publish(synthetic, tmp_path / "out", replace(WORDS, without_audit=None, audit=tmp_path / "audit.json"))
+
+
+@pytest.mark.parametrize("column", ["EF", "Split"])
+def test_a_label_that_was_typed_in_does_not_leave(column: str, synthetic: Path, tmp_path: Path) -> None:
+    records = filelist.read(synthetic)
+    changed = {"EF": replace(records[0], ef=23.4567), "Split": replace(records[0], split="TEST")}[column]
+    filelist.write(synthetic, [changed, *records[1:]])
+    with pytest.raises(DataError, match="videos or labels were changed"):
+        publish(synthetic, tmp_path / "release", PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT))
+    assert not (tmp_path / "release").exists()
+
+
+def test_what_somebody_laid_into_a_half_made_release_does_not_leave(synthetic: Path, tmp_path: Path) -> None:
+    items = layout.plan(synthetic)
+    folders = tmp_path / "clean", tmp_path / "planted"
+    for folder in folders:
+        folder.mkdir()
+        if folder.name == "planted":
+            for path in (folder / items[0].avi, folder / items[0].mp4):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"a recording")
+        layout.write(items, folder, silent)
+    for name in (items[0].avi, items[0].mp4):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_a_video_does_not_leave_as_a_licence(synthetic: Path, tmp_path: Path) -> None:
+    video = next((synthetic / "Videos").iterdir())
+    asked = PublishSettings(licence="other", licence_file=video, without_audit=WITHOUT)
+    with pytest.raises(DataError, match="expected the text of a licence"):
+        publish(synthetic, tmp_path / "release", asked)
 
 
 def test_the_words_of_the_schema_are_those_of_the_evaluation() -> None:

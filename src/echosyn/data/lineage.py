@@ -74,18 +74,30 @@ def required(dataset: Path, ends: Sequence[str], purpose: str) -> list[str]:
     if found is None or found[-1] not in ends:
         raise DataError(
             f"{dataset}: may show patients: its provenance does not lead back to {', '.join(INVENTED)} by steps that take "
-            f"nothing from recordings, or its videos were changed; {purpose} only a dataset of {', '.join(ends)} as it was made"
+            f"nothing from recordings, or its videos or labels were changed; {purpose} only a dataset of "
+            f"{', '.join(ends)} as it was made"
         )
     return found
 
 
 def shown(folder: Path) -> str:
-    """SHA-256 over names and contents of all videos, images and latents below a folder."""
+    """SHA-256 over names and contents of all videos, images, latents and tracings below a folder, and the labels of its list."""
     paths = sorted(path for path in folder.rglob("*") if _shows(path))
-    lines = (f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines = [f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n" for path in paths]
+    return hashlib.sha256("".join([*lines, *_labels(folder)]).encode()).hexdigest()
+
+
+def _labels(folder: Path) -> list[str]:
+    """What a release tells of each video; other columns stay in the house."""
+    path = folder / filelist.FILE_LIST
+    if not path.is_file():
+        return []
+    try:
+        return sorted(f"{r.name}\0{r.ef}\0{r.esv}\0{r.edv}\0{r.split}\n" for r in filelist.read(folder))
+    except DataError:  # a part of a merge may have no rows
+        return [file_hash(path)]
 
 
 def _shows(path: Path) -> bool:
     latents = path.suffix in (".safetensors", ".pt") and path.is_file()
-    return latents or images.is_image(path) or filelist.is_video(path)
+    return latents or path.name == filelist.TRACINGS or images.is_image(path) or filelist.is_video(path)

@@ -1,6 +1,8 @@
 """Dataset and model cards: YAML that the hub reads, Markdown that people read."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
@@ -49,6 +51,10 @@ _TEMPLATES = Environment(
 )
 
 
+LONGEST_LICENCE = 1_000_000
+"""Bytes."""
+
+
 def check_licence(licence: str | None, has_file: bool) -> str:
     """The licence, if somebody chose one: it is asked for and never assumed.
 
@@ -64,6 +70,21 @@ def check_licence(licence: str | None, has_file: bool) -> str:
     if licence == "other" and not has_file:
         raise ConfigError("--licence other needs its text: give --licence-file")
     return licence
+
+
+def licence_text(path: Path) -> str:
+    """The text of a licence file: it leaves as it is, so it must be text.
+
+    Raises:
+        DataError: it cannot be read, is longer than `LONGEST_LICENCE`, or is no text.
+    """
+    try:
+        text = path.read_bytes().decode() if path.stat().st_size <= LONGEST_LICENCE else "\0"
+    except (OSError, UnicodeDecodeError):
+        text = "\0"
+    if re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
+        raise DataError(f"--licence-file {path}: expected the text of a licence, in UTF-8, of at most 1 MB")
+    return text
 
 
 def dataset_card(title: str, licence: str, items: Sequence[Item], **said: Any) -> str:

@@ -109,13 +109,12 @@ def _row(item: Item, folder: Path) -> Iterator[str]:
 
 
 def _place(item: Item, folder: Path) -> None:
+    """Anew, whatever a stopped call has left there: what leaves is made of the dataset that was checked."""
     avi, mp4 = folder / item.avi, folder / item.mp4
-    if not avi.exists():
-        with whole(avi) as temporary:
-            shutil.copyfile(item.source, temporary)
-    if not mp4.exists():
-        recording = video.read(avi)
-        video.write_mp4(mp4, recording.frames, recording.fps)
+    with whole(avi) as temporary:
+        shutil.copyfile(item.source, temporary)
+    recording = video.read(avi)
+    video.write_mp4(mp4, recording.frames, recording.fps)
 
 
 def _shards(folder: str, num: int, max_files: int, others: int = 0) -> Iterator[str]:

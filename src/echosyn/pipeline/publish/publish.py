@@ -1,7 +1,6 @@
 """``echosyn publish``: a synthetic dataset becomes a release folder that may be shared."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +47,7 @@ def publish(
     *,
     max_files: int = layout.MAX_FILES,
 ) -> dict[str, Any]:
-    """Write a release folder, and push it if asked. Given again after a stop, it continues.
+    """Write a release folder, and push it if asked. Given again after a stop, it begins anew, but what has been pushed stays.
 
     Everything is checked before anything is written, and the release is verified before anything is sent.
 
@@ -65,6 +64,8 @@ def publish(
     """
     push, models = asked.push, asked.models
     licence = cards.check_licence(asked.licence, asked.licence_file is not None)
+    if asked.licence_file:
+        cards.licence_text(asked.licence_file)
     if push:
         hub.check_name(push)
     said = stated.statement(dataset, asked)
@@ -226,7 +227,8 @@ def _write_papers(
     what = "echocardiogram videos with ejection fractions, in EchoNet-Dynamic's layout."
     description = f"{len(items)} {'allegedly ' if said else ''}synthetic {what}"
     if asked.licence_file:
-        shutil.copyfile(asked.licence_file, folder / "LICENSE")
+        with whole(folder / "LICENSE") as path:
+            path.write_text(cards.licence_text(asked.licence_file), newline="")
     if audit:
         write_json(folder / checksums.AUDIT, audit.released())
     if numbers:
