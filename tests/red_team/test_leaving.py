@@ -25,6 +25,7 @@ from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.publish import figures, layout
 from echosyn.pipeline.publish.audit_gate import WITHOUT
 from echosyn.pipeline.publish.publish import publish
+from echosyn.pipeline.publish.verify import verify
 from echosyn.pipeline.train.dp_finetune import finetune
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.workers.compute import Compute
@@ -135,6 +136,34 @@ def test_what_somebody_laid_into_a_half_made_release_does_not_leave(synthetic: P
         layout.write(items, folder, silent)
     for name in (items[0].avi, items[0].mp4):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_nothing_is_smuggled_behind_a_link(synthetic: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    shutil.copy(next((synthetic / "Videos").iterdir()), hidden / "Jane_Doe.avi")
+    (synthetic / "Videos" / "more").symlink_to(hidden, target_is_directory=True)
+    with pytest.raises(DataError, match="may show patients"):
+        publish(synthetic, tmp_path / "release", PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT))
+
+
+def test_strays_in_a_half_made_release_and_beside_a_seal_do_not_pass(synthetic: Path, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "publish":
+            raise KeyboardInterrupt
+
+    words, out = PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT), tmp_path / "release"
+    with pytest.raises(KeyboardInterrupt):
+        publish(synthetic, out, words, progress=stop)
+    (tmp_path / "release.partial" / "notes.csv").write_text("Jane Doe")
+    publish(synthetic, out, words)
+    assert not (out / "notes.csv").exists()
+    for name in (".cache/Jane_Doe.avi", ".gitattributes.csv"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("Jane Doe")
+        with pytest.raises(DataError):
+            verify(out)
+        (out / name).unlink()
 
 
 def test_a_video_does_not_leave_as_a_licence(synthetic: Path, tmp_path: Path) -> None:

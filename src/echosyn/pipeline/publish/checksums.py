@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ CROISSANT = "croissant.json"
 AUDIT = "audit.json"
 
 _UNSEALED = frozenset({SUMS, PROVENANCE})
-_OF_THE_HUB = (".gitattributes", ".git/", ".cache/")
+_OF_THE_HUB = re.compile(r"\.gitattributes|\.git/.*|\.cache/huggingface/.*")
 
 
 def close(folder: Path, record: Mapping[str, Any]) -> str:
@@ -34,7 +35,7 @@ def close(folder: Path, record: Mapping[str, Any]) -> str:
 def files(folder: Path) -> list[str]:
     """Paths of a release's files below it, without the seal itself and what the hub adds."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in names if name not in _UNSEALED and not name.startswith(_OF_THE_HUB))
+    return sorted(name for name in names if name not in _UNSEALED and not _OF_THE_HUB.fullmatch(name))
 
 
 def record_of(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from echosyn.data.records import Record
 from echosyn.data.splits import EXTRA, SPLITS, Split
 from echosyn.errors import ConfigError
 from echosyn.files import whole
-from echosyn.hashing import file_hash
+from echosyn.hashing import PROVENANCE, file_hash
 from echosyn.progress import Progress, silent
 
 MAX_FILES = 10_000
@@ -106,6 +106,15 @@ def _row(item: Item, folder: Path) -> Iterator[str]:
     yield file_hash(folder / item.mp4)
     yield item.avi
     yield file_hash(folder / item.avi)
+
+
+def empty(folder: Path) -> None:
+    """Remove what a stopped call, or somebody after it, has left in a folder that is being made."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != PROVENANCE:
+            path.unlink()
 
 
 def _place(item: Item, folder: Path) -> None:

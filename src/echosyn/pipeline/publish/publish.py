@@ -90,6 +90,7 @@ def publish(
     if not (push and _same(out, call, videos)):
         _check(dataset, progress)
         with new_folder(out, "publish", settings, {"synthetic": dataset}, keep=True) as folder:
+            layout.empty(folder)
             layout.write(items, folder, progress)
             if filelist.has_chords(dataset):
                 filelist.write_tracings(folder, filelist.read_tracings(dataset))
