@@ -45,9 +45,11 @@ def steps(folder: Path) -> list[str] | None:
         return None
     first, *others = [str(step) for step in made["steps"]] or [""]
     known = first in INVENTED and all(step in CARRIED for step in others)
+    if not known or call.get("command") != [first, *others][-1]:
+        return None
     if any(path.is_symlink() and path.is_dir() for path in folder.rglob("*")):
         return None  # what lies behind a link is read by other steps and in no hash
-    if not known or call.get("command") != [first, *others][-1] or made.get("shown") != shown(folder):
+    if made.get("shown") != shown(folder):
         return None
     return [first, *others]
 

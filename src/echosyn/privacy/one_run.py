@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
 from echosyn.estimate import CONFIDENCE
+from echosyn.privacy.patient_matches import Array
 from echosyn.privacy.permutation import Mask
 from echosyn.rng import numpy_generator
-
-Array = NDArray[np.float64]
 
 SHARES = (1.0, 0.5, 0.2)
 """Of canaries that are guessed: all, or those of which the attacker is surest. Each has its part of the error (Bonferroni)."""

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from echosyn.estimate import CONFIDENCE
 from echosyn.privacy.intervals import Rate, effective_patients, exact
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from echosyn.privacy.patient_matches import Array, Counts
+from echosyn.privacy.permutation import Mask
 
 FEWEST = 20
 """Patients of a group; smaller ones of a kind are pooled."""
@@ -77,7 +74,7 @@ def by_group(
 
 
 def share(
-    rejected: Mask, scores: Array, codes: Codes, tried: Mask, rate: float, *, confidence: float = CONFIDENCE
+    rejected: Mask, scores: Array, codes: Counts, tried: Mask, rate: float, *, confidence: float = CONFIDENCE
 ) -> Rate:
     """Rejected share of the items of some patients, each of whom counts alike, and its interval.
 
@@ -95,6 +92,6 @@ def share(
     return replace(found, num=int(tried.sum()), successes=round(found.value * int(tried.sum())))
 
 
-def share_of(rejected: Mask, codes: Codes, tried: Mask) -> float:
+def share_of(rejected: Mask, codes: Counts, tried: Mask) -> float:
     """As `share`, without an interval."""
     return float((np.bincount(codes, rejected) / np.bincount(codes))[tried].mean())

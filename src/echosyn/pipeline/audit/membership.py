@@ -243,10 +243,8 @@ def inferred(archive: RealVideos, nearest: Counts, labels: Sequence[Record | Non
     names, is_train, _ = by_patient(archive)
     found = {}
     for kind in ATTRIBUTES:
-        truth, said = (
-            groups.of_patients(archive.records, kind),
-            [None if r is None else groups.group(r, kind) for r in labels],
-        )
+        truth = groups.of_patients(archive.records, kind)
+        said = [None if r is None else groups.group(r, kind) for r in labels]
         if any(said) and (excess := attribute_inferred([truth.get(n) for n in names], nearest, said, is_train)):
             found[kind] = excess
     return found

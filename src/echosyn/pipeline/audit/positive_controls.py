@@ -21,10 +21,11 @@ from echosyn.privacy import positive_controls
 from echosyn.privacy.calibration import threshold_value
 from echosyn.privacy.fingerprints import Embed, evenly, thumbnails
 from echosyn.privacy.intervals import Rate, exact
-from echosyn.privacy.patient_matches import Array
+from echosyn.privacy.patient_matches import Array, Counts
+from echosyn.privacy.permutation import Mask
 from echosyn.privacy.positive_controls import PositiveControl, Redraw, Relay
 from echosyn.privacy.published_rule import PublishedRule
-from echosyn.privacy.rejections import Codes, Mask, share, share_of
+from echosyn.privacy.rejections import share, share_of
 from echosyn.privacy.screen import Screen
 from echosyn.privacy.video_digests import REFERENCE_EVERY, VideoDigest
 from echosyn.progress import Progress, silent
@@ -184,7 +185,7 @@ def false_rejection(
     return Trial(share(rejected, scores, codes, np.ones(len(names), bool), rate), None)
 
 
-def _rejected(scores: Array, codes: Codes, setting: Mask, rate: float) -> Mask:
+def _rejected(scores: Array, codes: Counts, setting: Mask, rate: float) -> Mask:
     """Items at or above the threshold that some of the patients set."""
     chosen = setting[codes]
     result: Mask = scores >= threshold_value(scores[chosen], codes[chosen], rate)

@@ -73,7 +73,8 @@ def publish(
     made = _made(dataset) if said is None else _foreign(said)
     items = layout.plan(dataset, asked.splits, max_files)
     _check_videos(dataset, items)
-    passed = audits.required(asked.audit, asked.without_audit, checksum.videos_hash(dataset))
+    videos = checksum.videos_hash(dataset)
+    passed = audits.required(asked.audit, asked.without_audit, videos)
     numbers = _figures(asked.evaluation, dataset) if asked.evaluation else None
     described = _model_cards(models, made, asked.title, licence) if models else {}
     settings: dict[str, Any] = {
@@ -86,7 +87,6 @@ def publish(
     settings |= {"stated": said} if said else {}
     settings |= {"licence_file": content_hash(asked.licence_file)} if asked.licence_file else {}
     call = _leaving(provenance("publish", settings, {}))
-    videos = checksum.videos_hash(dataset)
     if not (push and _same(out, call, videos)):
         _check(dataset, progress)
         with new_folder(out, "publish", settings, {"synthetic": dataset}, keep=True) as folder:
