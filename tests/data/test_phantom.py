@@ -258,3 +258,51 @@ def test_a_clip_takes_well_under_a_second():
     begin = time.process_time()
     phantom.render(patient)
     assert time.process_time() - begin < 2.0
+
+
+# --- the clinical look ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_look_changes_pictures_and_no_truth_about_ef(view):
+    for i in range(20):
+        plain, clinical = (phantom.patient(1, i, view=view, look=look) for look in ("plain", "clinical"))
+        assert (clinical.ef, clinical.edv, clinical.heart_rate, clinical.fps) == (
+            plain.ef,
+            plain.edv,
+            plain.heart_rate,
+            plain.fps,
+        )
+        diastolic, systolic = phantom.volumes(clinical)[extremes(clinical)]
+        assert ejection_fraction(diastolic, systolic) == pytest.approx(clinical.ef)
+        rows = phantom.tracings(clinical, "a.avi")
+        assert ejection_fraction(simpson(rows[:21]), simpson(rows[21:])) == pytest.approx(clinical.ef, abs=0.1)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_clinical_video_is_a_fan_with_a_beating_dark_cavity(view):
+    contrasts, beats = [], []
+    for i in range(3):
+        patient = phantom.patient(7, i, view=view, num_frames=64, fps=32.0, look="clinical")
+        frames, ends = phantom.render(patient), extremes(patient)
+        assert frames.shape == (64, 112, 112)
+        assert not frames[:, :2, :40].any()
+        assert np.array_equal(frames, phantom.render(patient))
+        masks = phantom.lv_mask(patient, ends)
+        wall = ndimage.binary_dilation(masks[0], iterations=6) & ~ndimage.binary_dilation(masks[0], iterations=1)
+        contrasts.append(float(frames[ends[0]][wall].mean() - np.median(frames[ends[0]][masks[0]])))
+        left = masks[0] & ~masks[1]
+        beats.append(float(frames[ends[1]][left].mean() - frames[ends[0]][left].mean()))
+    assert np.mean(contrasts) > 10
+    assert np.mean(beats) > 3
+
+
+def test_plain_patients_have_none_of_what_only_the_clinical_look_draws():
+    patient = phantom.patient(3, 0)
+    assert patient.look == "plain"
+    assert (patient.anatomy.trabeculae, patient.brightness.patches, patient.probe.arcs, patient.probe.cloud) == (0,) * 4
+
+
+def test_an_unknown_look_is_refused():
+    with pytest.raises(DataError, match="look is 'real', expected one of plain, clinical"):
+        phantom.patient(0, 0, look="real")

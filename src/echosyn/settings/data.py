@@ -8,6 +8,8 @@ from echosyn.settings.making import GreySettings, SeedSettings
 
 View = Literal["A4C", "PSAX", "both"]
 """What the phantom's probe looks at."""
+Look = Literal["plain", "clinical"]
+"""How varied the phantom's pictures are."""
 Source = Literal["folder", "dynamic", "pediatric", "dicom"]
 """What `import` reads."""
 
@@ -24,6 +26,11 @@ class PhantomSettings(SeedSettings):
     """Frames per video, 64..200; default drawn per patient."""
     fps: float | None = None
     """Frame rate in Hz, 20..120; default drawn per patient."""
+    look: Look = "plain"
+    """`clinical`: artefacts and shapes as in recordings.
+
+    The models that ship learned from `plain`.
+    """
 
 
 @settings

@@ -5,12 +5,13 @@ Scatterers ride on a beating heart, a simulated scanner images them; ``patient``
 """
 
 from echosyn.data.phantom.drawing import patient
-from echosyn.data.phantom.parameters import Anatomy, Brightness, Patient, Probe, View
+from echosyn.data.phantom.parameters import Anatomy, Brightness, Look, Patient, Probe, View
 from echosyn.data.phantom.recording import lv_mask, record, render, tracings, volumes
 
 __all__ = [
     "Anatomy",
     "Brightness",
+    "Look",
     "Patient",
     "Probe",
     "View",

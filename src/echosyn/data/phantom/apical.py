@@ -3,10 +3,11 @@
 import numpy as np
 
 from echosyn.data.phantom import ventricle
+from echosyn.data.phantom.clutter import arcs, trabeculae
 from echosyn.data.phantom.cycle import Array, Motion
-from echosyn.data.phantom.mesh import Sheet, disc, normals, resample, ribbon, strip, uneven
+from echosyn.data.phantom.mesh import Sheet, disc, normals, resample, ribbon, strip
 from echosyn.data.phantom.parameters import Anatomy, Patient
-from echosyn.data.phantom.surroundings import surroundings
+from echosyn.data.phantom.surroundings import patchy, surroundings
 
 _CONTOUR = 49
 
@@ -39,7 +40,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         return ventricle.to_probe(patient, line, motion)
 
     def varied(line: Array, decibels: Array | float) -> Array:
-        return decibels + bright.unevenness * uneven(generator, line[0] / 0.6)
+        return decibels + patchy(bright, line[0], generator)
 
     wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.45) ** 2))
     edges = np.array([-8.0, 1.5, 0.0, 0.0, 1.0, -6.0])[:, None]
@@ -63,6 +64,8 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         disc(move(crux[:, None])[:, 0], size.wall * 0.5, bright.annulus - 1, 1.5),
         disc(move(tricuspid[:, None])[:, 0], size.wall * 0.55, bright.annulus - 3, 1.5),
         surroundings(patient, placed, middle, generator),
+        *trabeculae(patient, move(inner), wall, generator),
+        *arcs(patient, len(placed), generator),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from echosyn import rng
-from echosyn.data.phantom.parameters import Anatomy, Brightness, Patient, Probe, View
+from echosyn.data.phantom.parameters import Anatomy, Brightness, Look, Patient, Probe, View
 from echosyn.data.phantom.ventricle import reference_length
 from echosyn.errors import DataError
 
@@ -16,8 +16,9 @@ _CYCLES = 1.1
 _Drawn = TypeVar("_Drawn", Anatomy, Brightness, Probe)
 
 
-def _draw(kind: type[_Drawn], generator: np.random.Generator) -> _Drawn:
-    return kind(**{f.name: float(generator.uniform(*f.metadata["range"])) for f in fields(kind)})
+def _draw(kind: type[_Drawn], look: Look, generator: np.random.Generator) -> _Drawn:
+    asked = {f.name: f.metadata[look] for f in fields(kind)}
+    return kind(**{n: float(generator.uniform(*x)) if isinstance(x, tuple) else x for n, x in asked.items()})
 
 
 def _check(name: str, value: float | None, low: float, high: float, unit: str) -> None:
@@ -34,6 +35,7 @@ def patient(
     ef: float | None = None,
     fps: float | None = None,
     heart_rate: float | None = None,
+    look: Look = "plain",
 ) -> Patient:
     """Draw patient ``index``; an argument that is given replaces only that number, the anatomy stays the same.
 
@@ -48,12 +50,15 @@ def patient(
         ef: Ejection fraction in percent, 5..90; drawn uniformly from 10..85 if None.
         fps: Frames per second, 20..120; drawn from 30..60 if None.
         heart_rate: Beats per minute, 40..120; drawn from 45..110 if None.
+        look: Which ranges the rest is drawn from. Equal numbers in both looks are equal hearts in EF, volume and rhythm alone.
 
     Raises:
         DataError: If an argument is out of its range, or the clip is too short for one heart beat.
     """
     if view not in get_args(View):
         raise DataError(f"phantom: view is {view!r}, expected one of {', '.join(get_args(View))}")
+    if look not in get_args(Look):
+        raise DataError(f"phantom: look is {look!r}, expected one of {', '.join(get_args(Look))}")
     _check("--frames", num_frames, 64, 200, "frames")
     _check("phantom: EF", ef, 5, 90, "percent")
     _check("--fps", fps, 20, 120, "frames per second")
@@ -77,9 +82,9 @@ def patient(
             f"phantom: {frames} frames at {fps:g} fps and {rate:g} beats per minute hold less than {_CYCLES} heart "
             "beats; expected more frames, fewer fps or a faster heart (up to 120)"
         )
-    anatomy = _draw(Anatomy, generator)
-    brightness = _draw(Brightness, generator)
-    probe = _draw(Probe, generator)
+    anatomy = _draw(Anatomy, look, generator)
+    brightness = _draw(Brightness, look, generator)
+    probe = _draw(Probe, look, generator)
     edv = float(np.round(edv, 1))
     return Patient(
         seed=seed,
@@ -98,4 +103,5 @@ def patient(
         anatomy=anatomy,
         brightness=brightness,
         probe=probe,
+        look=look,
     )

@@ -7,12 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from echosyn.data.phantom.parameters import SIZE, Patient
+from echosyn.data.phantom.parameters import SIZE, Look, Patient
 
-NUM_RANGES = 112
-"""Samples in depth."""
-NUM_LINES = 96
-"""Beams."""
+GRIDS: dict[Look, tuple[int, int]] = {"plain": (112, 96), "clinical": (224, 160)}
+"""Samples in depth, and beams."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,16 @@ def depths(patient: Patient) -> tuple[float, float]:
 
 def fan(patient: Patient) -> Fan:
     """The scan conversion of the patient's recording."""
+    ranges, lines = GRIDS[patient.look]
     row, column = np.mgrid[:SIZE, :SIZE].reshape(2, -1)
     x, y = column - patient.probe.apex_x, row - patient.probe.apex_y
     near, far = patient.probe.footprint, patient.probe.reach
-    r = (np.hypot(x, y) - near) / (far - near) * (NUM_RANGES - 1)
-    a = (np.arctan2(x, y) / half_angle(patient) + 1) / 2 * (NUM_LINES - 1)
-    pixels = np.flatnonzero((r >= 0) & (r < NUM_RANGES - 1) & (a >= 0) & (a < NUM_LINES - 1))
+    r = (np.hypot(x, y) - near) / (far - near) * (ranges - 1)
+    a = (np.arctan2(x, y) / half_angle(patient) + 1) / 2 * (lines - 1)
+    pixels = np.flatnonzero((r >= 0) & (r < ranges - 1) & (a >= 0) & (a < lines - 1))
     r, a = r[pixels], a[pixels]
     i, j = r.astype(np.int64), a.astype(np.int64)
     f, g = r - i, a - j
-    samples = np.stack([i, i, i + 1, i + 1], -1) * NUM_LINES + np.stack([j, j + 1, j, j + 1], -1)
+    samples = np.stack([i, i, i + 1, i + 1], -1) * lines + np.stack([j, j + 1, j, j + 1], -1)
     weights = np.stack([(1 - f) * (1 - g), (1 - f) * g, f * (1 - g), f * g], -1)
     return Fan(torch.from_numpy(pixels), torch.from_numpy(samples), torch.from_numpy(weights).float())

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from echosyn import rng
 from echosyn.data.phantom import apical, cycle, fan, mesh, scanner, short_axis, ventricle
-from echosyn.data.phantom.parameters import SIZE, Patient
+from echosyn.data.phantom.parameters import SIZE, Look, Patient
 from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import Split
 from echosyn.errors import DataError
 
-NUM_SCATTERERS = 14_000
+NUM_SCATTERERS: dict[Look, int] = {"plain": 14_000, "clinical": 30_000}
 
 
 def render(patient: Patient) -> NDArray[np.uint8]:
@@ -23,7 +23,7 @@ def render(patient: Patient) -> NDArray[np.uint8]:
     tissue = view.sheets(patient, _from_diastole(cycle.motion(patient)), generator)
     _, reach = fan.depths(patient)
     scatterers = mesh.scatter(
-        tissue, NUM_SCATTERERS, fan.half_angle(patient), reach, patient.brightness.streaks, generator
+        tissue, NUM_SCATTERERS[patient.look], fan.half_angle(patient), reach, patient.brightness.streaks, generator
     )
     return scanner.scan(patient, mesh.stack_nodes(tissue)[1:], scatterers)
 

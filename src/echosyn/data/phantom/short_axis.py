@@ -3,10 +3,11 @@
 import numpy as np
 
 from echosyn.data.phantom import ventricle
+from echosyn.data.phantom.clutter import arcs, trabeculae
 from echosyn.data.phantom.cycle import Array, Motion
-from echosyn.data.phantom.mesh import Sheet, disc, ribbon, strip, uneven
+from echosyn.data.phantom.mesh import Sheet, disc, ribbon, strip
 from echosyn.data.phantom.parameters import Patient
-from echosyn.data.phantom.surroundings import surroundings
+from echosyn.data.phantom.surroundings import patchy, surroundings
 
 _RING = 49
 # Angles from the right, clockwise in the image; the right ventricle's crescent joins the ring at both of them.
@@ -34,7 +35,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         return ventricle.to_probe(patient, line, motion)
 
     def varied(line: Array, decibels: Array | float) -> Array:
-        return decibels + bright.unevenness * uneven(generator, line[0] / 0.6)
+        return decibels + patchy(bright, line[0], generator)
 
     # Walls that the beam meets at a right angle are brighter than those it runs along.
     across = np.sin(angle) ** 2
@@ -56,6 +57,8 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         *papillary,
         ribbon(move(crescent), 0.4, varied(crescent, bright.right_ventricle)),
         surroundings(patient, move(heart), centre, generator),
+        *trabeculae(patient, move(inner), wall, generator),
+        *arcs(patient, len(at), generator),
     ]
 
 

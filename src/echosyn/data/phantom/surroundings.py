@@ -4,7 +4,7 @@ import numpy as np
 
 from echosyn.data.phantom.cycle import Array
 from echosyn.data.phantom.mesh import Sheet, uneven
-from echosyn.data.phantom.parameters import Patient
+from echosyn.data.phantom.parameters import Brightness, Patient
 
 _DISTANCES = np.array([0.0, 0.12, 0.3, 0.7, 1.3, 2.2, 3.5, 5.5, 8.0, 12.0])
 _REACH = 1.4
@@ -33,10 +33,18 @@ def surroundings(patient: Patient, outline: Array, centre: Array, generator: np.
     d = _DISTANCES[:, None]
     rim = (brightness.pericardium + 14) * behind * np.exp(-d / (0.4 + 1.5 * behind * lung))
     decibels = brightness.surroundings - 14 + rim
-    decibels += 11 * np.exp(-depth * 7) - 8 * _sigmoid((d - 2.5) * 1.5) * (depth > 0.5)
+    decibels += brightness.near_tissue * np.exp(-depth * 7) - 8 * _sigmoid((d - 2.5) * 1.5) * (depth > 0.5)
     decibels += (brightness.far_field + 8) * _sigmoid((depth - 0.86) * 18) * _sigmoid((0.35 - lung) * 8)
     decibels += 1.3 * brightness.unevenness * uneven(generator, nodes[0] / 1.6)
     return Sheet(nodes, decibels)
+
+
+def patchy(brightness: Brightness, places: Array, generator: np.random.Generator) -> Array:
+    """How much brighter a wall is at ``places (n, 2)`` in cm than on average, dB."""
+    change = brightness.unevenness * uneven(generator, places / 0.6)
+    if brightness.patches:
+        change = change + brightness.patches * uneven(generator, places / 0.25)
+    return change
 
 
 def _sigmoid(x: Array) -> Array:

@@ -25,6 +25,7 @@ def make_phantom(
     view: ViewChoice = "A4C",
     num_frames: int | None = None,
     fps: float | None = None,
+    look: phantom.Look = "plain",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write ``num`` phantom videos; video ``i`` depends on (seed, view, i) alone.
@@ -36,11 +37,14 @@ def make_phantom(
         view: ``A4C`` or ``PSAX``, or ``both`` in turn.
         num_frames: length of every video, 64..200; drawn per patient if left out.
         fps: frame rate of every video, 20..120; drawn per patient if left out.
+        look: of the pictures; see `echosyn.data.phantom.patient`.
         progress: told how many videos are done.
     """
     if num < 1:
         raise DataError(f"--num {num}: expected at least 1 video")
-    settings = {"num": num, "seed": seed, "view": view, "num_frames": num_frames, "fps": fps}
+    settings: dict[str, Any] = {"num": num, "seed": seed, "view": view, "num_frames": num_frames, "fps": fps}
+    if look != "plain":
+        settings["look"] = look
     views = _IN_TURN[view]
     splits = split_by_order(num)
     with new_folder(out, "phantom", settings) as folder:
@@ -49,7 +53,7 @@ def make_phantom(
         tracings: list[Tracing] = []
 
         def make(i: int) -> tuple[Record, list[Tracing]]:
-            patient = phantom.patient(seed, i, view=views[i % len(views)], num_frames=num_frames, fps=fps)
+            patient = phantom.patient(seed, i, view=views[i % len(views)], num_frames=num_frames, fps=fps, look=look)
             return _write(folder / "Videos", patient, f"phantom_{patient.view.lower()}_{seed}_{i:05d}", splits[i])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
