@@ -18,7 +18,7 @@ from browser import browser
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.frames import Frames
-from echosyn.data.records import Record
+from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import SPLITS
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
@@ -69,6 +69,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     },
     "reid": {"_class_name": "SiameseNet", "backbone": "small", "embedding_size": 16},
     "ef": {"_class_name": "EFRegressor", "backbone": "small", "bias": 50.0},
+    "outline": {"_class_name": "CavityUNet", "widths": [8, 16]},
 }
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 EXTRAS: dict[str, dict[str, Any]] = {
@@ -77,6 +78,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "lvdm": {"scheduler": FLOW, "num_frames": 8},
     "reid": {},
     "ef": {"num_frames": 8},
+    "outline": {},
 }
 
 
@@ -144,7 +146,7 @@ def latents_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def video_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset of six grey videos of 32x32 noise blobs."""
+    """A dataset of six grey videos of 32x32 noise blobs, the first and third frame traced."""
     folder = tmp_path_factory.mktemp("videos")
     (folder / "Videos").mkdir()
     for i, record in enumerate(records(6)):
@@ -153,6 +155,9 @@ def video_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         coarse = rng.numpy_generator(i, "test video").integers(0, 256, (record.num_frames, 8, 8), np.uint8)
         video.write_avi(folder / "Videos" / f"{record.name}.avi", coarse.repeat(4, 1).repeat(4, 2), record.fps)
     filelist.write(folder, records(6))
+    rows = [(16.0, 6.0, 16.0, 26.0), *((10.0, y, 22.0, y) for y in (8.0, 16.0, 24.0))]
+    traced = [Tracing(f"{record.name}.avi", *row, frame) for record in records(6) for frame in (0, 2) for row in rows]
+    filelist.write_tracings(folder, traced)
     return folder
 
 

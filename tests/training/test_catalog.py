@@ -59,7 +59,7 @@ def test_overrides_of_all_settings_name_their_stage():
     ("override", "message"),
     [
         ("vea.loop.steps=3", r"--set vea.loop.steps=3: 'vea' is no stage; did you mean 'vae'\?"),
-        ("loop.steps=3", "'loop' is no stage; expected one of ef, lidm, lvdm, reid, vae"),
+        ("loop.steps=3", "'loop' is no stage; expected one of ef, lidm, lvdm, outline, reid, vae"),
         ("vae", "--set vae: "),
     ],
 )

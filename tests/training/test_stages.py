@@ -25,7 +25,7 @@ from echosyn.pixels import convention
 from echosyn.training import catalog
 from echosyn.training.ef_reading import to_input
 from echosyn.training.loop import Training, fit
-from echosyn.training.stages import denoiser
+from echosyn.training.stages import denoiser, outline
 from echosyn.training.stages.ef import augmented
 
 SettingsOf = Callable[..., Any]
@@ -402,3 +402,41 @@ def test_other_videos_may_judge(settings_of: SettingsOf, latents_folder: Path, t
     assert said["judged_on"] == ["v00", "v01", "v02", "v03"]
     assert said["videos"] == [f"v{i:02d}" for i in range(8)]
     assert json.loads((tmp_path / "run" / "best.json").read_text())["name"] == "loss"
+
+
+# Outlines
+
+
+def test_a_traced_still_is_its_frame_and_the_filled_chords(begun: Callable[..., Any], video_dataset: Path) -> None:
+    _, items, _ = begun("outline")
+    assert len(items.stills) == 2 * len(train_records(video_dataset))
+    index = filelist.VideoIndex(video_dataset)
+    for g in range(len(items.stills)):
+        record, number = items.stills[items.order[g]]
+        assert number in (0, 2)
+        assert items[g]["frame"].equal(torch.from_numpy(video.read(index.path(record)).grey()[number]))
+        rows, columns = torch.nonzero(items[g]["mask"], as_tuple=True)
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 24, 10, 22)
+
+
+def test_augmentation_moves_outlines_with_their_stills(settings_of: SettingsOf) -> None:
+    mask = torch.zeros(3, 1, 32, 32)
+    mask[:, :, 8:20, 12:26] = 1
+    settings = settings_of("outline", noise=0.0, gain=0.0)
+    stills, masks = outline.augmented(mask * 0.8, mask, settings, [3, 4, 5])
+    bright = stills > 0.5 * stills.amax((1, 2, 3), keepdim=True)
+    assert float(outline.dice(bright.float(), (masks > 0.5).float()).min()) > 0.9
+    assert float(outline.dice(masks, mask).max()) < 0.99, "and none stays where it was"
+    again, _ = outline.augmented(mask[:1] * 0.8, mask[:1], settings, [4])
+    assert torch.allclose(again[0], stills[1]), "by index alone"
+
+
+def test_a_dataset_without_tracings_is_refused_in_a_line(
+    begun: Callable[..., Any], video_dataset: Path, tmp_path: Path
+) -> None:
+    untraced = tmp_path / "untraced"
+    shutil.copytree(video_dataset, untraced)
+    (untraced / "VolumeTracings.csv").unlink()
+    stage, *_ = begun("outline")
+    with pytest.raises(DataError, match="no TRAIN video is traced"):
+        stage.items(untraced, train_records(untraced))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from echosyn.settings import Spelled, settings
 
-StageName = Literal["vae", "lidm", "lvdm", "reid", "ef"]
+StageName = Literal["vae", "lidm", "lvdm", "reid", "ef", "outline"]
 """What `train` trains."""
 
 

@@ -1,4 +1,4 @@
-"""The five stages by name, and how their settings are put together."""
+"""The stages by name, and how their settings are put together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from echosyn.training import published
 from echosyn.training.stage import Stage, StageSettings
 from echosyn.training.stages.denoiser import DenoiserSettings, LIDMStage, LVDMStage
 from echosyn.training.stages.ef import EFSettings, EFStage
+from echosyn.training.stages.outline import OutlineSettings, OutlineStage
 from echosyn.training.stages.reid import ReIDSettings, ReIDStage
 from echosyn.training.stages.vae import VAESettings, VAEStage
 
@@ -19,6 +20,7 @@ STAGES: dict[str, tuple[Any, type[StageSettings]]] = {
     "lvdm": (LVDMStage, DenoiserSettings),
     "reid": (ReIDStage, ReIDSettings),
     "ef": (EFStage, EFSettings),
+    "outline": (OutlineStage, OutlineSettings),
 }
 """Stage and settings class by name."""
 

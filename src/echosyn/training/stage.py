@@ -126,7 +126,7 @@ class Objective:
 
 
 class Stage(ABC):
-    """Something trainable: VAE, LIDM, LVDM, Re-ID or EF."""
+    """Something trainable: VAE, LIDM, LVDM, Re-ID, EF or outline."""
 
     name: ClassVar[str]
     needs_latents: bool

@@ -38,6 +38,7 @@ NETWORKS: dict[str, str] = {
     "ModeUNet": "echosyn.nn.mode_unet",
     "SiameseNet": "echosyn.nn.siamese",
     "EFRegressor": "echosyn.nn.ef_regressor",
+    "CavityUNet": "echosyn.nn.cavity_unet",
 }
 """Classes that a ``_class_name`` may name, and the module that has them."""
 
@@ -47,6 +48,7 @@ STAGE_NETWORKS: dict[str, tuple[str, ...]] = {
     "lvdm": ("UNetSpatioTemporalConditionModel", "VideoTransformer", "ModeUNet"),
     "reid": ("SiameseNet",),
     "ef": ("EFRegressor",),
+    "outline": ("CavityUNet",),
 }
 
 FOLDER_NAMES: dict[str, tuple[str, ...]] = {
@@ -55,6 +57,7 @@ FOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "lvdm": ("lvdm",),
     "reid": ("reid", "reidentification_dynamic", "reidentification_ped_a4c", "reidentification_ped_psax"),
     "ef": ("ef", "regression_dynamic", "regression_ped_a4c", "regression_ped_psax"),
+    "outline": ("outline",),
 }
 """Where a folder of models keeps each stage: our name first, then those of the published layout and of what ships."""
 

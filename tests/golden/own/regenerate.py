@@ -83,6 +83,14 @@ def _stills() -> dict[str, Tensor]:
     return found
 
 
+def _traced(indices: range) -> dict[str, Tensor]:
+    """Noise in which a square is darker."""
+    stills = rng.normal((32, 32), 1, "stills", indices).mul(20).add(150)
+    masks = torch.zeros(4, 32, 32, dtype=torch.uint8)
+    masks[:, 8:24, 10:22] = 1
+    return {"frame": (stills - 90 * masks).clamp(0, 255).byte(), "mask": masks, "index": torch.tensor(list(indices))}
+
+
 def _videos() -> dict[str, Tensor]:
     found = {}
     for name, config in {"flow": FLOW, "ddpm": DDPM}.items():
@@ -125,6 +133,7 @@ def _curves() -> dict[str, tuple[str, dict[str, Any], Callable[[range], dict[str
         "reid": ("reid", siamese, lambda _: _pairs(range(4), 2)),
         "reid_contrastive": ("reid", siamese | {"objective": "contrastive"}, lambda _: _pairs(range(4), 4)),
         "ef": ("ef", regressor, _pixels),
+        "outline": ("outline", {"network": {"_class_name": "CavityUNet", "widths": [8, 16]}}, _traced),
     }
 
 

@@ -43,7 +43,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         return decibels + patchy(bright, line[0], generator)
 
     wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.45) ** 2))
-    edges = np.array([-8.0, 1.5, 0.0, 0.0, 1.0, -6.0])[:, None]
+    edges = np.array([-8.0, bright.inner_edge, 0.0, 0.0, 1.0, -6.0])[:, None]
     lv = strip(move(inner), move(outer), (-0.03, 0.08, 0.3, 0.7, 0.9, 1.0), edges + varied(inner, wall))
     atrial = np.concatenate([np.linspace(bright.annulus, -4, 5), np.linspace(-5, bright.atria + 4, 6)])
     closed = move(_leaflets(patient, inner[:, 0], inner[:, -1], motion.mitral, anatomy.leaflet))

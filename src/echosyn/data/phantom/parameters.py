@@ -104,6 +104,8 @@ class Brightness:
     """Standard deviation of the fine changes, which follow the arcs of equal depth."""
     near_tissue: float = _clinical(-6.0, 11.0, plain=11.0)
     """Tissue close to the probe over that at depth."""
+    inner_edge: float = _clinical(-14.0, 3.0, plain=1.5)
+    """Inside of the left ventricle's wall over its middle; dim where trabeculae and blood mix."""
     patches: float = _clinical(0.0, 4.0)
     """Standard deviation of changes over some millimetres."""
 

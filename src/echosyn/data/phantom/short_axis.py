@@ -40,7 +40,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
     # Walls that the beam meets at a right angle are brighter than those it runs along.
     across = np.sin(angle) ** 2
     wall = bright.septum * septal + (1 - septal) * (0.8 * bright.lateral + (6 - 0.3 * bright.lateral) * across - 2)
-    edges = np.array([-8.0, 2.0, 0.0, 0.0, 1.0, -3.0])[:, None]
+    edges = np.array([-8.0, bright.inner_edge + 0.5, 0.0, 0.0, 1.0, -3.0])[:, None]
     ring = strip(move(inner), move(outer), (-0.03, 0.08, 0.3, 0.7, 0.9, 1.0), edges + varied(inner, wall))
     papillary = []
     for side in (-1.0, 1.0):

@@ -68,7 +68,7 @@ def train(
     """Train a stage on the TRAIN videos of a folder. Under ``accelerate launch`` every process calls it.
 
     Args:
-        stage_name: vae, lidm, lvdm, reid or ef.
+        stage_name: vae, lidm, lvdm, reid, ef or outline.
         data: dataset folder (vae, ef) or latents folder (lidm, lvdm, reid).
         out: new run folder: ``run.json`` (settings, data hash, ids seen), ``metrics.jsonl``, ``tracking/``, ``samples/``,
             ``checkpoints/``, ``model/`` and, where weights are averaged, ``model-raw/`` with the live ones.
