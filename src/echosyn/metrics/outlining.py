@@ -1,7 +1,7 @@
 """The left ventricle outlined frame by frame by a network (`echosyn.nn.cavity_unet`), and how far its EF is to be believed.
 
-Beside `echosyn.metrics.area`, which follows one outline through the video and was made for the phantom's plain look, this one learned
-from the clinical look and is judged on outlines of real patients. It says nothing where frames have no plausible cavity.
+`echosyn.metrics.area` follows one outline through a video and suits the phantom's plain look. The network learned from the
+clinical look and is judged on outlines of real patients. It says nothing where frames have no plausible cavity.
 """
 
 from dataclasses import dataclass
@@ -58,23 +58,19 @@ def outline(frames: NDArray[np.uint8], network: nn.Module) -> OutlinedVentricle:
     if frames.dtype != np.uint8 or frames.ndim != 3 or len(frames) == 0 or any(side % 16 for side in frames.shape[1:]):
         raise DataError(f"frames are {frames.dtype} {frames.shape}, expected uint8 (t, h, w), sides multiples of 16")
     likely = ndimage.gaussian_filter1d(_probabilities(frames, network), SMOOTH, axis=0, mode="nearest")
-    masks, shares = zip(*(_largest(frame > LEVELS[1]) for frame in likely), strict=True)
-    masks = np.stack(masks)
+    parts = [_largest(frame > LEVELS[1]) for frame in likely]
+    masks, share = np.stack([mask for mask, _ in parts]), float(np.median([share for _, share in parts]))
     areas = masks.sum(axis=(1, 2)).astype(float)
     low, middle, high = (_ef(likely, masks, level) for level in LEVELS)
     if middle is None or areas.min() < SMALLEST:
-        return OutlinedVentricle(
-            masks, areas, None, None, f"no cavity: {areas.min():.0f} pixels, expected {SMALLEST} or more"
-        )
-    if np.median(shares) < SINGLE:
-        return OutlinedVentricle(
-            masks, areas, None, None, f"no single cavity: {np.median(shares):.0%} of its pixels hang together"
-        )
-    uncertainty = abs((high if high is not None else 100.0) - (low if low is not None else 0.0)) / 2
+        reason = f"no cavity: {areas.min():.0f} pixels, expected {SMALLEST} or more"
+        return OutlinedVentricle(masks, areas, None, None, reason)
+    if share < SINGLE:
+        return OutlinedVentricle(masks, areas, None, None, f"no single cavity: its largest part is {share:.0%}")
+    uncertainty = abs((100.0 if high is None else high) - (low or 0.0)) / 2
     if uncertainty > LARGEST_UNCERTAINTY:
-        return OutlinedVentricle(
-            masks, areas, None, uncertainty, f"edges are blurred: EF is known to {uncertainty:.0f} points only"
-        )
+        reason = f"blurred edges: EF is known to {uncertainty:.0f} points, expected {LARGEST_UNCERTAINTY:.0f} or better"
+        return OutlinedVentricle(masks, areas, None, uncertainty, reason)
     return OutlinedVentricle(masks, areas, middle, uncertainty, None)
 
 

@@ -1,7 +1,6 @@
 """The network that outlines the left ventricle in a still."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -11,7 +10,7 @@ from torch.nn import functional as F
 
 
 class CavityUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Apical four-chamber stills in, the left ventricle's cavity out: a U-Net (Ronneberger et al. 2015) on 2 x 2 blocks of pixels.
+    """Apical four-chamber stills in, the left ventricle's cavity out: a U-Net (Ronneberger et al. 2015) on blocks of pixels.
 
     Args:
         widths: Channels of each level, from fine to coarse; each halves the size of the one before.
@@ -35,7 +34,7 @@ class CavityUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             upper = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = block(torch.cat([upper, skip], dim=1))
-        return cast(Tensor, F.pixel_shuffle(self.out(x), 2))
+        return F.pixel_shuffle(self.out(x), 2)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
