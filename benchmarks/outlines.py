@@ -1,0 +1,119 @@
+"""How good outlines of real hearts are, by a network that has seen phantoms only; prints JSON.
+
+    python benchmarks/outlines.py CAMUS
+
+CAMUS is a folder with stills of the CAMUS challenge (Leclerc et al. 2019): ``images/*_4CH_ED.png``, ``*_4CH_ES.png``, and ``masks``
+of the same names in which 85 is the cavity of the left ventricle. Nothing is learned from them. Printed are Dice coefficients
+at end-diastole and end-systole, EF by area and length against that of the masks, and of how many hearts nothing is said.
+The classical tracker needs videos: --phantoms N compares both on N phantoms of each look.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from echosyn import __version__, weights
+from echosyn.data import phantom
+from echosyn.metrics.area import ef_from_area, track_lv
+from echosyn.metrics.cavity import volume_from_area
+from echosyn.metrics.outlining import outline
+from echosyn.metrics.regression import regression_report
+
+SIZE = 112
+CAVITY = 85
+PHASES = ("ED", "ES")
+
+
+def squared(path: Path) -> Image.Image:
+    """The picture at the top of a square."""
+    picture = Image.open(path).convert("L")
+    square = Image.new("L", (max(picture.size),) * 2)
+    square.paste(picture, ((square.width - picture.width) // 2, 0))
+    return square
+
+
+def still(path: Path) -> np.ndarray:
+    """A picture as ``(SIZE, SIZE)``."""
+    return np.asarray(squared(path).resize((SIZE, SIZE), Image.Resampling.BOX))
+
+
+def cavity(path: Path) -> np.ndarray:
+    """A mask as ``(SIZE, SIZE)``, true in the cavity."""
+    inside = squared(path).point(lambda level: 255 * (level == CAVITY))
+    return np.asarray(inside.resize((SIZE, SIZE), Image.Resampling.BOX)) > 127
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Tenth, quarter, middle, and mean."""
+    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in (10, 25, 50)} | {
+        "mean": round(float(np.mean(values)), 3)
+    }
+
+
+def of_stills(folder: Path, network: Any) -> dict[str, Any]:
+    """Outlines of stills against the masks."""
+    dice: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    errors, silent, ratios = [], 0, []
+    for first in sorted((folder / "images").glob("*_4CH_ED.png")):
+        paths = [first.with_name(first.name.replace("_ED", f"_{phase}")) for phase in PHASES]
+        masks = [cavity(folder / "masks" / path.name) for path in paths]
+        found = [outline(still(path)[None], network).masks[0] for path in paths]
+        areas, truth = ([float(x.sum()) for x in group] for group in (found, masks))
+        for phase, a, b in zip(PHASES, found, masks, strict=True):
+            dice[phase].append(2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0))
+        if min(areas) < 60 or areas[1] > areas[0]:
+            silent += 1
+            continue
+        ratios.append(np.array(areas) / truth)
+        ef, wanted = (100 * (1 - volume_from_area(np.asarray(x[1] / x[0]), "A4C")) for x in (areas, truth))
+        errors.append(float(ef - wanted))
+    return {
+        "patients": len(dice["ED"]),
+        "dice": {phase: quantiles(values) for phase, values in dice.items()},
+        "silent": silent,
+        "EF by area, error in points": quantiles(np.abs(errors)) | {"bias": round(float(np.mean(errors)), 2)},
+        "area over the masks'": dict(zip(PHASES, np.median(ratios, axis=0).round(3).tolist(), strict=True)),
+    }
+
+
+def of_phantoms(num: int, seed: int, look: phantom.Look, network: Any) -> dict[str, Any]:
+    """Network and classical tracker on phantoms of known EF."""
+    patients = [phantom.patient(seed, i, num_frames=64, fps=32.0, look=look) for i in range(num)]
+    said: dict[str, list[float | None]] = {"network": [], "classical": []}
+    for patient in patients:
+        frames = phantom.render(patient)
+        said["network"].append(outline(frames, network).ef)
+        said["classical"].append(ef_from_area(track_lv(frames).areas))
+    found: dict[str, Any] = {}
+    for name, values in said.items():
+        pairs = [(ef, patient.ef) for ef, patient in zip(values, patients, strict=True) if ef is not None]
+        report = regression_report(*(np.array(x) for x in zip(*pairs, strict=True))).to_json()
+        found[name] = {"silent": num - len(pairs)} | {key: report[key] for key in ("r2", "mae", "bias")}
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("camus", type=Path, nargs="?")
+    parser.add_argument("--model", type=Path, default=weights.shipped() / "outline")
+    parser.add_argument("--phantoms", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=9500)
+    asked = parser.parse_args()
+    network = weights.load(weights.resolve(asked.model), "outline")
+    result: dict[str, Any] = {"version": __version__}
+    if asked.camus is not None:
+        result["stills"] = of_stills(asked.camus, network)
+    if asked.phantoms:
+        for look in ("plain", "clinical"):
+            result[f"{look} phantoms"] = of_phantoms(asked.phantoms, asked.seed, look, network)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
