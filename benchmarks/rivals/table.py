@@ -1,10 +1,11 @@
-"""Do the gauges tell bad sets of other software from a perfect one, and say why? Prints a Markdown table; --json prints all figures.
+"""Do the gauges tell bad sets of other software from a perfect one, and say why? Prints a Markdown table.
 
-    OMP_NUM_THREADS=1 python benchmarks/rivals/table.py WORK
+    OMP_NUM_THREADS=1 python benchmarks/rivals/table.py WORK --json FILE
 
-Phantoms are the recordings; the sets are the rivals beside this file and, as the perfect set, phantoms of other patients. Each set
-goes the way of docs/bring-your-own.md by the command line: evaluate, audit, withdraw what is too close, audit what is left, publish.
-Bold is a figure that is worse than the perfect set's, the 95 % intervals apart. WORK keeps everything, so a stopped run goes on.
+Phantoms are the recordings; the sets are those of the rivals beside this file and, as the perfect one, phantoms of other
+patients. Each goes the way of docs/bring-your-own.md by the command line: evaluate, audit, withdraw what is too close, audit what is left,
+publish. Bold is a figure that is worse than the perfect set's, the 95 % intervals apart. WORK keeps everything, so a stopped run
+goes on.
 """
 
 import argparse
@@ -69,7 +70,9 @@ GAUGES = (
     Gauge("Fréchet, motion", fidelity("frechet/motion/second")),
     Gauge("EF by area, MAE", lambda found: found["evaluation"]["ef_by_area"]["synthetic"]["mae"]),
     Gauge("no beating heart", flagged),
-    Gauge("utility R2", lambda found: found["evaluation"]["utility"]["train on synthetic"]["r2"], higher_is_worse=False),
+    Gauge(
+        "utility R2", lambda found: found["evaluation"]["utility"]["train on synthetic"]["r2"], higher_is_worse=False
+    ),
     Gauge("too close", copies),
     Gauge("membership AUC", membership),
 )
@@ -181,7 +184,9 @@ def as_table(found: Mapping[str, Said]) -> str:
             value = gauge.read(said)["value"]
             text = "-" if value is None else f"{value:.3g}"
             cells.append(f"**{text}**" if worse(gauge, said, found[PERFECT]) else text)
-        lines.append("| " + " | ".join([name, *cells, concluded(said), "refused" if said["release"] else "sealed"]) + " |")
+        lines.append(
+            "| " + " | ".join([name, *cells, concluded(said), "refused" if said["release"] else "sealed"]) + " |"
+        )
     return "\n".join(lines)
 
 

@@ -51,5 +51,5 @@ found
 assert found.figures["Classifier AUC (spectrum)"] > 0.9
 
 # %% [markdown]
-# The way on: `echosyn audit rings recordings audit --models MODELS --videos-only`, then `echosyn publish rings release --audit audit
-# --licence cc-by-4.0 --origin "Rings 1.0" --stated-by "Your name"`. See [bring your own set](../bring-your-own.md).
+# The way on: `echosyn audit rings recordings audit --models MODELS --videos-only`, then `echosyn publish rings release --audit
+# audit --licence cc-by-4.0 --origin "Rings 1.0" --stated-by "Your name"`. See [bring your own set](../bring-your-own.md).
