@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/rivals/table.py WORK --json FILE
 
 Phantoms are the recordings; the sets are those of the rivals beside this file and, as the perfect one, phantoms of other
-patients. Each goes the way of docs/bring-your-own.md by the command line: evaluate, audit, withdraw what is too close, audit what is left,
-publish. Bold is a figure that is worse than the perfect set's, the 95 % intervals apart. WORK keeps everything, so a stopped run
-goes on.
+patients. Each goes the way of docs/bring-your-own.md by the command line: evaluate, audit, withdraw what is too close, audit
+what is left, publish. Bold is a figure that is worse than the perfect set's, the 95 % intervals apart. WORK keeps everything,
+so a stopped run goes on.
 """
 
 import argparse

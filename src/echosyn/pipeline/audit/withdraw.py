@@ -15,7 +15,7 @@ from echosyn import weights
 from echosyn.data import filelist, lineage
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.read_videos import files_of, read_digests, refuse_other_size
 from echosyn.pipeline.audit.screen_videos import BLOCK
 from echosyn.pipeline.folder import new_folder, note, read_provenance
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
@@ -70,6 +70,7 @@ def withdraw(
     if not foreign:
         lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
     files, screens = files_of(synthetic), Screens.of(models, rate=rate)
+    refuse_other_size(files, real)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
