@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Audit a set
 #
-# Two sets against the same recordings: one of strangers, one that holds three copies. Few patients keep this short; with them the
-# audit can find copies, but it cannot say that there are none. For that it asks for 100 held-out patients and 73 canaries.
+# Two sets against the same recordings: one of strangers, one that holds three copies. Few patients keep this short; with them an
+# audit finds copies, but its threshold is rough, a stranger may cross it, and neither set passes. A verdict that can be relied on
+# takes 100 held-out patients and 73 canaries.
 
 # %%
 import json

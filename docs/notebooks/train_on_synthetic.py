@@ -69,7 +69,9 @@ for _ in range(15):
 with torch.no_grad():
     read = np.concatenate([regressor(videos).numpy() for videos, _ in test])
 known = np.concatenate([efs.numpy() for _, efs in test])
-print(f"MAE {np.abs(read - known).mean():.1f} points, of the mean {np.abs(known.mean() - known).mean():.1f}")
+error, of_mean = np.abs(read - known).mean(), np.abs(known.mean() - known).mean()
+print(f"MAE {error:.1f} points, of the mean {of_mean:.1f}")
+assert error < of_mean
 
 # %% [markdown]
 # `echosyn evaluate` does this with a larger network, trains on real videos as well, and gives intervals over patients.

@@ -218,7 +218,8 @@ def _check_videos(dataset: Path, records: Sequence[Record], track: int) -> None:
             _, height, width, _ = video.probe(index.path(record))
             if track and (height, width) != (SIZE, SIZE):
                 problems.append(
-                    f"  {record.name}: {width}x{height}, but ventricles are tracked at {SIZE}x{SIZE}: resize it, or give --track 0"
+                    f"  {record.name}: {width}x{height}, but ventricles are tracked at {SIZE}x{SIZE}: resize it or give "
+                    "--track 0"
                 )
         except DataError as error:
             problems.append(f"  {error}")
