@@ -71,6 +71,8 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
         picture, text, target, anchor = found[1], found[2], found[3], found[4] or ""
         if target.endswith(("adr/", "notebooks/")):
             return f"[{text}]({target}index.md)"
+        if "notebooks/" in target:
+            return f"[{text}]({target.removesuffix('.py')}.md{anchor})"
         name = target.split("/")[-1]
         if name in inside:
             return f"[{text}]({'../' * page.file.src_uri.count('/')}{inside[name]}{anchor})"

@@ -64,7 +64,7 @@ def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> d
         write_json(folder / "dataset.json", _described(len(cases["TRAIN"]) + len(cases["VAL"])))
         if cases["TRAIN"] and cases["VAL"]:
             write_json(folder / "splits_final.json", [{"train": cases["TRAIN"], "val": cases["VAL"]}])
-    return {"folder": str(out), "videos": len(records), "cases": {split: len(found) for split, found in cases.items()}}
+    return {"folder": str(out), "videos": len(records), "cases": sum(map(len, cases.values()))}
 
 
 def mask(tracings: list[Tracing], shape: tuple[int, ...]) -> Frames:
