@@ -16,11 +16,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from echosyn.pipeline.ingest.phantom import make_phantom
     from echosyn.pipeline.publish.audit_gate import WITHOUT
     from echosyn.pipeline.publish.publish import publish
+    from echosyn.pipeline.publish.webdataset import export_webdataset
     from echosyn.settings.sharing import PublishSettings
 
     made = tmp_path_factory.mktemp("interoperability")
     make_phantom(made / "set", num=6, seed=1, num_frames=64, fps=32.0)
     publish(made / "set", made / "release", PublishSettings(licence="cc-by-4.0", without_audit=WITHOUT))
+    export_webdataset(made / "set", made / "shards")
     return made
 
 

@@ -162,6 +162,7 @@ def audit(
     *,
     models: str | Path,
     dataset: str | None = None,
+    videos_only: bool = False,
     device: str = "auto",
     workers: int | None = None,
     **options: Any,
@@ -174,12 +175,13 @@ def audit(
         out: new folder; only ``public.json`` and ``public.html`` in it may be shared.
         models: folder with ``vae`` and ``reid``; ``lidm`` and ``lvdm`` in it are attacked too.
         dataset: which LIDM and Re-ID, where there are several; one of `echosyn.weights.VARIANTS`.
+        videos_only: skip attacks on the weights, which are not released, or are not of these models.
         device: ``auto``, ``cpu``, ``cuda``.
         workers: processes that read and compare the videos.
         **options: fields of `echosyn.settings.judging.AuditSettings`.
     """
     asked = _settings(AuditSettings, options)
-    found, why = weights.for_auditing(Path(models), ("lidm", "lvdm"), dataset)
+    found, why = weights.for_auditing(Path(models), () if videos_only else ("lidm", "lvdm"), dataset)
     for text in why:
         warnings.warn(text, stacklevel=2)
     with _compute(device, workers) as compute:

@@ -84,6 +84,18 @@ def required(dataset: Path, ends: Sequence[str], purpose: str) -> list[str]:
     return found
 
 
+def unrecorded(dataset: Path) -> bool:
+    """Whether nothing says how a dataset was made: no provenance, or one that says only that videos were taken out of such a set.
+
+    Such sets are those of other software; they begin no chain.
+    """
+    if not (dataset / PROVENANCE).exists():
+        return True
+    record = read_json(dataset / PROVENANCE)
+    call = record.get("call")
+    return isinstance(call, dict) and call.get("command") == "withdraw" and record.get("origin") == {}
+
+
 def shown(folder: Path) -> str:
     """SHA-256 over names and contents of all videos, images, latents and tracings below a folder, and the labels of its list."""
     paths = sorted(path for path in folder.rglob("*") if _shows(path))

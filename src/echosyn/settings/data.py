@@ -75,10 +75,12 @@ class ReviewSettings:
 class ExportSettings:
     """How synthetic videos are written for others."""
 
-    target: Annotated[Literal["dicom"], Spelled("--to")] = "dicom"
-    """Format to write."""
+    target: Annotated[Literal["dicom", "nnunet", "webdataset"], Spelled("--to")] = "dicom"
+    """Format: dicom, nnunet (traced frames), webdataset (shards)."""
     mark: bool = False
-    """Burn the word SYNTHETIC into every frame."""
+    """With dicom: burn the word SYNTHETIC into every frame."""
+    per_shard: int = 256
+    """With webdataset: videos of a shard."""
 
 
 @settings

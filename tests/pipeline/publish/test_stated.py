@@ -10,6 +10,7 @@ import pytest
 from echosyn.data import checksum, lineage
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import PROVENANCE
+from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.publish.audit_gate import WITHOUT
 from echosyn.pipeline.publish.publish import publish
 from echosyn.pipeline.publish.verify import verify
@@ -56,6 +57,23 @@ def test_a_record_is_not_talked_away(command: str, synthetic: Path, tmp_path: Pa
     refused(synthetic, tmp_path, replace(ASKED, audit=audit(synthetic)), "says where it is from")
 
 
+def test_what_is_left_of_such_a_set_is_stated_too_and_begins_no_chain(foreign: Path, tmp_path: Path) -> None:
+    """As `withdraw` leaves it."""
+    thinned = left(foreign, tmp_path / "left", origin={})
+    assert lineage.unrecorded(foreign)
+    assert lineage.unrecorded(thinned)
+    publish(thinned, tmp_path / "release", replace(ASKED, audit=audit(thinned)))
+    assert lineage.steps(thinned) is None
+    assert lineage.steps(tmp_path / "release") is None
+
+
+def test_withdrawing_from_a_set_with_a_record_is_no_way_to_a_statement(synthetic: Path, tmp_path: Path) -> None:
+    (synthetic / PROVENANCE).write_text(json.dumps({"call": {"command": "import", "settings": {}}}))
+    thinned = left(synthetic, tmp_path / "left", origin={"call": {"command": "import"}})
+    assert not lineage.unrecorded(thinned)
+    refused(thinned, tmp_path, replace(ASKED, audit=audit(thinned)), "says where it is from")
+
+
 def test_no_statement_without_an_audit_that_passed(foreign: Path, tmp_path: Path) -> None:
     refused(foreign, tmp_path, ASKED, "only with an audit")
     refused(foreign, tmp_path, replace(ASKED, without_audit=WITHOUT), "only with an audit")
@@ -71,6 +89,15 @@ def test_a_statement_is_one_plain_line(wrong: str, foreign: Path, tmp_path: Path
     for asked in (replace(ASKED, origin=wrong), replace(ASKED, stated_by=wrong), replace(ASKED, stated_by=None)):
         with pytest.raises(ConfigError, match="on one line"):
             publish(foreign, tmp_path / "release", replace(asked, audit=audit(foreign)))
+
+
+def left(source: Path, out: Path, origin: dict[str, object]) -> Path:
+    """A copy with the record that `withdraw` writes."""
+    with new_folder(out, "withdraw", {"too_close": True}, {"synthetic": source}) as folder:
+        shutil.copytree(source / "Videos", folder / "Videos")
+        shutil.copy(source / "FileList.csv", folder)
+        note(folder, origin=origin, withdrawn=0)
+    return out
 
 
 def refused(dataset: Path, tmp_path: Path, asked: PublishSettings, words: str) -> None:

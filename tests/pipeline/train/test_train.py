@@ -353,3 +353,19 @@ def test_the_wrong_kind_of_folder_is_named(
     with pytest.raises(DataError, match="a latents folder; the vae trains on a dataset folder"):
         train("vae", latents_folder, tmp_path / "b", settings=settings_of("vae"), compute=Compute("cpu"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_list_without_lengths_and_rates_trains_the_same_model(
+    settings_of: Callable[..., Any], video_dataset: Path, tmp_path: Path
+) -> None:
+    """As other software writes it: FileName, EF and Split."""
+    shutil.copytree(video_dataset, tmp_path / "bare")
+    known = filelist.read(video_dataset)
+    filelist.write(tmp_path / "bare", [Record(r.name, ef=r.ef, split=r.split) for r in known])
+    models = []
+    for name, data in (("full", video_dataset), ("bare", tmp_path / "bare")):
+        run = tmp_path / f"run-{name}"
+        train("ef", data, run, settings=settings_of("ef", {"steps": 2, "batch_size": 2}), compute=Compute("cpu"))
+        models.append(weights.load(run / "model", "ef").state_dict())
+    assert models[0].keys() == models[1].keys()
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])

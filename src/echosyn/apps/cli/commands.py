@@ -134,10 +134,24 @@ def review(
 
 @app.command()
 def export(dataset: Synthetic, out: Out, asked: ExportSettings, shown: ShownSettings) -> None:
-    """Export synthetic videos as DICOM ultrasound objects."""
-    from echosyn.pipeline.publish.dicom import export_dicom
+    """Export synthetic videos in the form of other software.
 
-    show(export_dicom(dataset, out, mark=asked.mark, progress=Console(shown.quiet)), shown.json)
+    As DICOM ultrasound objects, in nnU-Net's raw layout, or as WebDataset's shards.
+    """
+    from echosyn.pipeline.publish.dicom import export_dicom
+    from echosyn.pipeline.publish.nnunet import export_nnunet
+    from echosyn.pipeline.publish.webdataset import export_webdataset
+
+    for option, target in (("mark", "dicom"), ("per_shard", "webdataset")):
+        if asked.target != target:
+            _refuse(asked, option, without=f"--to {target}", give=f"--to {target}")
+    tell = Console(shown.quiet)
+    if asked.target == "nnunet":
+        show(export_nnunet(dataset, out, progress=tell), shown.json)
+    elif asked.target == "webdataset":
+        show(export_webdataset(dataset, out, per_shard=asked.per_shard, progress=tell), shown.json)
+    else:
+        show(export_dicom(dataset, out, mark=asked.mark, progress=tell), shown.json)
 
 
 @app.command()

@@ -69,7 +69,7 @@ def withdraw(
     _check_both(synthetic, real)
     from echosyn.pipeline.audit.withdraw import withdraw as withdraw_patients
 
-    models = _models(made_by, ("lidm", "lvdm"))
+    models = _models(made_by, ("lidm", "lvdm") if asked.exclude else ())
     with computing(run) as compute:
         show(withdraw_patients(synthetic, real, out, models, asked, compute), run.json)
 
@@ -98,7 +98,8 @@ def _models(given: ModelsOfSet, wanted: Sequence[str]) -> dict[str, Path]:
 
     if given.models is None:
         raise ConfigError(
-            "--models is missing: give the folder of the models that generated SYNTHETIC, with at least vae and reid"
+            "--models is missing: give the folder of the models that generated SYNTHETIC, with at least vae and reid; for a set "
+            "of other software, a folder with a vae and a reid that were trained on REAL"
         )
     found, why = weights.for_auditing(given.models, wanted, given.dataset)
     for text in why:

@@ -14,7 +14,7 @@ from echosyn.data import checksum, filelist
 from echosyn.data.records import Record
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
 from echosyn.pipeline.audit.criteria import LINKED, Findings
-from echosyn.pipeline.audit.read_videos import files_of, labels_of, read_digests
+from echosyn.pipeline.audit.read_videos import files_of, labels_of, read_digests, refuse_other_size
 from echosyn.pipeline.audit.screen_videos import compared
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
@@ -77,7 +77,7 @@ def audit(
 
     Raises:
         ConfigError: that number of shadow models cannot have every patient in half of them.
-        DataError: there is nothing to audit, or a model was trained on held-out patients.
+        DataError: there is nothing to audit, or it is of another size, or a model was trained on held-out patients.
     """
     rate, seed = asked.false_rejection_rate, asked.seed
     refuse_odd(asked.shadow_models)
@@ -86,6 +86,7 @@ def audit(
     refuse_both_sides(real, records)
     quiet = refuse_seen(folders.values(), [r for r in records if r.split != "TRAIN"])
     files, screens = files_of(synthetic), Screens.of(folders, rate=rate)
+    refuse_other_size(files, real)
     settings = {"rate": rate, "canaries": asked.canaries, "seed": seed, "shadow_models": asked.shadow_models}
     with new_folder(out, "audit", settings, {"synthetic": synthetic, "real": real, **folders}, keep=True) as folder:
         (folder / "private").mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from echosyn import device as devices
-from echosyn.data import filelist
+from echosyn.data import filelist, video
 from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
@@ -25,6 +25,21 @@ def files_of(synthetic: Path) -> list[Path]:
     if not files:
         raise DataError(f"{synthetic}: no video to audit; expected at least one in {filelist.VIDEOS}/, generate some")
     return files
+
+
+def refuse_other_size(files: Sequence[Path], real: Path) -> None:
+    """Copies are looked for at the size of the recordings, and would not be seen at another one.
+
+    Raises:
+        DataError: a video is not as high and wide as the first recording.
+    """
+    like = video.size(filelist.video_path(real, filelist.read(real)[0]))
+    others = {path.name: found for path in files if (found := video.size(path)) != like}
+    for name, (height, width) in others.items():
+        raise DataError(
+            f"{files[0].parents[1]}: {len(others)} video(s) are not {like[1]}x{like[0]} as those of {real}, first {name} "
+            f"({width}x{height}); resize them"
+        )
 
 
 def labels_of(synthetic: Path, files: Sequence[Path]) -> list[Record | None]:

@@ -15,7 +15,7 @@ from echosyn import weights
 from echosyn.data import filelist, lineage
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
-from echosyn.pipeline.audit.read_videos import files_of, read_digests
+from echosyn.pipeline.audit.read_videos import files_of, read_digests, refuse_other_size
 from echosyn.pipeline.audit.screen_videos import BLOCK
 from echosyn.pipeline.folder import new_folder, note, read_provenance
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos
@@ -50,7 +50,7 @@ def withdraw(
     by the operating system, hide who of them it was, not that the person was among them; a fresh set hides both.
 
     Args:
-        synthetic: dataset folder.
+        synthetic: dataset folder, also one of other software.
         real: dataset folder of the patients, those who withdrew still in it.
         out: new dataset folder.
         models: model folders by stage, ``vae`` and ``reid`` at least.
@@ -66,8 +66,11 @@ def withdraw(
     known = {r.patient for r in filelist.read(real)}
     if missing := sorted(set(patients) - known):
         raise DataError(f"{real}: has no patient {missing[0]!r}; expected names of its column PatientId or FileName")
-    lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
+    foreign = lineage.unrecorded(synthetic)
+    if not foreign:
+        lineage.required(synthetic, lineage.VIDEOS, "take videos out of")
     files, screens = files_of(synthetic), Screens.of(models, rate=rate)
+    refuse_other_size(files, real)
     with new_folder(
         out, "withdraw", {"rate": rate, "too_close": too_close}, {"synthetic": synthetic, "real": real}
     ) as folder:
@@ -82,8 +85,9 @@ def withdraw(
         records = [r for r in filelist.read(synthetic, extra=True) if r.name in kept]
         if not records:
             raise DataError(
-                f"{synthetic}: all {len(files)} videos are too close to the withdrawn patients; "
-                "generate a new set from models trained without them"
+                f"{synthetic}: all {len(files)} videos are too close to {'the withdrawn' if patients else 'real'} patients; "
+                "generate a new set from models trained "
+                + ("without them" if patients else "on more patients or for fewer steps")
             )
         shutil.rmtree(folder / filelist.VIDEOS, ignore_errors=True)
         (folder / filelist.VIDEOS).mkdir()
@@ -91,7 +95,7 @@ def withdraw(
         for record in records:
             shutil.copyfile(index.path(record), folder / filelist.VIDEOS / index.path(record).name)
         filelist.write(folder, records)
-        origin = read_provenance(synthetic)
+        origin = {} if foreign else read_provenance(synthetic)
         shutil.rmtree(working)
         note(folder, origin={k: origin[k] for k in ("call", "privacy") if k in origin}, withdrawn=int(near.sum()))
     return {

@@ -13,6 +13,7 @@ from echosyn import weights
 from echosyn.data import clips, filelist, table, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.metrics.area import SIZE
 from echosyn.metrics.image import psnr, ssim
 from echosyn.pipeline.evaluate import ef_adherence, page
 from echosyn.pipeline.evaluate.ef_adherence import agreement
@@ -80,7 +81,7 @@ def evaluate(
     sets = Sets(synthetic, real, filelist.read(synthetic), filelist.read(real))
     fidelity_protocol = protocols.load(asked.protocol)
     fidelity.check(fidelity_protocol, real, synthetic, places, asked.metrics)
-    _check(sets)
+    _check(sets, asked.track)
     protocol = utility_protocols.load(asked.utility)
     protocol.check(real, sets.held_out, ef_settings)
     if grid is not None and protocol.chooses_on_val:
@@ -192,7 +193,7 @@ def _counts(sets: Sets) -> dict[str, int]:
     }
 
 
-def _check(sets: Sets) -> None:
+def _check(sets: Sets, track: int) -> None:
     for where, records in ((sets.real, sets.real_records), (sets.synthetic, sets.synthetic_records)):
         if not any(r.split == "TRAIN" and r.ef is not None for r in records):
             raise DataError(
@@ -205,16 +206,21 @@ def _check(sets: Sets) -> None:
             "videos Split VAL or TEST and an EF"
         )
     refuse_both_sides(sets.real, sets.real_records)
-    _check_videos(sets.synthetic, sets.synthetic_records)
-    _check_videos(sets.real, sets.real_records)
+    _check_videos(sets.synthetic, sets.synthetic_records, track)
+    _check_videos(sets.real, sets.real_records, track)
 
 
-def _check_videos(dataset: Path, records: Sequence[Record]) -> None:
+def _check_videos(dataset: Path, records: Sequence[Record], track: int) -> None:
     """Decode all that will be looked at, so that no training of minutes ends at a damaged file."""
     index, problems = filelist.VideoIndex(dataset), []
     for record in records:
         try:
-            video.probe(index.path(record))
+            _, height, width, _ = video.probe(index.path(record))
+            if track and (height, width) != (SIZE, SIZE):
+                problems.append(
+                    f"  {record.name}: {width}x{height}, but ventricles are tracked at {SIZE}x{SIZE}: resize it or give "
+                    "--track 0"
+                )
         except DataError as error:
             problems.append(f"  {error}")
     if problems:

@@ -90,7 +90,9 @@ def warnings(numbers: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a number."""
     found: list[str] = []
     privacy = numbers.get("privacy") or {}
-    if not privacy or privacy.get("filter") == "none":
+    if not privacy:
+        found.append("Nothing says that the synthetic set was filtered for copies of real patients: audit it.")
+    elif privacy.get("filter") == "none":
         found.append("The synthetic set was not filtered for copies of real patients.")
     if "completed_with_rejected" in privacy:
         found.append(
@@ -122,6 +124,12 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
             "status": "info",
             "headline": "Every still passed the calibrated privacy filter",
             "text": f"A release also needs an audit of the final videos.{use}",
+        }
+    if not privacy:
+        return {
+            "status": "warn",
+            "headline": "Not to be shared without an audit",
+            "text": f"No privacy filter is recorded for this set; `echosyn audit` looks for real patients in it.{use}",
         }
     return {
         "status": "warn",

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from echosyn.data import lineage
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import PROVENANCE
 from echosyn.settings.sharing import PublishSettings
@@ -33,7 +34,7 @@ def statement(dataset: Path, asked: PublishSettings) -> dict[str, str] | None:
             "--origin: a set of other software leaves only with an audit: run `echosyn audit` against the recordings "
             "that it was trained on, and give --audit"
         )
-    if (dataset / PROVENANCE).exists():
+    if not lineage.unrecorded(dataset):
         raise DataError(
             f"{dataset}: has a {PROVENANCE}, which says where it is from; --origin is for sets of other software: leave "
             "it out"

@@ -15,13 +15,15 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch.utils.data import Dataset
 
-from echosyn.data import filelist, latents
+from echosyn.data import filelist, latents, video
+from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
 from echosyn.hashing import folder_hash
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
 from echosyn.pipeline.ingest import review
 from echosyn.pipeline.train import distributed, mixture
+from echosyn.pipeline.train.encode import completed
 from echosyn.pipeline.train.estimate import estimate
 from echosyn.pipeline.train.validation import Judge, held_out
 from echosyn.pipeline.trained_on import RUN
@@ -334,7 +336,14 @@ def _records(stage: Stage, data: Path) -> list[Any]:
     if records and not chosen:
         asked = ", ".join(f"{name} = {value}" for name, value in only.items())
         raise DataError(f"{data}: no video has {asked}; expected columns and values of its FileList.csv")
-    return chosen
+    return chosen if stage.needs_latents else _completed(chosen, data)
+
+
+def _completed(records: Sequence[Record], dataset: Path) -> list[Record]:
+    """With length and rate of the files where the list of another program has none."""
+    index = filelist.VideoIndex(dataset)
+    known = [r.num_frames is not None and r.fps is not None for r in records]
+    return [r if k else completed(r, video.read(index.path(r))) for r, k in zip(records, known, strict=True)]
 
 
 def _changes(before: dict[str, Any], run: dict[str, Any]) -> str:
