@@ -65,7 +65,7 @@ def without_marks(frames: Frames, sector: Mask, moving: Mask, colour: Mask | Non
         moving: The part of the sector that moves; elsewhere what comes and goes counts as well.
         colour: ``(T, H, W)``, or None if no colour is a mark.
     """
-    always = _patches(sector & _drawn(frames, moving))
+    always = _patches(sector & drawn(frames, moving))
     frames[:, ~sector | always] = 0
     blackened = len(frames) * int((always & sector).sum())
     near = _grown(sector, 2 * _side(sector) + 1)
@@ -77,7 +77,7 @@ def without_marks(frames: Frames, sector: Mask, moving: Mask, colour: Mask | Non
     return frames, blackened / (len(frames) * int(sector.sum()))
 
 
-def _drawn(frames: Frames, moving: Mask) -> Mask:
+def drawn(frames: Frames, moving: Mask) -> Mask:
     """Strokes of text and signs, and solid signs: ``(T, H, W)`` -> ``(H, W)``."""
     brightest = frames.max(0).astype(np.int16)
     change = brightest - frames.min(0)
