@@ -33,7 +33,7 @@ def background(frames: Frames) -> Mask:
     """
     brightest = frames.max(axis=0) if frames.ndim == 3 else frames.max(axis=(0, 3))
     dark: Mask = brightest <= LEVEL
-    outside = _from_border(dark) & ~_hull(_largest(~dark))
+    outside = _from_border(dark) & ~hull(largest(~dark))
     found: Mask = ndimage.binary_dilation(outside, np.ones((3, 3)), iterations=RIM)
     return found
 
@@ -53,7 +53,7 @@ def _from_border(mask: Mask) -> Mask:
     return found
 
 
-def _largest(mask: Mask) -> Mask:
+def largest(mask: Mask) -> Mask:
     """The largest connected part of a mask, through corners too; logos, traces of an ECG and specks are smaller."""
     labels, number = ndimage.label(mask, np.ones((3, 3)))
     if number == 0:
@@ -62,7 +62,7 @@ def _largest(mask: Mask) -> Mask:
     return found
 
 
-def _hull(mask: Mask) -> Mask:
+def hull(mask: Mask) -> Mask:
     """All pixels whose centres lie in the convex hull of a mask's."""
     points: NDArray[Any] = np.argwhere(mask)
     if len(points) < 3 or (np.ptp(points, axis=0) == 0).any():

@@ -41,6 +41,11 @@ class ImportSettings:
     """Layout of SRC; `folder`: video files of any layout."""
     crop: str | None = None
     """Crop rectangle X,Y,W,H in pixels."""
+    mask: Literal["sector", "none"] = "sector"
+    """Around the sector: `sector` blackens marks, `none` keeps.
+
+    DICOM: always black.
+    """
     labels: Path | None = None
     """CSV with FileName and EF.
 

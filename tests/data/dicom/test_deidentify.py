@@ -1,12 +1,14 @@
 """Only tissue inside the sector is left, frame rate and pixel size are what the tags say, the rest has a named reason."""
 
 import errno
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -57,9 +59,53 @@ def test_text_that_stands_over_moving_tissue_leaves_no_outline() -> None:
     frames = g.integers(60, 160, (12, 120, 120)).astype(np.uint8)
     everywhere = np.ones((120, 120), bool)
     frames[:, 50:60, 30:90:4] = 220
-    clean = overlay.without_marks(frames, everywhere, everywhere, None)
+    clean, blackened = overlay.without_marks(frames, everywhere, everywhere, None)
+    assert blackened == pytest.approx((clean == 0).mean())
     assert not clean[:, 50:60, 30:87].any()
     assert (clean[:, :40] > 0).all()
+
+
+def real_cine() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grey frames of pydicom's cine, its sector and what moves of it."""
+    path = Path(str(get_testdata_file("examples_ybr_color.dcm")))
+    found = reading.opened(path)[0]
+    frames, colour = deidentify._region(found, regions.tissue(found))
+    return frames, *sector.find(sector.activity(frames, colour), alone=False)
+
+
+@pytest.mark.parametrize("level", [90, 120, 255])
+@pytest.mark.parametrize("size", [9, 14])
+def test_text_that_stands_over_real_tissue_and_clutter_goes(level: int, size: int) -> None:
+    frames, mask, moving = real_cine()
+    for x, y in ((135, 34), (150, 60), (120, 110), (180, 170)):  # clutter near the probe, septum, cavity, atrium
+        words = Image.new("L", frames.shape[:0:-1])
+        font = ImageFont.truetype(str(hospital.FONTS[0]), size)
+        ImageDraw.Draw(words).text((x, y), "4915220", 255, font)
+        alpha = np.asarray(words) / 255
+        written = (frames * (1 - alpha) + level * alpha).round().astype(np.uint8)
+        written = np.stack([jpeg(frame) for frame in written])
+        clean, _ = overlay.without_marks(written, mask, moving, None)
+        letters = (alpha > 0.5) & mask
+        assert (clean[:, letters] > 0).mean() <= 0.05, (x, y)
+
+
+def jpeg(frame: np.ndarray) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=85)
+    return np.asarray(Image.open(buffer))
+
+
+def test_what_is_drawn_goes_and_what_fades_stays() -> None:
+    """A solid sign, thicker than a stroke, against a blob that stands as still and is as bright."""
+    g = np.random.default_rng(0)
+    y, x = np.mgrid[:240, :240]
+    blob = 170 * np.exp(-((y - 60) ** 2 + (x - 120) ** 2) / (2 * 20**2))
+    frames = (blob + g.integers(0, 9, (16, 240, 240)) + g.integers(20, 60, (16, 240, 240)) * (y > 120)).astype(np.uint8)
+    frames[:, 150:180, 100:130] = 230
+    everywhere = np.ones((240, 240), bool)
+    clean, _ = overlay.without_marks(frames.copy(), everywhere, everywhere, None)
+    assert not clean[:, 150:180, 100:130].any()
+    assert (clean[:, 20:100, 60:180] == frames[:, 20:100, 60:180]).all()
 
 
 def test_coloured_traces_are_blackened_and_flow_is_refused() -> None:
@@ -67,7 +113,7 @@ def test_coloured_traces_are_blackened_and_flow_is_refused() -> None:
     colour = np.zeros((10, 60, 60), bool)
     colour[:, 30, :20] = True
     overlay.refuse_flow(colour, everywhere)
-    clean = overlay.without_marks(np.full((10, 60, 60), 30, np.uint8), everywhere, everywhere, colour)
+    clean, _ = overlay.without_marks(np.full((10, 60, 60), 30, np.uint8), everywhere, everywhere, colour)
     assert not clean[:, 30, :20].any()
     colour[:, 20:40, 20:40] = True
     with pytest.raises(BadDicomError, match="colour Doppler"):
@@ -83,6 +129,7 @@ def test_the_real_cine_of_pydicom() -> None:
     assert not cine.frames[:, ~cine.sector].any()
     assert 0.4 < cine.sector.mean() < 0.8
     assert cine.frames[:, cine.sector].mean() > 10
+    assert cine.blackened <= 0.005  # clutter near the probe stands still, and is no text
 
 
 def test_a_picture_without_a_sector_is_refused(tmp_path: Path) -> None:

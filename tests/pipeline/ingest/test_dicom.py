@@ -161,6 +161,9 @@ def test_every_file_has_a_row_with_its_reason(archive: Path, tmp_path: Path) -> 
     assert len(public) == len(reasons)
     assert "Source" not in public[0]
     assert (result["patients"], checking.check(tmp_path / "out").ok) == (2, True)
+    shares = [float(record.extra["BlackenedPercent"]) for record in filelist.read(tmp_path / "out")]
+    (said,) = (note for note in result["notes"] if "blackened" in note)
+    assert f"at most {max(shares):.1f} %" in said
     split_of: dict[str, set[str]] = {}
     for record in filelist.read(tmp_path / "out"):
         split_of.setdefault(record.patient, set()).add(record.split)

@@ -97,6 +97,22 @@ def test_a_crop_cuts_the_right_part_and_enlarging_keeps_the_range(tmp_path: Path
     assert any("1 video(s) were not square" in note for note in summary["notes"])
 
 
+def test_marks_around_the_sector_go_unless_they_are_asked_for(tmp_path: Path) -> None:
+    frames = hearts(1)[0]
+    marked = frames.copy()
+    marked[:, 2:6, 90:95] = 220
+    (tmp_path / "src").mkdir()
+    video.write_avi(tmp_path / "src" / "marked.avi", marked, 50)
+    video.write_avi(tmp_path / "src" / "plain.avi", frames, 50)
+    summary = ingest(tmp_path / "src", tmp_path / "out", source="folder")
+    assert {r.name: r.extra["Mask"] for r in filelist.read(tmp_path / "out")} == {"marked": "sector", "plain": "clean"}
+    assert [note for note in summary["notes"] if note.startswith("1 video(s) had marks around their sector")]
+    assert video.read(tmp_path / "out" / "Videos" / "marked.avi").frames[:, 2:6, 90:95].max() < 8
+    ingest(tmp_path / "src", tmp_path / "kept", source="folder", mask="none")
+    assert video.read(tmp_path / "kept" / "Videos" / "marked.avi").frames[:, 2:6, 90:95].min() > 200
+    assert "Mask" not in filelist.read(tmp_path / "kept")[0].extra
+
+
 def test_labels_fill_the_list_and_the_container_is_right_about_rate_and_count(src: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("FileName,EF,FPS,NumberOfFrames,Split\na.mp4,61.5,50,99,VAL\nb,40,,,TRAIN\nghost,51,,,TEST\n")
@@ -132,10 +148,10 @@ def test_importing_what_is_right_already_changes_no_number(dynamic: Path, tmp_pa
     assert filelist.read(tmp_path / "again") == filelist.read(tmp_path / "out")
     assert filelist.read_tracings(tmp_path / "out") == filelist.read_tracings(dynamic)[:1]
     assert filelist.read(tmp_path / "out")[1] == Record(
-        "b", height=32, width=32, fps=50.0, num_frames=6, split="TEST", extra={"x": "y"}
+        "b", height=32, width=32, fps=50.0, num_frames=6, split="TEST", extra={"x": "y", "Mask": "none"}
     )
     assert "1 tracing row(s) left out: their video is not imported" in summary["notes"]
-    assert again["notes"] == []
+    assert [note for note in again["notes"] if "show no sector" not in note] == []
 
 
 def test_tracings_move_with_the_pixels(dynamic: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ class Cine:
     fps_source: str
     spacing: tuple[float, float] | None
     """Width and height of a pixel in cm, if known."""
+    blackened: float
+    """Share of the sector, over all frames, that was taken for text and other marks."""
     notes: tuple[str, ...]
 
 
@@ -52,10 +54,12 @@ def cine(path: Path, *, fps: float | None = None) -> Cine:
             raise BadDicomError("too short", f"{len(kept)} frames, expected at least {FEWEST}")
     frames, colour = _region(found, region)
     colour = colour if colour is None else colour[kept]
-    mask, frames = _tissue(frames[kept], colour, alone=region.is_part)
+    mask, frames, blackened = _tissue(frames[kept], colour, alone=region.is_part)
     frames, mask = _square(frames, mask, region.aspect)
     notes = (corrected, region.note, *times.notes)
-    return Cine(frames[at], mask, times.fps, times.source, _side(region), tuple(note for note in notes if note))
+    return Cine(
+        frames[at], mask, times.fps, times.source, _side(region), blackened, tuple(note for note in notes if note)
+    )
 
 
 def _side(region: Region) -> tuple[float, float] | None:
@@ -80,8 +84,8 @@ def _region(found: Dataset, region: Region) -> tuple[Frames, Mask | None]:
     return frames, colour
 
 
-def _tissue(frames: Frames, colour: Mask | None, *, alone: bool) -> tuple[Mask, Frames]:
-    """The sector, and the frames with nothing but tissue."""
+def _tissue(frames: Frames, colour: Mask | None, *, alone: bool) -> tuple[Mask, Frames, float]:
+    """The sector, the frames with nothing but tissue, and the share of the sector that was blackened for it."""
     if colour is not None and overlay.is_tinted(frames, colour):
         colour = None
     try:
@@ -92,7 +96,7 @@ def _tissue(frames: Frames, colour: Mask | None, *, alone: bool) -> tuple[Mask, 
         raise
     if colour is not None:
         overlay.refuse_flow(colour, mask)
-    return mask, overlay.without_marks(frames, mask, moving, colour)
+    return mask, *overlay.without_marks(frames, mask, moving, colour)
 
 
 def _square(frames: Frames, mask: Mask, aspect: float) -> tuple[Frames, Mask]:

@@ -9,6 +9,8 @@ from echosyn.data.dicom import deidentify, reading, text
 from echosyn.data.dicom.faults import BadDicomError, is_harmless
 from echosyn.data.resizing import resized
 
+BLACKENED = "BlackenedPercent"
+"""Column: how much of the sector was taken for text."""
 Status = Literal["imported", "skipped", "failed"]
 
 
@@ -81,6 +83,7 @@ def run(task: Task) -> Outcome:
     scale = cine.frames.shape[1] / task.size
     spacing = tuple(repr(round(side * scale, 8)) for side in cine.spacing) if cine.spacing else ("", "")
     columns = {"FPSSource": cine.fps_source, "CmPerPixelX": spacing[0], "CmPerPixelY": spacing[1]}
+    columns |= {BLACKENED: f"{100 * cine.blackened:.2f}"}
     detail = "; ".join(cine.notes)
     return Outcome("imported", "", detail, len(frames), video.exact_fps(cine.fps), columns)
 

@@ -1,4 +1,8 @@
-"""What a scanner draws over the tissue: colours, and marks that stand still while the tissue moves."""
+"""What a scanner draws over the tissue: colours, and marks that stand still while the tissue moves.
+
+Clutter near the probe stands still, too, but fades into what is around it. What is drawn has strokes thinner than a letter is
+high, which stand out of their surroundings by brightness or by stillness, many near one another, or is solid and never changes.
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -11,8 +15,15 @@ CHROMA = 32
 """Difference between a pixel's channels that makes it a colour."""
 BRIGHT = 40
 """Grey level from which a mark can be read, and from which tissue counts in the test for a tinted picture."""
-STILL = 16
-"""Grey levels by which lossy compression changes a mark that stands still; tissue changes more within a heart beat."""
+STILL, ALMOST_STILL = 20, 24
+"""Grey levels by which lossy compression changes a mark that stands still, and one that stands out strongly; most tissue
+changes more within a heart beat."""
+STEP, STRONG_STEP = 32, 64
+"""Grey levels by which a stroke stands out of what is within a letter's height: as one of many, and alone."""
+STROKES = 5
+"""Pixels of strokes that make a text, for each pixel of a letter's height; clutter has fewer in one place."""
+DRAWN = 4
+"""Grey levels by which what is solid changes at most (a logo, thicker than strokes); speckle changes more."""
 LETTER = 1 / 40
 """Height of a letter against the picture; marks closer than that are blackened as one patch, so that no outline is left."""
 TINTED = 0.5
@@ -45,23 +56,49 @@ def refuse_flow(colour: Mask, sector: Mask) -> None:
         raise BadDicomError("colour Doppler", f"{share.max():.0%} of the sector is coloured")
 
 
-def without_marks(frames: Frames, sector: Mask, moving: Mask, colour: Mask | None) -> Frames:
-    """Black outside of the sector, at coloured marks, and where something bright is that does not move as tissue does.
+def without_marks(frames: Frames, sector: Mask, moving: Mask, colour: Mask | None) -> tuple[Frames, float]:
+    """Black outside of the sector, at coloured marks, and at what is drawn over the tissue; and the sector's blackened share.
 
     Args:
         frames: Grey ``(T, H, W)``; changed in place and returned.
         sector: ``(H, W)``.
-        moving: The part of the sector that moves; elsewhere all that is ever bright is a mark.
+        moving: The part of the sector that moves; elsewhere what comes and goes counts as well.
         colour: ``(T, H, W)``, or None if no colour is a mark.
     """
-    brightest = frames.max(0)
-    still = sector & (brightest > BRIGHT) & (~moving | (brightest - frames.min(0) <= STILL))
-    frames[:, ~sector | _patches(still)] = 0
+    always = _patches(sector & drawn(frames, moving))
+    frames[:, ~sector | always] = 0
+    blackened = len(frames) * int((always & sector).sum())
     near = _grown(sector, 2 * _side(sector) + 1)
     for frame, marks in zip(frames, () if colour is None else colour, strict=colour is not None):
         if (marks := marks & near).any():
-            frame[_patches(marks)] = 0
-    return frames
+            passing = _patches(marks)
+            frame[passing] = 0
+            blackened += int((passing & sector & ~always).sum())
+    return frames, blackened / (len(frames) * int(sector.sum()))
+
+
+def drawn(frames: Frames, moving: Mask) -> Mask:
+    """Strokes of text and signs, and solid signs: ``(T, H, W)`` -> ``(H, W)``."""
+    brightest = frames.max(0).astype(np.int16)
+    change = brightest - frames.min(0)
+    window = (_side(moving) | 1,) * 2
+    usual = np.median(frames, axis=0)
+    lasting = np.maximum(ndimage.white_tophat(usual, window), ndimage.black_tophat(change, window))
+    passing = np.where(moving, 0, ndimage.white_tophat(brightest, window))
+    edge = usual - ndimage.minimum_filter(usual, 3)
+    bright = brightest > BRIGHT
+    strokes = bright & ((change <= STILL) & (lasting >= STEP) | (passing >= STEP))
+    strong = bright & ((change <= ALMOST_STILL) & (np.maximum(lasting, edge) >= STRONG_STEP) | (passing >= STRONG_STEP))
+    found = strong | _gathered(strokes)
+    return np.asarray(ndimage.binary_propagation(found, np.ones((3, 3)), found | bright & (change <= DRAWN)))
+
+
+def _gathered(strokes: Mask) -> Mask:
+    """Those of which there are many within a letter's height of one another."""
+    side = _side(strokes)
+    places, count = ndimage.label(_grown(strokes, side))
+    many = np.bincount(places[strokes], minlength=count + 1) >= STROKES * side
+    return np.asarray(strokes & many[places])
 
 
 def _patches(marks: Mask) -> Mask:

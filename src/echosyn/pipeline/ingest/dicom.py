@@ -73,6 +73,8 @@ def ingest_dicom(
             "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
             "files: leave them out"
         )
+    if asked.mask != "sector":
+        raise ConfigError("--mask none has no effect with --from dicom, which always blackens: leave it out")
     private, labels, fps, seed, ocr = asked.private, asked.labels, asked.fps, asked.seed, asked.ocr
     shard, progress = compute.shard, compute.progress
     if private is None and shard != WHOLE:

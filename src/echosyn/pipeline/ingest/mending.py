@@ -1,9 +1,10 @@
 """What an import did to a video so that it is as a player shows it, in words that are counted."""
 
+from echosyn.data.surroundings import Verdict
 from echosyn.data.video import Origin
 
 
-def mended(origin: Origin, fps: float) -> list[str]:
+def mended(origin: Origin, fps: float, verdict: Verdict | None) -> list[str]:
     """Phrases that follow "N video(s)"; none for a video that was taken as it is stored."""
     phrases = []
     times = origin.times
@@ -17,4 +18,8 @@ def mended(origin: Origin, fps: float) -> list[str]:
         phrases.append("were turned upright as their container says")
     if origin.shown != (origin.height, origin.width):
         phrases.append("had pixels that are not square, which were made square")
+    if verdict == "sector":
+        phrases.append("had marks around their sector, which are black now (--mask none keeps them)")
+    elif verdict == "none":
+        phrases.append("show no sector that could be told from what is around it: kept as they are")
     return phrases

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 from echosyn.data import filelist, leftovers, table
+from echosyn.data.dicom.item import BLACKENED
 from echosyn.data.leftovers import LeftOut
 from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import SPLITS, Split, split_patients
@@ -183,10 +185,21 @@ def finish_dicom(
         "reasons": dict(sorted(Counter(reason for _, reason in pairs if reason).items())),
         "sheets": sheets,
         "left_out": [row.to_json() for row in left_out],
-        "notes": list(notes),
     }
+    summary["notes"] = [*notes, *_blackened(records)]
     note(folder, inputs=inputs, needs_review=True, **summary)
     return summary
+
+
+def _blackened(records: Sequence[Record]) -> list[str]:
+    """How much of the sectors was taken for text, for whoever looks at the sheets."""
+    shares = [(float(share), record.name) for record in records if (share := record.extra.get(BLACKENED))]
+    if not shares:
+        return []
+    most, name = max(shares)
+    return [
+        f"blackened as text: {median(share for share, _ in shares):.1f} % of the sector (median), at most {most:.1f} % ({name})"
+    ]
 
 
 def joined(parts: Sequence[Part], folder: Path, progress: Progress) -> dict[str, Any]:

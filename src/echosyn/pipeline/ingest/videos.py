@@ -4,31 +4,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from echosyn.data import filelist, layouts, table, twins, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Bad, Layout
-from echosyn.data.records import Record, Tracing
-from echosyn.data.resizing import resized, squared_size
-from echosyn.data.video import Frames, Origin
+from echosyn.data.records import Record
+from echosyn.data.resizing import squared_size
+from echosyn.data.surroundings import Verdict
+from echosyn.data.video import Origin, Video
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder
+from echosyn.pipeline.ingest.geometry import Box, Geometry, OutsideError, box_of
 from echosyn.pipeline.ingest.mending import mended
 from echosyn.pipeline.ingest.summary import Found, finish, listed
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import InProcess, Lost
 from echosyn.pipeline.workers.shards import WHOLE
 from echosyn.settings.data import ImportSettings
-
-T = TypeVar("T")
-
-Box = tuple[int, int, int, int]
-"""``(x, y, width, height)`` in pixels of the source, turned upright, from its upper left corner."""
-
-
-class _OutsideError(DataError):
-    """The crop does not lie within the picture."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,8 @@ class _Done:
     box: Box
     differs: tuple[str, ...]
     origin: Origin
+    verdict: Verdict | None
+    """What was done around the sector."""
 
     @property
     def stretched(self) -> bool:
@@ -51,54 +46,7 @@ class _Done:
     @property
     def mended(self) -> list[str]:
         """What was done to show the video as a player does."""
-        return mended(self.origin, self.record.fps or 0)
-
-
-@dataclass(frozen=True)
-class _Geometry:
-    """From the source's pixels to those of the result."""
-
-    crop: Box | None
-    size: int
-
-    def box(self, height: int, width: int) -> Box:
-        """The part of a frame that is kept."""
-        x, y, w, h = self.crop or (0, 0, width, height)
-        if x + w > width or y + h > height:
-            raise _OutsideError(
-                f"crop {x},{y},{w},{h} (x, y, width, height) ends at {x + w},{y + h}, expected within {width}x{height}"
-            )
-        return x, y, w, h
-
-    def frames(self, frames: Frames, origin: Origin) -> Frames:
-        """Crop and resize ``(T, H, W)`` with square pixels to ``(T, size, size)``."""
-        x, y, w, h = self._within(self.box(origin.height, origin.width), origin)
-        return resized(frames[:, y : y + h, x : x + w], self.size)
-
-    def _within(self, box: Box, origin: Origin) -> Box:
-        """A box of source pixels in square ones, to the nearest."""
-        down, across = (
-            shown / stored for shown, stored in zip(origin.shown, (origin.height, origin.width), strict=True)
-        )
-        left, right = round(box[0] * across), round((box[0] + box[2]) * across)
-        top, bottom = round(box[1] * down), round((box[1] + box[3]) * down)
-        return left, top, right - left, bottom - top
-
-    def tracing(self, tracing: Tracing, done: _Done) -> Tracing:
-        """Move a chord along; a pixel's coordinate is its centre."""
-        x, y, w, h = done.box
-
-        def across(value: float, start: int, length: int) -> float:
-            return (value - start + 0.5) * self.size / length - 0.5 if (start, length) != (0, self.size) else value
-
-        return Tracing(
-            f"{done.record.name}.avi",
-            across(tracing.x1, x, w),
-            across(tracing.y1, y, h),
-            across(tracing.x2, x, w),
-            across(tracing.y2, y, h),
-            done.origin.times.place(tracing.frame),
-        )
+        return mended(self.origin, self.record.fps or 0, self.verdict)
 
 
 def ingest(src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE, *, size: int = 112) -> dict[str, Any]:
@@ -122,21 +70,22 @@ def ingest(src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE,
     assert asked.source != "dicom"
     if asked.private or asked.ocr:
         raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
-    crop, fps, skip_bad, shard = _box(asked.crop), asked.fps, asked.skip_bad, compute.shard
+    crop, fps, skip_bad, shard = box_of(asked.crop), asked.fps, asked.skip_bad, compute.shard
     _check_settings(src, out, asked, crop, size)
     layout = _layout(src, asked)
     rows = [entry for entry in layout.bad if entry.reason == "bad row"]
     _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
-    settings = {"source": asked.source, "crop": crop, "fps": fps, "size": size}
+    geometry = Geometry(crop, size, masked=asked.mask == "sector")
+    settings = {"source": asked.source, "crop": crop, "fps": fps, "size": size, "mask": asked.mask}
     settings |= {"seed": asked.seed, "skip_bad": skip_bad}
     inputs = {"source": src} | ({"labels": asked.labels} if asked.labels else {})
     with new_folder(out, "import", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
-        work = Ingest(folder, _Geometry(crop, size), fps)
+        work = Ingest(folder, geometry, fps)
         items = [item for item in enumerate(layout.items) if shard.has(item[0])]
         done, bad = _all(items, work, compute)
         _refuse(src, [*layout.bad, *bad.values()], none_left=not done and shard == WHOLE, skip_bad=skip_bad)
-        found = _found(layout, done, bad, _Geometry(crop, size))
+        found = _found(layout, done, bad, geometry)
         summary = finish(folder, found, [folder] * len(found.records) if shard == WHOLE else None)
         if shard != WHOLE:
             found.write(folder)
@@ -148,7 +97,7 @@ class Ingest:
     """Work: imports a video, given as ``(position, (record, path))``."""
 
     folder: Path
-    geometry: _Geometry
+    geometry: Geometry
     fps: float | None
     device: str = "cpu"
 
@@ -161,7 +110,7 @@ class Ingest:
                 return _one(self.folder, record, path, self.geometry, self.fps)
             except video.BadVideoError as error:
                 return Bad(record.name, error.fault, str(error))
-            except _OutsideError as error:
+            except OutsideError as error:
                 return Bad(record.name, "crop outside the picture", f"{path}: {error}")
 
         return run
@@ -180,19 +129,16 @@ def _all(
     return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, Bad)}
 
 
-def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: float | None) -> _Done:
+def _one(folder: Path, record: Record, path: Path, geometry: Geometry, fps: float | None) -> _Done:
     """Import one video, unless an earlier try has."""
     out = folder / filelist.VIDEOS / f"{record.name}.avi"
     kept = twins.path(out)
-    if out.exists() and kept.exists():
-        origin = _asked(video.survey, record, path, fps)
-        box = geometry.box(origin.height, origin.width)
-    else:
-        source = _asked(video.read, record, path, fps)
-        assert source.origin is not None
-        origin = source.origin
-        box = geometry.box(origin.height, origin.width)
-        frames = geometry.frames(source.frames, origin)
+    source = _asked(record, path, fps)
+    assert source.origin is not None
+    origin = source.origin
+    box = geometry.box(origin.height, origin.width)
+    frames, verdict = geometry.frames(source.frames, origin)
+    if not (out.exists() and kept.exists()):
         twins.write(kept, twins.fingerprint(frames))
         video.write_avi(out, frames, _rate(record, origin, fps))
     rate = video.exact_fps(_rate(record, origin, fps))
@@ -204,7 +150,8 @@ def _one(folder: Path, record: Record, path: Path, geometry: _Geometry, fps: flo
         "FPS": record.fps is None or fps is not None or math.isclose(record.fps, rate, rel_tol=FPS_TOLERANCE),
     }
     complete = replace(record, height=geometry.size, width=geometry.size, fps=rate, num_frames=origin.num_frames)
-    return _Done(complete, box, tuple(column for column, right in said.items() if not right), origin)
+    complete = replace(complete, extra={**record.extra, "Mask": verdict}) if verdict else complete
+    return _Done(complete, box, tuple(column for column, right in said.items() if not right), origin, verdict)
 
 
 def _rate(record: Record, origin: Origin, fps: float | None) -> float:
@@ -213,14 +160,14 @@ def _rate(record: Record, origin: Origin, fps: float | None) -> float:
     return record.fps if fps is None and record.fps is not None and low < record.fps < high else origin.times.fps
 
 
-def _asked(read: Callable[..., T], record: Record, path: Path, fps: float | None) -> T:
+def _asked(record: Record, path: Path, fps: float | None) -> Video:
     """The labels' frame rate counts where the container has none."""
     try:
-        return read(path, fps=fps)
+        return video.read(path, fps=fps)
     except video.BadVideoError as error:
         if error.fault != "no frame rate" or record.fps is None:
             raise
-        return read(path, fps=record.fps)
+        return video.read(path, fps=record.fps)
 
 
 def _layout(src: Path, asked: ImportSettings) -> Layout:
@@ -255,7 +202,7 @@ def _refuse(src: Path, bad: Sequence[Bad], *, none_left: bool, skip_bad: bool) -
     raise DataError(table.listing(head, [f"  {entry.message}" for entry in bad]))
 
 
-def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, Bad], geometry: _Geometry) -> Found:
+def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, Bad], geometry: Geometry) -> Found:
     by_name = {entry.record.name.casefold(): entry for entry in done.values()}
     traced = [by_name.get(filelist.stem(tracing.name).casefold()) for tracing in layout.tracings]
     rows = [(row, one, to) for row, (one, to) in enumerate(zip(layout.tracings, traced, strict=True)) if to]
@@ -267,20 +214,14 @@ def _found(layout: Layout, done: Mapping[int, _Done], bad: Mapping[int, Bad], ge
         [i for i, entry in done.items() if entry.stretched],
         {i: list(entry.differs) for i, entry in done.items()},
         {i: entry.reason for i, entry in bad.items()},
-        {row: geometry.tracing(one, to) for row, one, to in rows if one.frame < to.origin.decoded},
+        {
+            row: geometry.tracing(one, to.record.name, to.box, to.origin)
+            for row, one, to in rows
+            if one.frame < to.origin.decoded
+        },
         {i: entry.mended for i, entry in done.items() if entry.mended},
         {row: to.record.name for row, one, to in rows if one.frame >= to.origin.decoded},
         {i: entry.name for i, entry in bad.items()},
         [(entry.name, entry.reason) for entry in layout.bad],
         layout.left_out,
     )
-
-
-def _box(text: str | None) -> Box | None:
-    if text is None:
-        return None
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(f"--crop {text}: expected X,Y,W,H, four whole numbers such as 0,0,112,112") from error
-    return x, y, width, height
