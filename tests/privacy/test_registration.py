@@ -74,6 +74,16 @@ def test_what_is_found_of_one_does_not_depend_on_the_others(hearts, known):
     assert table.argmax(dim=1).tolist() == together.index.tolist() == list(range(5))
 
 
+def test_of_several_pictures_of_one_video_the_nearest_counts(hearts, known):
+    references, centre = known
+    both = torch.cat([asked(hearts[i].flip(-1), centre) for i in (4, 9)])
+    names, table = registered_of_each([both, both[:0], both[1:]], references, NAMES)
+    assert names == NAMES
+    assert set(table[0].topk(2).indices.tolist()) == {4, 9}
+    assert torch.equal(table[1], torch.full((NUM,), -1.0))
+    assert table[2].argmax() == 9
+
+
 def test_references_of_the_same_patient_are_skipped(hearts, known):
     references, centre = known
     owners = [f"p{i // 2:02d}" for i in range(NUM)]

@@ -54,7 +54,7 @@ def reference(thumbnails: Tensor) -> Tensor:
 
 
 def query(thumbnails: Tensor, centre: Tensor) -> Tensor:
-    """The vector of a video that is compared, its own and the mean real picture: ``(1, 4 side^2)``; none if it is blank."""
+    """The vector of frames that are compared, their own and the mean real picture: ``(1, 4 side^2)``; none if they are blank."""
     found = reference(thumbnails)
     return torch.cat([found, centre.flatten().expand(len(found), -1)], dim=1)
 
@@ -85,9 +85,9 @@ def registered_of_each(
     owners = Owners.of(reference_groups).present()
     of_row = torch.from_numpy(owners.codes).long()
     best = torch.full((len(items), len(owners.names)), -1.0)
-    some = [i for i, item in enumerate(items) if len(item)]
-    if some:
-        for i, (rows, found) in zip(some, aligned(torch.cat([items[i] for i in some]), references), strict=True):
+    whose = [i for i, item in enumerate(items) for _ in item]
+    if whose:
+        for i, (rows, found) in zip(whose, aligned(torch.cat(list(items)), references), strict=True):
             best[i].scatter_reduce_(0, of_row[rows], found, "amax")
     return list(owners.names), best
 

@@ -15,7 +15,7 @@ from echosyn.memory import Fitting
 from echosyn.pipeline.generate.animation import EFDistribution
 from echosyn.pipeline.generate.sample import BLOCK, invent
 from echosyn.pipeline.models import codec, image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import digest_of, frames_of
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, digest_of_file
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
@@ -99,10 +99,10 @@ class ScreenVideos:
 
         def made(number: int) -> Made:
             name = stills.name(number)
-            seen = [frames_of(self.videos / f"{name}.avi")]
+            seen = [digest_of_file(self.videos / f"{name}.avi", encoder)]
             if self.plain is not None and (path := self.plain / f"{name}.npy").is_file():
-                seen.append(torch.from_numpy(np.load(path)))
-            return Made(number, bool(screen.judge([digest_of(frames, encoder) for frames in seen]).kept.all()))
+                seen.append(digest_of(torch.from_numpy(np.load(path)), encoder))
+            return Made(number, bool(screen.judge(seen).kept.all()))
 
         return lambda numbers: [made(number) for number in numbers]
 
