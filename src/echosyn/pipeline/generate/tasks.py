@@ -65,17 +65,13 @@ class Invent:
         screen = self.screens.stills(self.device) if self.screens else None
 
         def run(numbers: tuple[int, ...]) -> dict[int, Still]:
+            latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
+            verdict = screen.judge(latents) if screen else None
+            kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
+            score = verdict.score.float() if verdict else torch.zeros(len(numbers))
+            stills.write(self.folder, numbers, latents, {"kept": kept, "score": score})
             path = stills.shard(self.folder, numbers[0])
-            found = stills.read_shard(path) if path.exists() else None
-            if found is None or found["index"].tolist() != list(numbers):
-                latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
-                verdict = screen.judge(latents) if screen else None
-                kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
-                score = verdict.score.float() if verdict else torch.zeros(len(numbers))
-                found = {"kept": kept, "score": score}
-                stills.write(self.folder, numbers, latents, found)
-            rows = zip(numbers, found["kept"].tolist(), found["score"].tolist(), strict=True)
-            return {number: Still(kept, score, path) for number, kept, score in rows}
+            return {n: Still(k, s, path) for n, k, s in zip(numbers, kept.tolist(), score.tolist(), strict=True)}
 
         return run
 
