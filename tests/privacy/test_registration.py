@@ -7,6 +7,7 @@ from echosyn.data import phantom
 from echosyn.pixels import moved
 from echosyn.privacy.fingerprints import thumbnails
 from echosyn.privacy.matching import Prepared, prepared
+from echosyn.privacy.positive_controls import squeezed
 from echosyn.privacy.registration import _partial_correlation, picture, query, reference, registered, registered_of_each
 
 NUM = 30
@@ -48,6 +49,18 @@ DISGUISES = {
     "cropped by 20 %": lambda x: moved(x, scale=0.8),
     "shrunk by 20 %": lambda x: moved(x, scale=1.2),
     "gamma 2": lambda x: 255 * (x / 255) ** 2,
+    "upside down": lambda x: x.flip(-2),
+    "turned by 90": lambda x: x.rot90(1, (-2, -1)),
+    "turned by 180": lambda x: x.rot90(2, (-2, -1)),
+    "turned by 270, moved by 8": lambda x: moved(x.rot90(3, (-2, -1)), shift=(8 / 112, 8 / 112)),
+    "transposed": lambda x: x.transpose(-2, -1),
+    "transposed the other way": lambda x: x.transpose(-2, -1).rot90(2, (-2, -1)),
+    "rotated by 45": lambda x: moved(x, degrees=45),
+    "rotated by -45": lambda x: moved(x, degrees=-45),
+    "magnified twice": lambda x: moved(x, scale=0.5),
+    "shrunk to 60 %": lambda x: moved(x, scale=1.6),
+    "60 % of its width": lambda x: squeezed(x, 0.6).float(),
+    "60 % of its height": lambda x: squeezed(x.transpose(-2, -1), 0.6).transpose(-2, -1).float(),
     "all at once": lambda x: 255 - moved(x.flip(-1), shift=(0.05, -0.05), degrees=12, scale=0.9),
 }
 
