@@ -7,7 +7,7 @@ ALIKE = 0.9
 """Correlation from which on one frame stands for another."""
 SCENE = 0.4
 """Correlation below which two frames do not show the same view: frames of a beating heart are more alike."""
-SCENES = 8
+SCENES = 3
 """Of a video, at most: those of the most frames."""
 
 
