@@ -95,7 +95,7 @@ def strangers_rejected(args, real: Path, fresh: Path, models) -> dict[str, objec
     screens = Screens.of(models, args.work / "latents", args.rate)
     archive, of_videos = screens.of_videos(real, None, args.work / "desk", HERE)
     read = from_videos(fresh, codec(models["vae"], devices.resolve("auto")))
-    digests = [read(record) for record in filelist.read(fresh)]
+    digests = [read(record, True) for record in filelist.read(fresh)]
     judged = of_videos.judge(digests)
     stills = torch.stack([digest.latents[0] for digest in digests])
     screen = screens.of_stills(of_latents(args.work / "latents"), HERE)

@@ -22,8 +22,9 @@ from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import SPLITS
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
+from tiny import tiny_models
 
-__all__ = ["browser"]  # fixtures of other files, for all tests
+__all__ = ["browser", "tiny_models"]  # fixtures of other files, for all tests
 
 torch.set_num_threads(1)  # networks this small only wait for one another
 hypothesis.settings.register_profile("shared machine", deadline=None)

@@ -7,6 +7,7 @@ from echosyn.data import phantom
 from echosyn.pixels import moved
 from echosyn.privacy.fingerprints import thumbnails
 from echosyn.privacy.matching import Prepared, prepared
+from echosyn.privacy.positive_controls import squeezed
 from echosyn.privacy.registration import _partial_correlation, picture, query, reference, registered, registered_of_each
 
 NUM = 30
@@ -48,6 +49,18 @@ DISGUISES = {
     "cropped by 20 %": lambda x: moved(x, scale=0.8),
     "shrunk by 20 %": lambda x: moved(x, scale=1.2),
     "gamma 2": lambda x: 255 * (x / 255) ** 2,
+    "upside down": lambda x: x.flip(-2),
+    "turned by 90": lambda x: x.rot90(1, (-2, -1)),
+    "turned by 180": lambda x: x.rot90(2, (-2, -1)),
+    "turned by 270, moved by 8": lambda x: moved(x.rot90(3, (-2, -1)), shift=(8 / 112, 8 / 112)),
+    "transposed": lambda x: x.transpose(-2, -1),
+    "transposed the other way": lambda x: x.transpose(-2, -1).rot90(2, (-2, -1)),
+    "rotated by 45": lambda x: moved(x, degrees=45),
+    "rotated by -45": lambda x: moved(x, degrees=-45),
+    "magnified twice": lambda x: moved(x, scale=0.5),
+    "shrunk to 60 %": lambda x: moved(x, scale=1.6),
+    "60 % of its width": lambda x: squeezed(x, 0.6).float(),
+    "60 % of its height": lambda x: squeezed(x.transpose(-2, -1), 0.6).transpose(-2, -1).float(),
     "all at once": lambda x: 255 - moved(x.flip(-1), shift=(0.05, -0.05), degrees=12, scale=0.9),
 }
 
@@ -72,6 +85,16 @@ def test_what_is_found_of_one_does_not_depend_on_the_others(hearts, known):
     assert names == NAMES
     assert torch.equal(table.max(dim=1).values, together.similarity)
     assert table.argmax(dim=1).tolist() == together.index.tolist() == list(range(5))
+
+
+def test_of_several_pictures_of_one_video_the_nearest_counts(hearts, known):
+    references, centre = known
+    both = torch.cat([asked(hearts[i].flip(-1), centre) for i in (4, 9)])
+    names, table = registered_of_each([both, both[:0], both[1:]], references, NAMES)
+    assert names == NAMES
+    assert set(table[0].topk(2).indices.tolist()) == {4, 9}
+    assert torch.equal(table[1], torch.full((NUM,), -1.0))
+    assert table[2].argmax() == 9
 
 
 def test_references_of_the_same_patient_are_skipped(hearts, known):

@@ -12,7 +12,10 @@ from echosyn.privacy.video_digests import DigestFile, LazySequence, VideoDigest
 
 def digest(seed: int, num: int) -> VideoDigest:
     draw = torch.Generator().manual_seed(seed)
-    return VideoDigest(torch.rand(num, 5, 5, generator=draw), torch.randn((num + 1) // 2, 2, 3, 3, generator=draw))
+    between = torch.randint(0, 256, (3 * num, 5, 5), generator=draw, dtype=torch.uint8)
+    return VideoDigest(
+        torch.rand(num, 5, 5, generator=draw), torch.randn((num + 1) // 2, 2, 3, 3, generator=draw), between
+    )
 
 
 @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=6), data=st.data())
@@ -27,6 +30,8 @@ def test_each_is_read_as_it_was_put(
     for found, expected in zip(file.digests, given, strict=True):
         assert torch.equal(found.thumbnails, expected.thumbnails)
         assert torch.equal(found.latents, expected.latents)
+        assert torch.equal(found.between, expected.between)
+        assert torch.equal(found.every, torch.cat([expected.thumbnails, expected.between.float()]))
 
 
 def test_the_file_is_for_its_owner_and_begins_anew(tmp_path: Path) -> None:
@@ -34,7 +39,7 @@ def test_the_file_is_for_its_owner_and_begins_anew(tmp_path: Path) -> None:
     file = DigestFile(tmp_path / "digests", 1)
     file.put(0, digest(0, 2))
     assert (tmp_path / "digests").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "digests").stat().st_size == 4 * (2 * 25 + 18)
+    assert (tmp_path / "digests").stat().st_size == 4 * (2 * 25 + 18) + 6 * 25
     assert torch.equal(file.digests[0].thumbnails, digest(0, 2).thumbnails)
 
 

@@ -98,9 +98,13 @@ def unrecorded(dataset: Path) -> bool:
 
 def shown(folder: Path) -> str:
     """SHA-256 over names and contents of all videos, images, latents and tracings below a folder, and the labels of its list."""
-    paths = sorted(path for path in folder.rglob("*") if _shows(path))
-    lines = [f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n" for path in paths]
+    lines = [f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n" for path in shown_files(folder)]
     return hashlib.sha256("".join([*lines, *_labels(folder)]).encode()).hexdigest()
+
+
+def shown_files(folder: Path) -> list[Path]:
+    """All videos, images, latents and tracings below a folder."""
+    return sorted(path for path in folder.rglob("*") if _shows(path))
 
 
 def _labels(folder: Path) -> list[str]:

@@ -17,9 +17,12 @@ from echosyn.data import lineage
 from echosyn.errors import DataError, EchosynError, StoppedError
 from echosyn.files import read_json, whole
 from echosyn.hashing import PROVENANCE, content_hash
+from echosyn.pipeline import finished
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 PARTIAL = ".partial"
+GUARDED = frozenset([*lineage.INVENTED, *lineage.CARRIED, "calibrate"]) - {"publish"}
+"""Steps that, given again after a stop, take only what they had finished themselves; `publish` empties its folder."""
 
 
 def provenance(
@@ -52,7 +55,8 @@ def new_folder(
     """Yield ``OUT.partial`` to write into and rename it to ``OUT`` when the block ends well.
 
     A leftover ``.partial`` of the very same call (equal provenance) is handed back with what it holds, so the step can
-    skip finished items; a leftover of another call is thrown away. A user's mistake removes the partial folder (unless
+    skip finished items; a leftover of another call is thrown away. For a step whose output may leave the house it holds no
+    more than what `echosyn.pipeline.finished` vouches for. A user's mistake removes the partial folder (unless
     ``keep``, for steps of many minutes whose inputs were checked before); a crash, a kill or a full disk leaves it for the
     next try. The provenance record can be extended in the block with `note`; it tells a ``shard`` from the whole.
 
@@ -63,19 +67,24 @@ def new_folder(
     record = provenance(command, settings or {}, inputs or {}, hashes)
     if shard != WHOLE:
         record["shard"] = shard.described()
-    with new_folder_of(out, record, lineage.chain(command, inputs or {}), keep=keep) as folder:
+    with new_folder_of(out, record, lineage.chain(command, inputs or {}), keep=keep, resume=True) as folder:
         yield folder
 
 
 @contextmanager
 def new_folder_of(
-    out: Path, record: Mapping[str, Any], made_by: Sequence[str] | None, *, keep: bool = False
+    out: Path, record: Mapping[str, Any], made_by: Sequence[str] | None, *, keep: bool = False, resume: bool = False
 ) -> Iterator[Path]:
-    """As `new_folder`, of a call whose provenance is known; without a chain of steps the folder may show patients."""
+    """As `new_folder`, of a call whose provenance is known; without a chain of steps the folder may show patients.
+
+    A leftover counts only if ``resume``.
+    """
     refuse_existing(out)
     partial = out.with_name(out.name + PARTIAL)
-    if partial.exists() and read_json(partial / PROVENANCE).get("call") != record:
+    if partial.exists() and not (resume and read_json(partial / PROVENANCE).get("call") == record):
         shutil.rmtree(partial)
+    if partial.exists() and record["command"] in GUARDED:
+        finished.sweep(partial)
     try:
         partial.mkdir(parents=True, exist_ok=True)
         if not (partial / PROVENANCE).exists():

@@ -14,10 +14,11 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from echosyn.pixels import moved
 from echosyn.privacy import registration
 from echosyn.privacy.matching import varied
+from echosyn.privacy.scenes import distinct, scenes
 from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequence, VideoDigest
 
 QUERY_FRAMES = 8
-"""Frames of a video that are matched, evenly from its first to its last."""
+"""Frames of a video that are matched, evenly from its first to its last; besides, those that are like none of them."""
 QUERY_MOTIONS = 4
 """Stretches of a video whose motion is matched."""
 MOTION_FRAMES = 8
@@ -114,13 +115,17 @@ class VideoPrints:
         return LazySequence(len(items), lambda i: self.of_query(items[i]))
 
     def of_query(self, digest: VideoDigest) -> Views:
-        """The views with which a video is matched."""
-        frames = shifted(evenly(digest.thumbnails, QUERY_FRAMES)[:, None], THUMBNAIL_PIXELS)
+        """The views with which a video is matched. Every frame is looked at, also those between the ones of `RATE`."""
+        every = digest.every
+        apart = every - self.centre[0]
+        chosen = distinct(apart, evenly(torch.arange(len(digest.thumbnails)), QUERY_FRAMES))
+        frames = shifted(every[chosen, None], THUMBNAIL_PIXELS)
+        pictures = [registration.query(every[scene], self.centre) for scene in scenes(apart)]
         return {
             "reid": self.embed(evenly(digest.latents, QUERY_FRAMES)),
             "pixels": varied((frames - self.centre[0]).flatten(1)),
             "motion": evenly(motions(digest.thumbnails), QUERY_MOTIONS),
-            registration.SPACE: registration.query(digest.thumbnails, self.centre),
+            registration.SPACE: torch.cat(pictures),
         }
 
 

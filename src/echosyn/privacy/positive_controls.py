@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 from echosyn.pixels import moved
 from echosyn.privacy.video_digests import RATE
@@ -63,7 +64,12 @@ def in_pixels(relay: Relay | None = None) -> list[PositiveControl]:
         *_graded("crop", "%", _ZOOMED, lambda p: lambda x, y, g: _moved(x, scale=1 - p / 100), essential=False),
         *_graded("gamma", "", _GAMMAS, lambda p: lambda x, y, g: _pixels(255 * (x / 255) ** p), essential=False),
         *_graded("speed", "%", _SPEEDS, lambda p: lambda x, y, g: faster(x, p / 100), essential=False),
+        *_graded(
+            "squeezed", "% of the width", _WIDTHS, lambda p: lambda x, y, g: squeezed(x, p / 100), essential=False
+        ),
         PositiveControl("mirror", 0, "", 0.95, lambda x, y, g: x.flip(-1), essential=False),
+        PositiveControl("upside down", 0, "", 0.95, lambda x, y, g: x.flip(-2), essential=False),
+        PositiveControl("quarter turn", 0, "", 0.95, lambda x, y, g: x.rot90(1, (-2, -1)), essential=False),
         PositiveControl("inverted grey levels", 0, "", 0.95, lambda x, y, g: 255 - x, essential=False),
         PositiveControl("reversed in time", 0, "", 0.95, lambda x, y, g: x.flip(0), essential=False),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
@@ -82,8 +88,9 @@ _SHIFTS: Grades = ((2, None), (4, 0.95), (8, None))
 _ANGLES: Grades = ((5, 0.95), (10, None))
 _CROPS: Grades = ((5, 0.95), (10, None))
 _FAR: Grades = ((12, 0.95), (16, 0.95))
-_TURNED: Grades = ((20, 0.95),)
-_ZOOMED: Grades = ((20, 0.95), (-20, 0.95))
+_TURNED: Grades = ((20, 0.95), (45, 0.95))
+_ZOOMED: Grades = ((20, 0.95), (-20, 0.95), (50, 0.95), (-60, 0.95), (-100, None))
+_WIDTHS: Grades = ((60, 0.95),)
 _GAMMAS: Grades = ((0.5, 0.95), (2, 0.95))
 _SPEEDS: Grades = ((80, 0.95), (125, 0.95))
 _SHARES: Grades = ((10, None), (25, None), (50, None))
@@ -122,6 +129,15 @@ def faster(frames: Tensor, speed: float) -> Tensor:
     """Every frame shown ``1 / speed`` times as long, the nearest one at each time."""
     times = torch.arange(int((len(frames) - 1) / speed) + 1) * speed
     return frames[times.round().long()]
+
+
+def squeezed(frames: Tensor, share: float) -> Tensor:
+    """The recording at a share of its width, black beside it."""
+    height, width = frames.shape[-2:]
+    narrow = round(share * width)
+    small = interpolate(frames.float()[:, None], (height, narrow), mode="bilinear", antialias=True)[:, 0]
+    left = (width - narrow) // 2
+    return _pixels(pad(small, (left, width - narrow - left)))
 
 
 def noisy(frames: Tensor, decibel: float, generator: torch.Generator) -> Tensor:

@@ -1,43 +1,33 @@
-"""Is one video another one that was moved, turned, zoomed, mirrored or inverted? Registration before comparison.
+"""Is one video another one that was moved, turned, zoomed, squeezed, flipped or inverted? Registration before comparison.
 
 A video is reduced to its *picture*: mean and standard deviation over time of its thumbnails. They hardly depend on phase, speed
-or direction of time. A picture is registered with that of a real video in two steps: a fixed set of poses, mirrored or not, is
+or direction of time. A picture is registered with that of a real video in two steps: the poses of `echosyn.privacy.poses` are
 tried against all references on coarse pixels, and the best few references are then aligned on full thumbnails. What counts is the
 partial correlation in the part of the reference that the pose shows, given a constant and the mean real picture: it is blind to
 gain and offset, to inversion by its absolute value, and to what all patients have in common.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample
 
 from echosyn.privacy.matching import Matches, Prepared
 from echosyn.privacy.owners import Owners
+from echosyn.privacy.poses import SIDES, STEP, grid_of, poses, trials, within
 from echosyn.privacy.video_digests import THUMBNAIL
 
 SPACE = "registered"
-COARSE = THUMBNAIL // 2
-"""Side of the pictures that are compared with all references; one of its pixels is 8 of 112."""
 REFERENCES_AT_ONCE = 4096
-POSES_AT_ONCE = 147
-"""So few that what they say of the references stays in a core's cache."""
 CANDIDATES = 40
 """References that are aligned more finely."""
 STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
 """Of the alignment: how many references are left, and rounds of the search."""
 
-_PIXEL = 2 / 112
-_SHIFTS = tuple(16 / 3 * k * _PIXEL for k in range(-3, 4))
-_ANGLES = tuple(math.radians(10 * k) for k in range(-2, 3))
-_SCALES = tuple(0.8 ** (-k / 2) for k in range(-2, 3))
-_STEP = (4 * _PIXEL, 4 * _PIXEL, math.radians(5), 0.05)
 _LEAST = 1e-6
 
 
@@ -54,7 +44,7 @@ def reference(thumbnails: Tensor) -> Tensor:
 
 
 def query(thumbnails: Tensor, centre: Tensor) -> Tensor:
-    """The vector of a video that is compared, its own and the mean real picture: ``(1, 4 side^2)``; none if it is blank."""
+    """The vector of frames that are compared, their own and the mean real picture: ``(1, 4 side^2)``; none if they are blank."""
     found = reference(thumbnails)
     return torch.cat([found, centre.flatten().expand(len(found), -1)], dim=1)
 
@@ -85,9 +75,9 @@ def registered_of_each(
     owners = Owners.of(reference_groups).present()
     of_row = torch.from_numpy(owners.codes).long()
     best = torch.full((len(items), len(owners.names)), -1.0)
-    some = [i for i, item in enumerate(items) if len(item)]
-    if some:
-        for i, (rows, found) in zip(some, aligned(torch.cat([items[i] for i in some]), references), strict=True):
+    whose = [i for i, item in enumerate(items) for _ in item]
+    if whose:
+        for i, (rows, found) in zip(whose, aligned(torch.cat(list(items)), references), strict=True):
             best[i].scatter_reduce_(0, of_row[rows], found, "amax")
     return list(owners.names), best
 
@@ -118,9 +108,9 @@ def aligned(
             kept = top.values > -torch.inf
             found[i].append((top.values[kept], top.indices[kept] + start, pose[top.indices[kept]]))
     for one, parts in zip(pictures, found, strict=True):
-        values, candidates, poses = (torch.cat(part) for part in zip(*parts, strict=True))
+        values, candidates, begin = (torch.cat(part) for part in zip(*parts, strict=True))
         best = values.topk(min(CANDIDATES, len(values))).indices if len(values) else torch.zeros(0, dtype=torch.long)
-        yield candidates[best], frame.finely(one, rows[candidates[best]].float(), poses[best])
+        yield candidates[best], frame.finely(one, rows[candidates[best]].float(), begin[best])
 
 
 @dataclass(frozen=True)
@@ -130,37 +120,38 @@ class _Frame:
     centre: Tensor
 
     def coarsely(self, references: Tensor) -> "_Coarse":
-        """With references ``(m, d)``, in all poses."""
+        """With references ``(m, d)``, in all trials."""
         small = avg_pool2d(references.view(-1, 2, THUMBNAIL, THUMBNAIL), 2).flatten(2)
-        return _Coarse(small, _basis(avg_pool2d(self.centre[None], 2)[0].flatten(1), _views(COARSE)[1]))
+        return _Coarse(small, _basis(avg_pool2d(self.centre[None], 2)[0].flatten(1), trials().shown))
 
     def finely(self, one: Tensor, references: Tensor, start: Tensor) -> Tensor:
-        """Likeness of a picture ``(2, side, side)`` to references ``(k, d)``, from the numbers of the poses ``(k,)`` on.
+        """Likeness of a picture ``(2, side, side)`` to references ``(k, d)``, from the numbers of the trials ``(k,)`` on.
 
         A compass search: the best of nine poses around the present one; where that is the best, the steps are halved.
         """
-        mirrored, number = start // len(_poses()), start % len(_poses())
-        pose, step, best = _poses()[number], torch.ones(len(start)), torch.full((len(start),), -1.0)
-        side = torch.stack([1.0 - 2.0 * mirrored, torch.ones(len(start))], dim=1)[:, None, None, None]
+        views = trials()
+        pose, side = poses()[views.pose[start]], SIDES[views.side[start]]
+        step, best = torch.ones(len(start)), torch.full((len(start),), -1.0)
         real = references.view(len(start), 2, -1)
         real = real - real.mean(dim=-1, keepdim=True)
-        around = torch.cat([torch.zeros(1, 4), torch.eye(4), -torch.eye(4)]) * torch.tensor(_STEP)
+        ways = torch.eye(4, 5)
+        around = torch.cat([torch.zeros(1, 5), ways, -ways]) * torch.tensor(STEP)
         for num, rounds in STAGES:
             some = best.topk(min(num, len(best))).indices
             for _ in range(rounds if len(some) else 0):
-                poses = pose[some, None] + step[some, None, None] * around
-                best[some], place = self._likeness(one, real[some], poses, side[some]).max(dim=1)
-                pose[some] = poses[torch.arange(len(some)), place]
+                around_it = pose[some, None] + step[some, None, None] * around
+                best[some], place = self._likeness(one, real[some], around_it, side[some]).max(dim=1)
+                pose[some] = around_it[torch.arange(len(some)), place]
                 step[some] = torch.where(place == 0, step[some] / 2, step[some])
         return best.clamp(-1.0, 1.0)
 
-    def _likeness(self, one: Tensor, real: Tensor, poses: Tensor, side: Tensor) -> Tensor:
-        """Of centred references ``(k, 2, pixels)`` in poses ``(k, p, 4)`` of each: ``(k, p)``; ``side`` -1 mirrors."""
-        grid = _grid(poses.flatten(0, 1), THUMBNAIL).unflatten(0, poses.shape[:2])
-        shown = _within(grid).flatten(2)
-        grid = (grid * side).flatten(0, 1)
+    def _likeness(self, one: Tensor, real: Tensor, tried: Tensor, side: Tensor) -> Tensor:
+        """Of centred references ``(k, 2, pixels)`` in poses ``(k, p, 5)`` of each on sides ``(k, 2, 2)``: ``(k, p)``."""
+        sides = side.repeat_interleave(tried.shape[1], dim=0)
+        grid = grid_of(tried.flatten(0, 1), sides, THUMBNAIL)
+        shown = within(grid).unflatten(0, tried.shape[:2]).flatten(2)
         seen = grid_sample(one.expand(len(grid), -1, -1, -1), grid, align_corners=False)
-        seen = seen.unflatten(0, poses.shape[:2]).flatten(3)
+        seen = seen.unflatten(0, tried.shape[:2]).flatten(3)
         still, motion = (
             _partial_correlation(seen[:, :, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
         )
@@ -172,62 +163,32 @@ class _Coarse:
 
     def __init__(self, references: Tensor, basis: Tensor) -> None:
         self.references, self.basis = references.unbind(dim=1), basis
-        shown = _views(COARSE)[1]
+        shown = trials().shown
         self.scale = []
         for channel, x in enumerate(self.references):
             squares = shown @ x.T.square() - sum((basis[:, channel, k] @ x.T).square() for k in range(basis.shape[2]))
             self.scale.append(squares.clamp(min=_LEAST).rsqrt())
 
     def __call__(self, one: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the references: the likeness, and the number of the pose, of which the second half are mirrored."""
-        grid, shown = _views(COARSE)
-        smooth = avg_pool2d(one[None], 2, 1).expand(len(grid), -1, -1, -1)  # its pixels lie between those of `one`
-        scaled = grid * (THUMBNAIL / (THUMBNAIL - 1))
-        seen = grid_sample(smooth, scaled, align_corners=False).flatten(2).unflatten(0, (2, -1)) * shown[:, None]
-        left = [_without(seen[:, :, channel], self.basis[:, channel]) for channel in range(2)]
+        """Of the references: the likeness, and which one of `trials` it has."""
+        views = trials()
+        smooth = avg_pool2d(one[None], 2, 1).expand(
+            len(views.grid), -1, -1, -1
+        )  # its pixels lie between those of `one`
+        scaled = views.grid * (THUMBNAIL / (THUMBNAIL - 1))
+        seen = grid_sample(smooth, scaled, align_corners=False).flatten(2) * views.shown[views.pose][:, None]
+        left = [_without(seen[:, channel], self.basis[views.pose, channel]) for channel in range(2)]
         left = [x / x.norm(dim=-1, keepdim=True).clamp(min=_LEAST) for x in left]
         best = torch.full((len(self.references[0]),), -torch.inf)
-        pose = torch.zeros(len(best), dtype=torch.int64)
-        for half in range(2):
-            for start in range(0, len(shown), POSES_AT_ONCE):
-                part = slice(start, start + POSES_AT_ONCE)
-                still, motion = (
-                    (x[half, part] @ y.T).mul_(scale[part])
-                    for x, y, scale in zip(left, self.references, self.scale, strict=True)
-                )
-                value, place = still.abs_().add_(motion).max(dim=0)
-                pose = torch.where(value > best, place + half * len(shown) + start, pose)
-                best = best.maximum(value)
-        return best / 2, pose
-
-
-@cache
-def _poses() -> Tensor:
-    """``(poses, 4)``: shifts in half sides, the angle, the scale. Turned, zoomed, or a little of both, each at all shifts."""
-    pairs = [(angle, 1.0) for angle in _ANGLES] + [(0.0, scale) for scale in _SCALES if scale != 1]
-    pairs += [(angle, scale) for angle in _ANGLES[1::2] for scale in _SCALES[1::2]]
-    return torch.tensor([(x, y, angle, scale) for angle, scale in pairs for y in _SHIFTS for x in _SHIFTS])
-
-
-@cache
-def _views(side: int) -> tuple[Tensor, Tensor]:
-    """Where each pixel of a reference is in a picture ``(2 poses, side, side, 2)``, and which are in it ``(poses, side^2)``."""
-    grid = _grid(_poses(), side)
-    return torch.cat([grid, grid * torch.tensor([-1.0, 1.0])]), _within(grid).flatten(1)
-
-
-def _grid(poses: Tensor, side: int) -> Tensor:
-    """Where each pixel of a reference is in the picture, -1..1: ``(n, side, side, 2)``."""
-    right, down, angle, scale = poses.unbind(dim=1)
-    cos, sin = scale * angle.cos(), scale * angle.sin()
-    rows = torch.stack([cos, -sin, right, sin, cos, down], dim=1)
-    return affine_grid(rows.view(-1, 2, 3), [len(poses), 1, side, side], align_corners=False)
-
-
-def _within(grid: Tensor) -> Tensor:
-    """1 where a place of a grid ``(..., 2)`` is in the picture, else 0."""
-    x, y = grid.abs().unbind(dim=-1)
-    return x.maximum(y).le(1.0).float()
+        which = torch.zeros(len(best), dtype=torch.int64)
+        for part, of in views.blocks:
+            still, motion = (
+                (x[part] @ y.T).mul_(scale[of]) for x, y, scale in zip(left, self.references, self.scale, strict=True)
+            )
+            value, place = still.abs_().add_(motion).max(dim=0)
+            which = torch.where(value > best, place + part.start, which)
+            best = best.maximum(value)
+        return best / 2, which
 
 
 def _basis(centre: Tensor, shown: Tensor) -> Tensor:

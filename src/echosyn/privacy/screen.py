@@ -202,6 +202,12 @@ def video_screen(
     return vector_screen(gallery, train, held_out, how).through(prints)
 
 
+def scale_videos(is_train: Sequence[bool]) -> list[int]:
+    """Positions of the TRAIN videos that `video_screen` compares with others: every frame of them should be looked at."""
+    train = [i for i, of_train in enumerate(is_train) if of_train]
+    return [train[i] for i in _some(len(train), SCALE_PATIENTS)]
+
+
 def most_held_out(false_rejection_rate: float) -> int:
     """How many held-out videos may set a threshold for that rate: more would make calibration longer and hardly better.
 

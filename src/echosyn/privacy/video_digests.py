@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, overload
 
@@ -13,7 +13,7 @@ from torch import Tensor
 T = TypeVar("T")
 
 RATE = 8.0
-"""Frames a second of a video that are looked at."""
+"""Frames a second of a video that are looked at; of one that is compared, all others besides."""
 REFERENCE_EVERY = 2
 """Of those, every n-th of a real video is a reference still."""
 THUMBNAIL = 28
@@ -28,6 +28,13 @@ class VideoDigest:
     """`RATE` frames a second, float32 ``(T, THUMBNAIL, THUMBNAIL)``, grey levels."""
     latents: Tensor
     """Of every `REFERENCE_EVERY`-th of them, ``(S, C, h, w)``."""
+    between: Tensor = field(default_factory=lambda: torch.zeros(0, THUMBNAIL, THUMBNAIL, dtype=torch.uint8))
+    """Thumbnails of all other frames, uint8 ``(N, THUMBNAIL, THUMBNAIL)``; none of a video that is only compared with."""
+
+    @property
+    def every(self) -> Tensor:
+        """All thumbnails, float32 ``(T + N, THUMBNAIL, THUMBNAIL)``: first those of `RATE`, then those between."""
+        return torch.cat([self.thumbnails, self.between.float()])
 
 
 class LazySequence(Sequence[T]):
@@ -68,16 +75,16 @@ class DigestFile:
         path.unlink(missing_ok=True)
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b", buffering=0)
         self._end = 0
-        self._places: list[tuple[int, torch.Size, torch.Size] | None] = [None] * num
+        self._places: list[tuple[int, torch.Size, torch.Size, torch.Size] | None] = [None] * num
 
     def put(self, position: int, digest: VideoDigest) -> None:
         """Keep one."""
-        parts = digest.thumbnails.float(), digest.latents.float()
+        parts = digest.thumbnails.float(), digest.latents.float(), digest.between
         data = b"".join(part.contiguous().numpy().tobytes() for part in parts)
         written = 0
         while written < len(data):
             written += os.pwrite(self._file.fileno(), data[written:], self._end + written)
-        self._places[position] = self._end, parts[0].shape, parts[1].shape
+        self._places[position] = self._end, parts[0].shape, parts[1].shape, parts[2].shape
         self._end += len(data)
 
     @property
@@ -88,8 +95,10 @@ class DigestFile:
     def _read(self, position: int) -> VideoDigest:
         found = self._places[position]
         assert found is not None, f"video {position} was not kept"
-        start, thumbnails, latents = found
-        size = 4 * (thumbnails.numel() + latents.numel())
-        data = np.frombuffer(os.pread(self._file.fileno(), size, start), np.float32).copy()
-        first, second = torch.from_numpy(data).split([thumbnails.numel(), latents.numel()])
-        return VideoDigest(first.view(thumbnails), second.view(latents))
+        start, thumbnails, latents, between = found
+        floats, size = thumbnails.numel() + latents.numel(), between.numel()
+        data = os.pread(self._file.fileno(), 4 * floats + size, start)
+        values = torch.from_numpy(np.frombuffer(data, np.float32, floats).copy())
+        others = torch.from_numpy(np.frombuffer(data, np.uint8, size, 4 * floats).copy())
+        first, second = values.split([thumbnails.numel(), latents.numel()])
+        return VideoDigest(first.view(thumbnails), second.view(latents), others.view(between))

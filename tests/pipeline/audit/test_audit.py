@@ -253,7 +253,7 @@ def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     models, cpu = weights.find_all(weights.shipped(), ("vae", "lidm", "lvdm"), "a4c"), torch.device("cpu")
     encoder, index = codec(models["vae"], cpu), filelist.VideoIndex(tmp_path / "real")
     records, read = filelist.read(tmp_path / "real"), from_videos(tmp_path / "real", encoder)
-    archive = RealVideos(records, [read(record) for record in records])
+    archive = RealVideos(records, [read(record, False) for record in records])
     areas = lv_area(video.read(index.path(archive.records[0])).grey())
     clip = attack_inputs.clip(archive.records[0], index, 32.0, 32, encoder, True)
     assert clip is not None

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from echosyn.data import stills
 from echosyn.errors import DataError, StoppedError
+from echosyn.pipeline.finished import LOG, Finished
 from echosyn.pipeline.generate import outcome as said
 from echosyn.pipeline.generate.animate import Beat
 from echosyn.pipeline.generate.animation import EFDistribution, Motion
@@ -47,19 +49,25 @@ class Workshop:
     def _made(self, works: Sequence[Any], item: Any) -> Any:
         if isinstance(works[0], Invent):
             self.invented += item
-            return {n: Still(self.stranger(n), -float(n), NOWHERE) for n in item}
+            file = stills.shard(works[0].folder, item[0])
+            file.write_text("stills")
+            return {n: Still(self.stranger(n), -float(n), file) for n in item}
         assert isinstance(works[0], Beat)
         numbers = [heart.number for heart in item]
         if self.deadly & set(numbers):
             return Lost(2)
         self.animated += numbers
+        for n in numbers:
+            (works[0].videos / f"{stills.name(n)}.avi").write_text("a video")
         return [Made(n, self.apart(n)) for n in numbers]
 
 
 def search(workshop: Workshop, folder: Path, shard: Shard = WHOLE) -> Search:
-    beat = Beat(NOWHERE, NOWHERE, Motion(), EFDistribution(), 0, folder)
-    works = Invent(NOWHERE, 0, folder, None), beat, ScreenVideos(folder, None), None
-    return Search(workshop, *works, set(), folder / f"{shard.number}-{shard.count}.jsonl", shard)
+    own = folder / f"{shard.number}-{shard.count}"
+    own.mkdir(exist_ok=True)
+    beat = Beat(NOWHERE, NOWHERE, Motion(), EFDistribution(), 0, own)
+    works = Invent(NOWHERE, 0, own, None), beat, ScreenVideos(own, None), None
+    return Search(workshop, *works, set(), Finished(own), shard)
 
 
 def found(workshop: Workshop, folder: Path, num: int, complete: bool = False) -> list[int]:
@@ -177,11 +185,14 @@ def test_a_share_is_enough_nearly_always_and_little_more() -> None:
 def test_a_job_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     first = Workshop(apart=lambda n: n != 3)
     expected = found(first, tmp_path, 6)
-    journal = tmp_path / "1-1.jsonl"
-    journal.write_text("\n".join(journal.read_text().splitlines()[:4]) + '\n{"number": 5, "ap')
+    log = tmp_path / "1-1" / LOG
+    lines = [line for line in log.read_text().splitlines() if line]
+    assert len(lines) == 1 + len(first.animated)
+    log.write_text("\n".join(lines[:4]) + '\n{"files": {"synth')
     again = Workshop(apart=lambda n: n != 3)
     assert found(again, tmp_path, 6) == expected
-    assert 0 < len(again.animated) < len(first.animated)
+    assert not again.invented
+    assert len(again.animated) == len(first.animated) - 3
 
 
 def test_the_order_in_which_workers_finish_changes_nothing(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from echosyn.data.records import Record
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec as codec_of
 from echosyn.pipeline.models import embed as embed_by
+from echosyn.pipeline.privacy_filter import real_videos
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.real_videos import (
+    Reading,
     RealVideos,
     digest_of,
     frames_of,
@@ -73,10 +75,26 @@ def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
     filelist.write(tmp_path / "real", [record])
     frames = torch.from_numpy(video.read(tmp_path / "real" / "Videos" / "a.avi").grey())
     latents.write(tmp_path / "latents", record, codec.encode(frames))
-    one, other = from_videos(tmp_path / "real", codec)(record), from_latents(tmp_path / "latents", codec)(record)
-    assert one.thumbnails.shape == other.thumbnails.shape == (12, 28, 28)
-    assert torch.equal(one.latents, other.latents)
-    assert (one.thumbnails - other.thumbnails).abs().mean() < 6
+    readers = from_videos(tmp_path / "real", codec), from_latents(tmp_path / "latents", codec)
+    for every, between in ((False, 0), (True, 36)):
+        one, other = (read(record, every) for read in readers)
+        assert one.thumbnails.shape == other.thumbnails.shape == (12, 28, 28)
+        assert one.between.shape == other.between.shape == (between, 28, 28)
+        assert torch.equal(one.latents, other.latents)
+        assert (one.every - other.every).abs().mean() < 6
+
+
+def test_of_whom_the_threshold_is_made_every_frame_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held-out patients, and those TRAIN patients who set the scales: as finished videos are seen."""
+    codec: Any = Pooling()
+    records = [Record(str(i), split="TRAIN" if i < 3 else "VAL", fps=32.0) for i in range(5)]
+    for i, record in enumerate(records):
+        write(tmp_path / "real", record, film(i))
+    monkeypatch.setattr(real_videos, "codec", lambda *_: codec)
+    monkeypatch.setattr(screening, "SCALE_PATIENTS", 2)
+    scale = screening.scale_videos([r.split == "TRAIN" for r in records])
+    read = Reading(tmp_path, tmp_path / "real", device="cpu", every=frozenset(scale)).start()
+    assert [len(read(item).every) for item in enumerate(records)] == [48, 12, 48, 48, 48]
 
 
 def test_an_archive_needs_both_sides() -> None:
@@ -107,11 +125,11 @@ def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
         write(tmp_path / "real", replace(record, fps=32.0), film(i))
     read = from_videos(tmp_path / "real", codec)
     plain, filed = (
-        RealVideos(records, [read(record) for record in records]),
+        RealVideos(records, [read(record, False) for record in records]),
         DigestFile(tmp_path / "looks", len(records)),
     )
     for i in reversed(range(len(records))):
-        filed.put(i, read(records[i]))
+        filed.put(i, read(records[i], False))
     screens = [
         built(plain, embed),
         built(RealVideos(records, filed.digests), embed, Calibration(folder=tmp_path / "a")),

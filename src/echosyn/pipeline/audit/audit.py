@@ -10,7 +10,7 @@ import torch
 
 from echosyn import device as devices
 from echosyn import weights
-from echosyn.data import checksum, filelist
+from echosyn.data import checksum, filelist, video
 from echosyn.data.records import Record
 from echosyn.pipeline.audit import criteria, membership, pages, positive_controls
 from echosyn.pipeline.audit.criteria import LINKED, Findings
@@ -230,14 +230,15 @@ def _write(
 
 
 def _pairs(sets: Compared, judged: ScreeningResult) -> list[pages.Pair]:
-    """The most suspicious videos' middle frames, and the patients' frames they come nearest to."""
+    """The most suspicious videos' frames, and the patients' frames they come nearest to."""
     index = filelist.VideoIndex(sets.real)
     first = {r.patient: r for r in reversed(sets.archive.records)}
     worst = judged.score.argsort(descending=True, stable=True)[: pages.SHOWN].tolist()
     pairs = []
     for i in worst:
-        synthetic, real = frames_of(sets.files[i]), frames_of(index.path(first[str(judged.nearest[i])]))
-        a, b = synthetic.float()[::REFERENCE_EVERY], real.float()[::REFERENCE_EVERY]
+        synthetic = torch.from_numpy(video.read(sets.files[i]).grey())
+        real = frames_of(index.path(first[str(judged.nearest[i])]))
+        a, b = synthetic.float(), real.float()[::REFERENCE_EVERY]
         k, j = divmod(int(torch.cdist(a.flatten(1), b.flatten(1)).argmin()), len(b))
         words = f"{judged.score[i]:.1f} ({judged.space[i]})" + ("" if judged.kept[i] else ", too close")
         pairs.append((a[k].byte().numpy(), b[j].byte().numpy(), words))

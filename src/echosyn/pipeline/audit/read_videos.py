@@ -1,16 +1,19 @@
-"""The videos of a synthetic set as the privacy screen sees them: read back from their files."""
+"""The videos of a synthetic set as the privacy screen sees them: read back from their files, frame by frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from echosyn import device as devices
 from echosyn.data import filelist, video
 from echosyn.data.records import Record
+from echosyn.diffusion.codec import LatentCodec
 from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.privacy_filter.real_videos import digest_of, digests_of, frames_of
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, digests_of
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.privacy.video_digests import VideoDigest
 
@@ -53,7 +56,7 @@ def read_digests(files: Sequence[Path], vae: Path, folder: Path, compute: Comput
     """Digests of the videos, in a file of a private folder.
 
     Raises:
-        DataError: workers died at one.
+        DataError: workers died at one, or its time stamps hide frames.
     """
     tell = partial(compute.progress, "read synthetic videos")
     return digests_of(DigestVideos(vae, compute.device), files, compute.workers(), folder / "finished digests", tell)
@@ -69,8 +72,21 @@ class DigestVideos:
     def start(self) -> Callable[[tuple[int, Path]], VideoDigest]:
         """Load the VAE."""
         encoder = codec(self.vae, devices.resolve(self.device))
-        return lambda item: digest_of(frames_of(item[1]), encoder)
+        return lambda item: _digest(item[1], encoder)
 
     def name(self, path: Path) -> str:
         """Of a video, in messages."""
         return str(path)
+
+
+def _digest(path: Path, encoder: LatentCodec) -> VideoDigest:
+    """Of every frame that the file has."""
+    recording = video.read(path)
+    assert recording.origin is not None
+    hidden = (recording.origin.times.repeats or ()).count(0)
+    if hidden:
+        raise DataError(
+            f"{path}: {hidden} frame(s) are shown for no time, so that nobody would look at them; expected a constant frame "
+            "rate: convert it"
+        )
+    return digest_of(torch.from_numpy(recording.grey()), encoder, recording.fps)

@@ -18,6 +18,7 @@ from echosyn.diffusion.pipelines import LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
 from echosyn.files import whole
 from echosyn.memory import Fitting
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animation import (
     EFDistribution,
@@ -29,7 +30,7 @@ from echosyn.pipeline.generate.animation import (
     texture_of,
     textured,
 )
-from echosyn.pipeline.generate.formats import OF_VIDEOS, parsed, save_video
+from echosyn.pipeline.generate.formats import OF_VIDEOS, files_of_video, parsed, save_video
 from echosyn.pipeline.given_stills import as_stills, numbered
 from echosyn.pipeline.models import NO_WEIGHTS, video_pipeline
 from echosyn.pipeline.privacy_filter.real_videos import sampled
@@ -83,9 +84,8 @@ class Beat:
         def run(hearts: tuple[Heart, ...]) -> list[int]:
             numbers = [heart.number for heart in hearts]
             paths = [self.videos / f"{stills.name(number)}.avi" for number in numbers]
-            if not all(path.exists() for path in paths):
-                latents = stills.pick(hearts[0].file, [heart.row for heart in hearts])
-                _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths, self.plain)
+            latents = stills.pick(hearts[0].file, [heart.row for heart in hearts])
+            _in_batches(batches, pipeline, numbers, latents, self.seed, self.ef, self.motion, paths, self.plain)
             return numbers
 
         return run
@@ -119,7 +119,7 @@ def animate(
     inputs |= {"config": asked.config} if asked.config else {}
     inputs |= texture_of(inputs["vae"], motion)
     executor = compute.workers()
-    with new_folder(out, "animate", settings, inputs, shard=shard) as folder:
+    with new_folder(out, "animate", settings, inputs, shard=shard) as folder, Finished(folder) as finished:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
         videos = folder / filelist.VIDEOS
         work = Beat(inputs["lvdm"], inputs["vae"], motion, ef, asked.seed, videos, compute.device, asked.config)
@@ -128,9 +128,21 @@ def animate(
         hearts = [Heart(number, files[chosen[number]], chosen[number]) for number in own]
         lost: set[int] = set()
         size = batch_of(executor, work)
-        for done, (unit, result) in enumerate(one_by_one(executor, [work], units(hearts, size)), 1):
-            lost |= {heart.number for heart in unit} if isinstance(result, Lost) else set()
-            compute.progress("animate", min(len(hearts), done * size), len(hearts))
+
+        def made_of(unit: Iterable[Heart]) -> list[Path]:
+            names = [stills.name(heart.number) for heart in unit]
+            others = [path for name in names for path in files_of_video(folder, name, formats)]
+            return [*(videos / f"{name}.avi" for name in names), *others]
+
+        left = [unit for unit in units(hearts, size) if not finished.has(*made_of(unit))]
+        done = len(hearts) - sum(map(len, left))
+        for unit, result in one_by_one(executor, [work], left):
+            if isinstance(result, Lost):
+                lost |= {heart.number for heart in unit}
+            else:
+                finished.add(*made_of(unit))
+            done += len(unit)
+            compute.progress("animate", done, len(hearts))
         made = [number for number in own if number not in lost]
         if not made:
             raise DataError(

@@ -1,5 +1,6 @@
 """Stills and videos in further formats beside those that the next verb reads: what ``--save-as`` asks for."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def save_stills(
                 images.write(folder / IMAGES / f"{name}.{kind}", image)
 
 
+def files_of_stills(folder: Path, numbers: Sequence[int], formats: Sequence[str]) -> list[Path]:
+    """What `save_stills` writes."""
+    places = {kind: folder / (LATENTS if kind == "pt" else IMAGES) for kind in formats}
+    return [place / f"{stills.name(number)}.{kind}" for kind, place in places.items() for number in numbers]
+
+
+def files_of_video(folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    """What `save_video` writes: files, and folders of images."""
+    return [folder / kind / (name if kind in ("png", "jpg") else f"{name}.{kind}") for kind in formats]
+
+
 def save_video(folder: Path, name: str, frames: Frames, fps: float, formats: Sequence[str]) -> None:
     """Write a grey video ``(T, H, W)`` as ``FORMAT/NAME``: a file, or for images and a clip's tensor what others read.
 
@@ -64,7 +76,8 @@ def save_video(folder: Path, name: str, frames: Frames, fps: float, formats: Seq
         if kind in ("mp4", "gif"):
             write = video.write_mp4 if kind == "mp4" else video.write_gif
             write(path.with_name(f"{name}.{kind}"), frames, fps)
-        elif kind in ("png", "jpg") and not path.exists():
+        elif kind in ("png", "jpg"):
+            shutil.rmtree(path, ignore_errors=True)
             video.write_images(path, frames, f".{kind}")
         elif kind == "pt":
             _save_tensor(path.with_name(f"{name}.pt"), torch.from_numpy(frames[..., None].repeat(3, axis=-1)))

@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echosyn.data import stills
+from echosyn.data import filelist, stills
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError
+from echosyn.files import journal
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.generate.animation import record_of
 from echosyn.pipeline.generate.estimate import estimate
-from echosyn.pipeline.generate.outcome import finish
+from echosyn.pipeline.generate.outcome import as_json, finish
 from echosyn.pipeline.generate.request import GenerateRequest
 from echosyn.pipeline.generate.search import Found, Search, share, whole
 from echosyn.pipeline.generate.tasks import prepare
@@ -51,13 +53,16 @@ def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, com
             "leave one of the two out"
         )
     executor = compute.workers()
-    with new_folder(
-        out, "generate", request.settings(), request.inputs(), hashes=request.hashes(), shard=shard
-    ) as folder:
+    with (
+        new_folder(
+            out, "generate", request.settings(), request.inputs(), hashes=request.hashes(), shard=shard
+        ) as folder,
+        Finished(folder) as finished,
+    ):
         videos, working = prepare(folder)
-        rules = _calibrated(working, request, compute)
+        rules = _calibrated(working, request, compute, finished)
         works = request.works(videos, working)
-        search = Search(executor, *works, rules.refused, working / JOURNAL, shard, compute.progress)
+        search = Search(executor, *works, rules.refused, finished, shard, compute.progress)
         if shard == WHOLE:
             limit = rules.still_threshold["value"] if rules.still_threshold else None
             found = whole(search, asked.num, complete=asked.complete_with_rejected, threshold=limit)
@@ -66,8 +71,12 @@ def generate(out: Path, models: Mapping[str, Path], asked: GenerateSettings, com
         privacy = _finished(folder, search, found, rules, request)
         if shard != WHOLE:
             note(folder, part={"end": found.end, "outcome": search.outcome.to_json(), "rules": rules.to_json()})
-            (working / JOURNAL).rename(folder / JOURNAL)
+            with journal(folder / JOURNAL) as remember:
+                for number in sorted(search.made):
+                    remember(as_json(search.made[number]))
         shutil.rmtree(working)
+        if (tracings := folder / filelist.TRACINGS).is_file():
+            finished.add(tracings)
     lost = {"lost": sorted(search.lost)} if search.lost else {}
     return {"dataset": str(out), "videos": len(found.stay), "privacy": privacy} | lost
 
@@ -84,10 +93,10 @@ def dry_run(workers: int, models: Mapping[str, Path], asked: GenerateSettings, d
     return estimate(GenerateRequest.of(models, asked, device), workers)
 
 
-def _calibrated(working: Path, request: GenerateRequest, compute: Compute) -> Rules:
+def _calibrated(working: Path, request: GenerateRequest, compute: Compute, finished: Finished) -> Rules:
     """What videos must pass; the screens are there for the workers then."""
     screens = request.screens_in(working)
-    rules = calibrate_into(screens, request.reference, request.real, compute) if screens else Rules()
+    rules = calibrate_into(screens, request.reference, request.real, compute, finished) if screens else Rules()
     return replace(rules, require=list(request.require))
 
 

@@ -15,8 +15,9 @@ from echosyn.diffusion.pipelines import LatentImagePipeline
 from echosyn.diffusion.samplers import checked_steps
 from echosyn.errors import ConfigError, StoppedError
 from echosyn.memory import Fitting
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder
-from echosyn.pipeline.generate.formats import OF_STILLS, parsed, save_stills
+from echosyn.pipeline.generate.formats import OF_STILLS, files_of_stills, parsed, save_stills
 from echosyn.pipeline.models import NO_WEIGHTS, codec, image_pipeline
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import Lost
@@ -57,11 +58,10 @@ class Sample:
 
         def run(first: int) -> int:
             numbers = range(first, min(first + PER_FILE, self.num))
-            if not stills.shard(self.folder, first).exists():
-                whole = range(first, -(-numbers.stop // self.batch_size) * self.batch_size)
-                made = torch.cat(batches.over(some, whole))
-                save_stills(self.folder, numbers, made[: len(numbers)], self.formats, decoder)
-                stills.write(self.folder, numbers, made[: len(numbers)])
+            whole = range(first, -(-numbers.stop // self.batch_size) * self.batch_size)
+            made = torch.cat(batches.over(some, whole))
+            save_stills(self.folder, numbers, made[: len(numbers)], self.formats, decoder)
+            stills.write(self.folder, numbers, made[: len(numbers)])
             return len(numbers)
 
         return run
@@ -101,18 +101,25 @@ def sample(out: Path, lidm: Path, asked: SampleSettings, compute: Compute = HERE
         )
     total = sum(min(PER_FILE, num - first) for first in firsts)
     given = {name: path for name, path in inputs.items() if path is not None}
-    with new_folder(out, "sample", settings, given, shard=shard) as folder:
+    with new_folder(out, "sample", settings, given, shard=shard) as folder, Finished(folder) as finished:
         size = asked.batch_size if executor.on_gpu(compute.device) else BLOCK
-        done = 0
+
+        def files(first: int) -> list[Path]:
+            numbers = range(first, min(first + PER_FILE, num))
+            return [stills.shard(folder, first), *files_of_stills(folder, numbers, formats)]
+
+        left = [first for first in firsts if not finished.has(*files(first))]
+        done = total - sum(min(PER_FILE, num - first) for first in left)
         work = Sample(
             folder_of_lidm, folder, num, seed, steps, scheduler, size, compute.device, asked.config, formats, vae
         )
-        for first, made in executor.map([work], firsts):
+        for first, made in executor.map([work], left):
             if isinstance(made, Lost):
                 raise StoppedError(
                     f"workers died repeatedly on the stills from {first} on, perhaps out of memory; reduce --workers "
                     "or --batch-size and run the same command again"
                 )
+            finished.add(*files(first))
             done += made
             compute.progress("sample", done, total)
     return {"candidates": str(out), "stills": total}

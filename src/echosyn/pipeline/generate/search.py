@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from echosyn.data import stills
 from echosyn.errors import DataError, StoppedError
-from echosyn.files import journal, journal_of
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.generate.animate import Beat, Heart, batch_of, units
 from echosyn.pipeline.generate.outcome import Outcome, as_json, from_json
 from echosyn.pipeline.generate.sample import BLOCK
@@ -34,7 +34,7 @@ class Search:
         executor: who does the work.
         invent, beat, screen, measure: the works; ``measure`` only if something is required.
         refused: flags that no video may have.
-        journal: file that remembers finished videos.
+        finished: log that remembers what is finished.
         shard: whose blocks of hearts are looked at.
         progress: told what is done.
     """
@@ -45,7 +45,7 @@ class Search:
     screen: ScreenVideos
     measure: Measure | None
     refused: set[str]
-    journal: Path
+    finished: Finished
     shard: Shard = WHOLE
     progress: Progress = silent
     stills: dict[int, Still] = field(default_factory=dict)
@@ -53,9 +53,18 @@ class Search:
     lost: set[int] = field(default_factory=set)
     blocks: int = 0
     """Blocks of all shards that were looked at."""
+    known: dict[int, dict[int, Still]] = field(default_factory=dict)
+    """Invented before a stop, by the number of the block's first."""
 
     def __post_init__(self) -> None:
-        self.made |= {made.number: made for made in map(from_json, journal_of(self.journal))}
+        for entry in self.finished.entries:
+            if "made" in entry.said:
+                made = from_json(entry.said["made"])
+                self.made[made.number] = made
+            if "stills" in entry.said:
+                first = entry.said["stills"][0][0]
+                file = stills.shard(self.invent.folder, first)
+                self.known[first] = {number: Still(kept, score, file) for number, kept, score in entry.said["stills"]}
 
     @property
     def candidates(self) -> int:
@@ -80,12 +89,16 @@ class Search:
         last = max(self.blocks, math.ceil(end / BLOCK))
         own = [block_of(b) for b in range(self.blocks, last) if self.shard.has(b)]
         self.blocks = last
+        for block in own:
+            self.stills |= self.known.get(block[0], {})
         passed = len(self.passed())
-        for unit, result in one_by_one(self.executor, [self.invent], own):
+        for unit, result in one_by_one(self.executor, [self.invent], [b for b in own if b[0] not in self.known]):
             if isinstance(result, Lost):
                 self._lose(unit)
             else:
                 self.stills |= result
+                rows = [(number, still.kept, still.score) for number, still in sorted(result.items())]
+                self.finished.add(*{still.file for still in result.values()}, stills=rows)
                 passed += sum(still.kept for still in result.values())
             self.progress("samples that passed the filter", min(wanted, passed), wanted)
 
@@ -95,16 +108,15 @@ class Search:
         hearts = [Heart(n, self.stills[n].file) for n in wanted if n not in self.made and n not in self.lost]
         works: list[Any] = [self.beat, self.screen, *([self.measure] if self.measure else [])]
         done = len(wanted) - len(hearts)
-        with journal(self.journal) as remember:
-            for unit, result in one_by_one(self.executor, works, units(hearts, batch_of(self.executor, self.beat))):
-                done += len(unit)
-                if isinstance(result, Lost):
-                    self._lose([heart.number for heart in unit])
-                else:
-                    self.made |= {made.number: made for made in result}
-                    for made in result:
-                        remember(as_json(made))
-                self.progress("animate", min(done, len(wanted)), len(wanted))
+        for unit, result in one_by_one(self.executor, works, units(hearts, batch_of(self.executor, self.beat))):
+            done += len(unit)
+            if isinstance(result, Lost):
+                self._lose([heart.number for heart in unit])
+            else:
+                self.made |= {made.number: made for made in result}
+                for made in result:
+                    self.finished.add(self.beat.videos / f"{stills.name(made.number)}.avi", made=as_json(made))
+            self.progress("animate", min(done, len(wanted)), len(wanted))
 
     def _lose(self, numbers: Sequence[int]) -> None:
         self.lost |= set(numbers)

@@ -15,7 +15,7 @@ from echosyn.memory import Fitting
 from echosyn.pipeline.generate.animation import EFDistribution
 from echosyn.pipeline.generate.sample import BLOCK, invent
 from echosyn.pipeline.models import codec, image_pipeline
-from echosyn.pipeline.privacy_filter.real_videos import digest_of, frames_of
+from echosyn.pipeline.privacy_filter.real_videos import digest_of, digest_of_file
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
@@ -65,17 +65,13 @@ class Invent:
         screen = self.screens.stills(self.device) if self.screens else None
 
         def run(numbers: tuple[int, ...]) -> dict[int, Still]:
+            latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
+            verdict = screen.judge(latents) if screen else None
+            kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
+            score = verdict.score.float() if verdict else torch.zeros(len(numbers))
+            stills.write(self.folder, numbers, latents, {"kept": kept, "score": score})
             path = stills.shard(self.folder, numbers[0])
-            found = stills.read_shard(path) if path.exists() else None
-            if found is None or found["index"].tolist() != list(numbers):
-                latents = torch.cat(batches.over(lambda some: invent(pipeline, some, self.seed, steps), numbers))
-                verdict = screen.judge(latents) if screen else None
-                kept = verdict.kept if verdict else torch.ones(len(numbers), dtype=torch.bool)
-                score = verdict.score.float() if verdict else torch.zeros(len(numbers))
-                found = {"kept": kept, "score": score}
-                stills.write(self.folder, numbers, latents, found)
-            rows = zip(numbers, found["kept"].tolist(), found["score"].tolist(), strict=True)
-            return {number: Still(kept, score, path) for number, kept, score in rows}
+            return {n: Still(k, s, path) for n, k, s in zip(numbers, kept.tolist(), score.tolist(), strict=True)}
 
         return run
 
@@ -99,10 +95,10 @@ class ScreenVideos:
 
         def made(number: int) -> Made:
             name = stills.name(number)
-            seen = [frames_of(self.videos / f"{name}.avi")]
+            seen = [digest_of_file(self.videos / f"{name}.avi", encoder)]
             if self.plain is not None and (path := self.plain / f"{name}.npy").is_file():
-                seen.append(torch.from_numpy(np.load(path)))
-            return Made(number, bool(screen.judge([digest_of(frames, encoder) for frames in seen]).kept.all()))
+                seen.append(digest_of(torch.from_numpy(np.load(path)), encoder))
+            return Made(number, bool(screen.judge(seen).kept.all()))
 
         return lambda numbers: [made(number) for number in numbers]
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from echosyn.data import filelist, phantom, video
 from echosyn.data.records import Record, Tracing
-from echosyn.data.splits import Split, split_by_order
+from echosyn.data.splits import split_by_order
 from echosyn.errors import DataError
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent
 
@@ -47,30 +48,28 @@ def make_phantom(
         settings["look"] = look
     views = _IN_TURN[view]
     splits = split_by_order(num)
-    with new_folder(out, "phantom", settings) as folder:
+    with new_folder(out, "phantom", settings) as folder, Finished(folder) as finished:
         (folder / "Videos").mkdir(exist_ok=True)
         records: list[Record] = []
         tracings: list[Tracing] = []
 
-        def make(i: int) -> tuple[Record, list[Tracing]]:
+        def make(i: int) -> tuple[Record, list[Tracing], Path]:
             patient = phantom.patient(seed, i, view=views[i % len(views)], num_frames=num_frames, fps=fps, look=look)
-            return _write(folder / "Videos", patient, f"phantom_{patient.view.lower()}_{seed}_{i:05d}", splits[i])
+            path = folder / "Videos" / f"phantom_{patient.view.lower()}_{seed}_{i:05d}.avi"
+            record = phantom.record(patient, path.stem, splits[i])
+            if not finished.has(path):
+                assert record.fps is not None
+                video.write_avi(path, phantom.render(patient), record.fps, verify=False)
+            return record, phantom.tracings(patient, path.name), path
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for record, chords in pool.map(make, range(num)):
+            for record, chords, path in pool.map(make, range(num)):
+                if not finished.has(path):
+                    finished.add(path)
                 records.append(record)
                 tracings += chords
                 progress("phantom", len(records), num)
         filelist.write_tracings(folder, tracings)
+        finished.add(folder / filelist.TRACINGS)
         filelist.write(folder, records)
     return {"dataset": str(out), "videos": num}
-
-
-def _write(videos: Path, patient: phantom.Patient, name: str, split: Split) -> tuple[Record, list[Tracing]]:
-    """Render and write one video, unless an earlier try has."""
-    record = phantom.record(patient, name, split)
-    path = videos / f"{name}.avi"
-    if not path.exists():
-        assert record.fps is not None
-        video.write_avi(path, phantom.render(patient), record.fps, verify=False)
-    return record, phantom.tracings(patient, path.name)

@@ -10,6 +10,7 @@ from typing import Any
 from echosyn.data import filelist, table
 from echosyn.data.records import Record
 from echosyn.hashing import content_hash
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder, note, write_json
 from echosyn.pipeline.privacy_filter import reference_frames
 from echosyn.pipeline.privacy_filter.rules import Rules
@@ -45,10 +46,10 @@ def calibrate(
     screens = Screens.of(models, reference, rate)  # what does not belong together is refused before anything is hashed
     assert screens.vae is not None
     inputs = {"vae": screens.vae, "reid": screens.reid, "reference": reference} | ({"real": real} if real else {})
-    with new_folder(out, COMMAND, {"rate": rate}, inputs) as folder:
+    with new_folder(out, COMMAND, {"rate": rate}, inputs) as folder, Finished(folder) as finished:
         private = folder / PRIVATE
         private.mkdir(exist_ok=True, mode=0o700)
-        rules = calibrate_into(replace(screens, folder=private), reference, real, compute)
+        rules = calibrate_into(replace(screens, folder=private), reference, real, compute, finished)
         differ = _write_groups(private, filelist.read(real or reference))
         note(folder, screens=content_hash(private))
     still, video = rules.still_threshold or {}, rules.video_threshold or {}
@@ -79,12 +80,14 @@ def _write_groups(private: Path, records: Sequence[Record]) -> list[str]:
     return [f"{of.split('.')[0]}, {group}" for of, group in found if group.differs]
 
 
-def calibrate_into(screens: Screens, reference: Path | None, real: Path | None, compute: Compute) -> Rules:
+def calibrate_into(
+    screens: Screens, reference: Path | None, real: Path | None, compute: Compute, finished: Finished
+) -> Rules:
     """Calibrate the two screens and write them for the workers; what they ask for.
 
     If an earlier try or job has, nothing is asked of ``reference``, which may be None then.
     """
-    if screens.path(RULES).exists():
+    if screens.hashes or finished.has(screens.path(RULES)):
         return Rules(**json.loads(screens.path(RULES).read_text()))
     assert reference is not None
     files = screens.path("work")
@@ -101,4 +104,5 @@ def calibrate_into(screens: Screens, reference: Path | None, real: Path | None, 
         compared_with="videos" if real else "decoded latents",
     )
     write_json(screens.path(RULES), rules.to_json())
+    finished.add(*(screens.path(name) for name in (STILLS, VIDEOS, RULES)))
     return rules

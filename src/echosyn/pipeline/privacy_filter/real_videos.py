@@ -1,4 +1,4 @@
-"""The real patients as the privacy checks see them: a few frames a second of every video."""
+"""The real patients as the privacy checks see them: a few frames a second of every video, and of those compared all others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,16 @@ from echosyn.privacy.fingerprints import thumbnails
 from echosyn.privacy.video_digests import RATE, REFERENCE_EVERY, DigestFile, VideoDigest
 from echosyn.progress import Progress, silent
 
-Read = Callable[[Record], VideoDigest]
+DECODED_AT_ONCE = 64
+"""Frames of a latents file that are decoded together."""
+
+Read = Callable[[Record, bool], VideoDigest]
+"""(recording, whether all of its frames are kept besides) -> what is kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class RealVideos:
-    """Real recordings, about 0.15 MB a video of four seconds."""
+    """Real recordings, about 0.15 MB a video of four seconds; twice that where every frame is kept."""
 
     records: Sequence[Record]
     digests: Sequence[VideoDigest]
@@ -55,12 +59,17 @@ class RealVideos:
 
 @dataclass(frozen=True)
 class Reading:
-    """Work: reads real recordings, given as ``(position, record)``, from videos or else from latents."""
+    """Work: reads real recordings, given as ``(position, record)``, from videos or else from latents.
+
+    Of held-out ones every frame is kept, as of finished videos: they set the threshold.
+    """
 
     vae: Path
     dataset: Path | None
     latents: Path | None = None
     device: str = "auto"
+    every: frozenset[int] = frozenset()
+    """Positions of TRAIN videos of which every frame is kept, too."""
 
     def start(self) -> Callable[[tuple[int, Record]], VideoDigest]:
         """Load the VAE."""
@@ -70,7 +79,7 @@ class Reading:
         else:
             assert self.latents is not None
             read = from_latents(self.latents, encoder)
-        return lambda item: read(item[1])
+        return lambda item: read(item[1], item[1].split != "TRAIN" or item[0] in self.every)
 
     def name(self, record: Record) -> str:
         """Of a recording, in messages."""
@@ -121,25 +130,51 @@ def digests_of(
     return file.digests
 
 
-def digest_of(frames: Tensor, codec: LatentCodec) -> VideoDigest:
-    """What is kept of grey frames, uint8 ``(T, H, W)`` at `RATE`."""
-    return VideoDigest(thumbnails(frames), codec.encode(frames[::REFERENCE_EVERY]))
+def digest_of(frames: Tensor, codec: LatentCodec, fps: float = RATE) -> VideoDigest:
+    """What is kept of grey frames, uint8 ``(T, H, W)``: every one of them is looked at."""
+    chosen = torch.from_numpy(sampled(len(frames), fps))
+    looked_at, between = _divided(thumbnails(frames), chosen)
+    return VideoDigest(looked_at, codec.encode(frames[chosen[::REFERENCE_EVERY]]), between)
+
+
+def digest_of_file(path: Path, codec: LatentCodec) -> VideoDigest:
+    """Of every frame of a video file."""
+    recording = video.read(path)
+    return digest_of(torch.from_numpy(recording.grey()), codec, recording.fps)
 
 
 def from_videos(dataset: Path, codec: LatentCodec) -> Read:
     """Reads the videos of a dataset folder; latents are the posterior's mean."""
     index = filelist.VideoIndex(dataset)
-    return lambda record: digest_of(frames_of(index.path(record)), codec)
+
+    def read(record: Record, every: bool) -> VideoDigest:
+        path = index.path(record)
+        return digest_of_file(path, codec) if every else digest_of(frames_of(path), codec)
+
+    return read
 
 
 def from_latents(folder: Path, codec: LatentCodec) -> Read:
     """Reads a latents folder and decodes it: what the models have seen of the videos."""
 
-    def read(record: Record) -> VideoDigest:
-        found = latents.read(folder, record, sampled(latents.count(folder, record), record.fps or RATE))
-        return VideoDigest(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
+    def read(record: Record, every: bool) -> VideoDigest:
+        chosen = sampled(latents.count(folder, record), record.fps or RATE)
+        if not every:
+            found = latents.read(folder, record, chosen)
+            return VideoDigest(thumbnails(grey(codec.decode(found))), found[::REFERENCE_EVERY])
+        found, rows = latents.read(folder, record), torch.from_numpy(chosen)
+        small = torch.cat([thumbnails(grey(codec.decode(some))) for some in found.split(DECODED_AT_ONCE)])
+        looked_at, between = _divided(small, rows)
+        return VideoDigest(looked_at, found[rows[::REFERENCE_EVERY]], between)
 
     return read
+
+
+def _divided(small: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Thumbnails of chosen frames as they are, and of all others in whole grey levels."""
+    others = torch.ones(len(small), dtype=torch.bool)
+    others[chosen] = False
+    return small[chosen], small[others].round().to(torch.uint8)
 
 
 def frames_of(path: Path, rate: float = RATE) -> Tensor:

@@ -23,7 +23,7 @@ from echosyn.privacy import rejections, stored
 from echosyn.privacy.fingerprints import Embed, StillPrints, VideoPrints
 from echosyn.privacy.matching import nearest
 from echosyn.privacy.rejections import GroupRate
-from echosyn.privacy.screen import Calibration, References, Screen, still_screen, video_screen
+from echosyn.privacy.screen import Calibration, References, Screen, scale_videos, still_screen, video_screen
 from echosyn.privacy.video_digests import VideoDigest
 
 COMMAND = "calibrate"
@@ -143,9 +143,11 @@ class Screens:
         source = real or reference
         assert source is not None
         assert self.vae is not None
-        reading = Reading(self.vae, real, None if real else reference, compute.device)
-        archive = gathered(filelist.read(source), reading, compute.workers(), files, compute.progress)
-        owners, is_train = [r.patient for r in archive.records], [r.split == "TRAIN" for r in archive.records]
+        records = filelist.read(source)
+        owners, is_train = [r.patient for r in records], [r.split == "TRAIN" for r in records]
+        every = frozenset(scale_videos(is_train))
+        reading = Reading(self.vae, real, None if real else reference, compute.device, every)
+        archive = gathered(records, reading, compute.workers(), files, compute.progress)
         how = self._calibration(files, compute)
         return archive, video_screen(archive.digests, owners, is_train, self.embed(compute.device), how)
 

@@ -5,12 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw
-
-from echosyn.data import filelist, images, lineage, video
-from echosyn.data.frames import Frames
-from echosyn.data.records import Tracing
+from echosyn.data import filelist, images, lineage, outlines, video
 from echosyn.data.splits import EXTRA
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.folder import new_folder, write_json
@@ -18,9 +13,6 @@ from echosyn.progress import Progress, silent
 
 NAME = re.compile(r"Dataset\d{3}_[A-Za-z0-9_-]+")
 """What nnU-Net accepts as the name of a dataset folder."""
-
-Traced = dict[int, list[Tracing]]
-"""Long axis and chords by frame."""
 
 
 def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
@@ -41,7 +33,7 @@ def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> d
     if not NAME.fullmatch(out.name):
         raise ConfigError(f"{out}: nnU-Net reads only folders named DatasetNNN_NAME; call it Dataset701_Hearts, say")
     lineage.required(dataset, (*lineage.VIDEOS, "publish"), "export as synthetic")
-    traced = _by_frame(filelist.read_tracings(dataset)) if filelist.has_chords(dataset) else {}
+    traced = outlines.by_frame(dataset)
     records = [r for r in filelist.read(dataset) if r.split != EXTRA and r.name in traced]
     if not any(r.split != "TEST" for r in records):
         raise DataError(
@@ -58,29 +50,13 @@ def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> d
             for frame, tracings in traced[record.name].items():
                 case = f"{record.name}_{frame:03d}"
                 images.write(folder / f"images{where}" / f"{case}_0000.png", frames[frame])
-                images.write(folder / f"labels{where}" / f"{case}.png", mask(tracings, frames.shape[1:]))
+                images.write(folder / f"labels{where}" / f"{case}.png", outlines.mask(tracings, frames.shape[1:]))
                 cases[record.split].append(case)
             progress("export", done, len(records))
         write_json(folder / "dataset.json", _described(len(cases["TRAIN"]) + len(cases["VAL"])))
         if cases["TRAIN"] and cases["VAL"]:
             write_json(folder / "splits_final.json", [{"train": cases["TRAIN"], "val": cases["VAL"]}])
     return {"folder": str(out), "videos": len(records), "cases": sum(map(len, cases.values()))}
-
-
-def mask(tracings: list[Tracing], shape: tuple[int, ...]) -> Frames:
-    """The outline through the ends of the chords, filled with 1, uint8 ``(H, W)``; the first row, the long axis, is left out."""
-    chords = tracings[1:]
-    outline = [(c.x1, c.y1) for c in chords] + [(c.x2, c.y2) for c in reversed(chords)]
-    image = Image.new("L", (shape[1], shape[0]))
-    ImageDraw.Draw(image).polygon(outline, fill=1, outline=1)
-    return np.asarray(image)
-
-
-def _by_frame(tracings: list[Tracing]) -> dict[str, Traced]:
-    found: dict[str, Traced] = {}
-    for tracing in tracings:
-        found.setdefault(filelist.stem(tracing.name), {}).setdefault(tracing.frame, []).append(tracing)
-    return found
 
 
 def _described(num: int) -> dict[str, Any]:

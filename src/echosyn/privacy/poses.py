@@ -1,0 +1,101 @@
+"""The poses in which a picture is compared with references: where each pixel of a reference is in it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid
+
+from echosyn.privacy.video_digests import THUMBNAIL
+
+COARSE = THUMBNAIL // 2
+"""Side of the pictures that are compared with all references; one of its pixels is 8 of 112."""
+POSES_AT_ONCE = 147
+"""So few that what they say of the references stays in a core's cache."""
+
+_PIXEL = 2 / 112
+_SHIFTS = tuple(16 / 3 * k * _PIXEL for k in range(-3, 4))
+_ANGLES = tuple(math.radians(10 * k) for k in range(-2, 3))
+_SCALES = tuple(0.8 ** (-k / 2) for k in range(-2, 3))
+_NEAR = _SHIFTS[2:5]
+_FAR_SCALES, _FAR_SHIFTS = (0.5, 0.63, 1.6, 2.0), _SHIFTS[1:6]
+_SQUEEZED = 0.6
+STEP = (4 * _PIXEL, 4 * _PIXEL, math.radians(5), 0.05, 0.0)
+"""Of a pose, by which the alignment begins to change it; a squeeze stays as it is."""
+SIDES = torch.tensor([
+    [[1.0, 0], [0, 1]], [[-1, 0], [0, 1]],  # as it is, mirrored
+    [[1, 0], [0, -1]], [[-1, 0], [0, -1]], [[0, 1], [1, 0]], [[0, 1], [-1, 0]], [[0, -1], [1, 0]], [[0, -1], [-1, 0]],
+])  # fmt: skip
+"""The flips and quarter turns of a square. The first two are tried in all poses, the others in a few."""
+
+
+@cache
+def poses() -> Tensor:
+    """``(poses, 5)``: shifts in half sides, angle, scale, and by what the scale along x exceeds and along y falls short of it.
+
+    Turned, zoomed, or a little of both, each at all shifts. Then, at fewer shifts: zoomed a lot, squeezed along x or y, and last
+    those that are tried on all `SIDES`: as it is, and turned by 45 degrees.
+    """
+    near = [(angle, 1.0, 1.0) for angle in _ANGLES] + [(0.0, scale, 1.0) for scale in _SCALES if scale != 1]
+    near += [(angle, scale, 1.0) for angle in _ANGLES[1::2] for scale in _SCALES[1::2]]
+    far = [(0.0, scale, 1.0) for scale in _FAR_SCALES]
+    thin = math.sqrt(_SQUEEZED)
+    squeezed = [(0.0, scale, aspect) for scale in (thin, 1 / thin) for aspect in (thin, 1 / thin)]
+    turned = [(0.0, 1.0, 1.0), (math.radians(45), 1.0, 1.0)]
+    groups = (near, _SHIFTS), (far, _FAR_SHIFTS), (squeezed, _NEAR), (turned, _NEAR)
+    return torch.tensor([(x, y, *how) for some, shifts in groups for how in some for y in shifts for x in shifts])
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What is tried on coarse pixels: ``n`` poses, each on a side."""
+
+    pose: Tensor
+    """Number of the pose ``(n,)``."""
+    side: Tensor
+    """Number of the side ``(n,)``."""
+    grid: Tensor
+    """Where each pixel of a reference is in a picture ``(n, COARSE, COARSE, 2)``."""
+    shown: Tensor
+    """Which are in it, whatever the side, ``(poses, COARSE^2)``."""
+    blocks: Sequence[tuple[slice, slice | Tensor]]
+    """At most `POSES_AT_ONCE` of them, and their poses: a slice where it can be, which copies nothing."""
+
+
+@cache
+def trials() -> Trials:
+    """In every pose as it is and mirrored; in the last of them on all sides."""
+    known = poses()
+    every, few = torch.arange(len(known)), torch.arange(len(known) - 2 * len(_NEAR) ** 2, len(known))
+    pose = torch.cat([every, every, few.repeat(len(SIDES) - 2)])
+    side = torch.cat([every * 0, every * 0 + 1, torch.arange(2, len(SIDES)).repeat_interleave(len(few))])
+    ends = [(i, min(i + POSES_AT_ONCE, len(every))) for i in range(0, len(every), POSES_AT_ONCE)]
+    blocks: list[tuple[slice, slice | Tensor]] = [
+        (slice(half + i, half + j), slice(i, j)) for half in (0, len(every)) for i, j in ends
+    ]
+    blocks.append((slice(2 * len(every), len(pose)), pose[2 * len(every) :]))
+    grid = grid_of(known[pose], SIDES[side], COARSE)
+    return Trials(pose, side, grid, within(grid[: len(every)]).flatten(1), blocks)
+
+
+def grid_of(poses: Tensor, sides: Tensor, size: int) -> Tensor:
+    """Where each pixel of a reference is in the picture, -1..1: ``(n, size, size, 2)``.
+
+    Args:
+        poses: As `poses`, ``(n, 5)``.
+        sides: As `SIDES`, ``(n, 2, 2)``.
+        size: Pixels of a side of the reference.
+    """
+    right, down, angle, scale, aspect = poses.unbind(dim=1)
+    x, y, cos, sin = scale * aspect, scale / aspect, angle.cos(), angle.sin()
+    rows = torch.stack([x * cos, -x * sin, right, y * sin, y * cos, down], dim=1)
+    return affine_grid(sides @ rows.view(-1, 2, 3), [len(poses), 1, size, size], align_corners=False)
+
+
+def within(grid: Tensor) -> Tensor:
+    """1 where a place of a grid ``(..., 2)`` is in the picture, else 0."""
+    x, y = grid.abs().unbind(dim=-1)
+    return x.maximum(y).le(1.0).float()
