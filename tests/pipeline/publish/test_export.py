@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from echosyn.data import filelist, phantom, video
+from echosyn.data.outlines import mask
 from echosyn.data.records import Tracing
 from echosyn.errors import ConfigError, DataError
 from echosyn.hashing import PROVENANCE
 from echosyn.pipeline.ingest.phantom import make_phantom
-from echosyn.pipeline.publish.nnunet import export_nnunet, mask
+from echosyn.pipeline.publish.nnunet import export_nnunet
 from echosyn.pipeline.publish.webdataset import export_webdataset
 
 SEED = 5
