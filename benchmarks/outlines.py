@@ -3,8 +3,9 @@
     python benchmarks/outlines.py CAMUS
 
 CAMUS is a folder with stills of the CAMUS challenge (Leclerc et al. 2019): ``images/*_4CH_ED.png``, ``*_4CH_ES.png``, and
-``masks`` of the same names in which 85 is the cavity of the left ventricle. Nothing is learned from them. Printed are Dice coefficients
-at end-diastole and end-systole, EF by area and length against that of the masks, and of how many hearts nothing is said.
+``masks`` of the same names in which 85 is the cavity of the left ventricle. Nothing is learned from them.
+Printed are Dice coefficients at end-diastole and end-systole, EF by area and length against that of the masks, and of how many
+hearts nothing is said.
 The classical tracker needs videos: --phantoms N compares both on N phantoms of each look.
 """
 
