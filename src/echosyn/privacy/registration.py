@@ -235,7 +235,8 @@ def _softened(pictures: Tensor) -> Tensor:
     """Pictures ``(n, channels, side, side)`` without what half as many pixels do not show: weights 1, 2, 1 along each axis."""
     kernel = torch.tensor([1.0, 2.0, 1.0])
     padded = pad(pictures, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None]
-    return conv2d(padded, (kernel[:, None] * kernel / 16)[None, None])[:, 0].unflatten(0, pictures.shape[:2])
+    soft: Tensor = conv2d(padded, (kernel[:, None] * kernel / 16)[None, None])[:, 0].unflatten(0, pictures.shape[:2])
+    return soft
 
 
 def _without(values: Tensor, basis: Tensor) -> Tensor:
