@@ -59,6 +59,7 @@ DISGUISES = {
     "rotated by -45": lambda x: moved(x, degrees=-45),
     "magnified twice": lambda x: moved(x, scale=0.5),
     "shrunk to 60 %": lambda x: moved(x, scale=1.6),
+    "shrunk to a half": lambda x: moved(x, scale=2.0),
     "60 % of its width": lambda x: squeezed(x, 0.6).float(),
     "60 % of its height": lambda x: squeezed(x.transpose(-2, -1), 0.6).transpose(-2, -1).float(),
     "all at once": lambda x: 255 - moved(x.flip(-1), shift=(0.05, -0.05), degrees=12, scale=0.9),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d, conv2d, grid_sample, pad
 
 from echosyn.privacy.matching import Matches, Prepared
 from echosyn.privacy.owners import Owners
@@ -28,6 +28,8 @@ CANDIDATES = 40
 STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
 """Of the alignment: how many references are left, and rounds of the search."""
 
+SHRUNK = 0.72
+"""Scale below which a picture has so few pixels for a reference that the finest of this one are softened."""
 _LEAST = 1e-6
 
 
@@ -132,7 +134,9 @@ class _Frame:
         views = trials()
         pose, side = poses()[views.pose[start]], SIDES[views.side[start]]
         step, best = torch.ones(len(start)), torch.full((len(start),), -1.0)
-        real = references.view(len(start), 2, -1)
+        real = references.view(len(start), 2, THUMBNAIL, THUMBNAIL)
+        shrunk = pose[:, 3] < SHRUNK
+        real = torch.where(shrunk[:, None, None, None], _softened(real), real).flatten(2)
         real = real - real.mean(dim=-1, keepdim=True)
         ways = torch.eye(4, 5)
         around = torch.cat([torch.zeros(1, 5), ways, -ways]) * torch.tensor(STEP)
@@ -225,6 +229,14 @@ def _partial_correlation(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) ->
     left = (xx - explained(x1, xc, x1, xc)) * (yy - explained(y1, yc, y1, yc))
     r: Tensor = ((xy - explained(x1, xc, y1, yc)) / left.clamp(min=_LEAST).sqrt()).float()
     return r
+
+
+def _softened(pictures: Tensor) -> Tensor:
+    """Pictures ``(n, channels, side, side)`` without what half as many pixels do not show: weights 1, 2, 1 along each axis."""
+    kernel = torch.tensor([1.0, 2.0, 1.0])
+    padded = pad(pictures, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None]
+    soft: Tensor = conv2d(padded, (kernel[:, None] * kernel / 16)[None, None])[:, 0].unflatten(0, pictures.shape[:2])
+    return soft
 
 
 def _without(values: Tensor, basis: Tensor) -> Tensor:
