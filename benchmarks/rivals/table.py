@@ -46,7 +46,7 @@ def membership(found: Said) -> Mapping[str, Any]:
 
 
 def flagged(found: Said) -> Mapping[str, Any]:
-    """Share of videos whose physiology no heart has; its interval is the exact one."""
+    """Share of videos that fail a check of physiology."""
     shown = found["evaluation"]["physiology"]["synthetic"]
     return share(shown["flagged"], shown["n"])
 
@@ -69,7 +69,7 @@ GAUGES = (
     Gauge("Fréchet, radiomics", fidelity("frechet/radiomics/still2")),
     Gauge("Fréchet, motion", fidelity("frechet/motion/second")),
     Gauge("EF by area, MAE", lambda found: found["evaluation"]["ef_by_area"]["synthetic"]["mae"]),
-    Gauge("no beating heart", flagged),
+    Gauge("physiology", flagged),
     Gauge(
         "utility R2", lambda found: found["evaluation"]["utility"]["train on synthetic"]["r2"], higher_is_worse=False
     ),
@@ -209,7 +209,8 @@ def main(words: Sequence[str] | None = None) -> None:
     found = {name: judged(made(name, real, args.work, args), real, args) for name in (PERFECT, *RIVALS)}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     if args.json:
-        gauges = {name: {g.title: dict(g.read(said)) for g in GAUGES} for name, said in found.items()}
+        kept = ("value", "low", "high")
+        gauges = {n: {g.title: {k: g.read(said).get(k) for k in kept} for g in GAUGES} for n, said in found.items()}
         rest = {name: {"left": concluded(said), "publish": said["release"] or "sealed"} for name, said in found.items()}
         cpu = round(used.ru_utime + used.ru_stime)
         args.json.write_text(json.dumps({"gauges": gauges, "release": rest, "cpu_s": cpu}, indent=1) + "\n")

@@ -25,9 +25,9 @@ def foreign(synthetic: Path) -> Path:
     return synthetic
 
 
-def audit(dataset: Path, verdict: str = "pass") -> Path:
+def audit(dataset: Path, verdict: str = "pass", conclusions: object = ()) -> Path:
     path = dataset.parent / "audit.json"
-    content = {"videos": checksum.videos_hash(dataset), "verdict": verdict, "public": {"conclusions": []}}
+    content = {"videos": checksum.videos_hash(dataset), "verdict": verdict, "public": {"conclusions": conclusions}}
     path.write_text(json.dumps(content))
     return path
 
@@ -78,6 +78,8 @@ def test_no_statement_without_an_audit_that_passed(foreign: Path, tmp_path: Path
     refused(foreign, tmp_path, ASKED, "only with an audit")
     refused(foreign, tmp_path, replace(ASKED, without_audit=WITHOUT), "only with an audit")
     refused(foreign, tmp_path, replace(ASKED, audit=audit(foreign, "fail")), "failed their audit")
+    undecided = audit(foreign, "fail", {"videos": "cannot say"})
+    refused(foreign, tmp_path, replace(ASKED, audit=undecided), "could not say")
     passed = audit(foreign)
     video = next((foreign / "Videos").iterdir())
     shutil.copy(sorted((foreign / "Videos").iterdir())[1], video)

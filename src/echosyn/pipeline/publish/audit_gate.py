@@ -49,6 +49,12 @@ class Audit(Settings):
     public: dict[str, Any] = Field(default_factory=dict)
     """The summary that may be shared."""
 
+    @property
+    def concluded(self) -> str:
+        """What the audit concludes on the videos, in words; empty in an audit of an earlier version."""
+        conclusions = self.public.get("conclusions")
+        return str(conclusions.get("videos", "")) if isinstance(conclusions, dict) else ""
+
     def released(self) -> dict[str, Any]:
         """What the release says of it."""
         told = {name: rounded(self.public[name]) for name in PUBLIC if name in self.public}
@@ -78,7 +84,12 @@ def required(path: Path | None, without: str | None, videos: str) -> Audit | Non
             "audit` on this dataset"
         )
     if audit.verdict != "pass":
-        raise DataError(f"{path}: these videos failed their audit; do not publish them")
+        raise DataError(
+            f"{path}: the audit could not say whether these videos are safe, for want of patients or canaries; audit again "
+            "with more"
+            if audit.concluded == "cannot say"
+            else f"{path}: these videos failed their audit; do not publish them"
+        )
     if "conclusions" not in audit.public:
         raise DataError(f"{path}: an audit of an earlier version, which missed disguised copies; audit again")
     if weak := _weaker(audit.public):
