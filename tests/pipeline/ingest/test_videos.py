@@ -367,6 +367,18 @@ def test_the_real_clips(tmp_path: Path) -> None:
 # Twins
 
 
+@pytest.mark.slow
+def test_sixty_real_gifs_of_sixteen_frames(tmp_path: Path) -> None:
+    src = CLIPS.parent / "frames" / "original"
+    if not src.is_dir():
+        pytest.skip(f"no files in {src}")
+    summary = ingest(src, tmp_path / "out", source="folder", labels=src.parent / "labels.csv")
+    records = filelist.read(tmp_path / "out")
+    assert {(record.num_frames, round(record.fps or 0, 2)) for record in records} == {(16, 8.33)}
+    assert (summary["videos"], summary["skipped"], checking.check(tmp_path / "out").ok) == (60, {}, True)
+    assert [record.extra["Mask"] for record in records].count("sector") >= 55
+
+
 def hearts(num: int) -> list[video.Frames]:
     return [phantom.render(phantom.patient(71, i, num_frames=64)) for i in range(num)]
 
