@@ -1,6 +1,8 @@
 """How good outlines of real hearts are, by a network that has seen phantoms only; prints JSON.
 
-    python benchmarks/outlines.py CAMUS
+    echosyn phantom clinical --num 1200 --seed 1 --look clinical --frames 64 --fps 32
+    echosyn train outline clinical outline --preset phantom-full
+    python benchmarks/outlines.py outline CAMUS
 
 CAMUS is a folder with stills of the CAMUS challenge (Leclerc et al. 2019): ``images/*_4CH_ED.png``, ``*_4CH_ES.png``, and
 ``masks`` of the same names in which 85 is the cavity of the left ventricle. Nothing is learned from them.
@@ -88,7 +90,7 @@ def of_phantoms(num: int, seed: int, look: phantom.Look, network: Any) -> dict[s
     said: dict[str, list[float | None]] = {"network": [], "classical": []}
     for patient in patients:
         frames = phantom.render(patient)
-        said["network"].append(outline(frames, network).ef)
+        said["network"].append(ef_from_area(outline(frames, network).areas))
         said["classical"].append(ef_from_area(track_lv(frames).areas))
     found: dict[str, Any] = {}
     for name, values in said.items():
@@ -101,8 +103,8 @@ def of_phantoms(num: int, seed: int, look: phantom.Look, network: Any) -> dict[s
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="model folder, or run folder of the training")
     parser.add_argument("camus", type=Path, nargs="?")
-    parser.add_argument("--model", type=Path, default=weights.shipped() / "outline")
     parser.add_argument("--phantoms", type=int, default=0)
     parser.add_argument("--seed", type=int, default=9500)
     asked = parser.parse_args()

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from outlines import of_phantoms
 from scipy.spatial.distance import cdist
 
 from echosyn import weights
@@ -107,8 +106,6 @@ def main() -> None:
         result["reid"][view] = {"n": len(patients), "auc": auc.value, "interval": [auc.low, auc.high]}
         efs = [read(phantom.render(p), FPS).ef for p in patients]
         result["ef"][view] = regression_report(np.array(efs), np.array([p.ef for p in patients])).to_json()
-    outliner = weights.load(weights.find(args.models, "outline"), "outline")
-    result["outline"] = of_phantoms(args.num, args.seed, "clinical", outliner)["network"]
     print(json.dumps(result))
 
 

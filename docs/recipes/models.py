@@ -19,10 +19,9 @@ from huggingface_hub import ModelCardData
 
 from echosyn import weights
 from echosyn.data import filelist
-from echosyn.data.phantom import Look
 from echosyn.hashing import file_hash
 from echosyn.pipeline import trained_on
-from echosyn.pipeline.ingest.phantom import ViewChoice, make_phantom
+from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.texture import learned
 from echosyn.pipeline.train.train import train
@@ -34,7 +33,7 @@ from echosyn.training import catalog
 SEED = 1
 VIEWS = ("A4C", "PSAX")
 PRESET = "phantom-full"
-FEW, MANY, CLINICAL = "phantoms-480", "phantoms-2000", "phantoms-clinical"
+FEW, MANY = "phantoms-480", "phantoms-2000"
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WHAT = {
     "vae": "Frames to latents (4 x 14 x 14) and back.",
@@ -43,7 +42,6 @@ WHAT = {
     "lvdm": "Makes an end-diastolic frame beat with a requested EF, both views, up to 192 frames at 32 fps in one window.",
     "reid": "Tells whether two frames are of one patient.",
     "ef": "Reads the ejection fraction of a video.",
-    "outline": "Outlines the left ventricle in apical four-chamber stills; learned from the phantom's clinical look.",
 }
 
 
@@ -61,7 +59,7 @@ def timed(folder: Path, name: str, step: Any) -> None:
 
 def make(folder: Path, quick: bool) -> None:
     """Data and trainings; ``quick`` ones are good for nothing but a look at whether all steps work."""
-    few, many, clinical, latents = folder / FEW, folder / MANY, folder / CLINICAL, folder / "latents"
+    few, many, latents = folder / FEW, folder / MANY, folder / "latents"
     fewer = ["loop.steps=2", "loop.batch_size=4", "loop.warmup_steps=0"] if quick else []
 
     def learn(name: str, stage: str, data: Path, *overrides: str) -> None:
@@ -79,9 +77,9 @@ def make(folder: Path, quick: bool) -> None:
             ),
         )
 
-    def phantoms(out: Path, num: int, frames: int, view: ViewChoice = "both", look: Look = "plain") -> None:
+    def phantoms(out: Path, num: int, frames: int) -> None:
         if not out.exists():
-            make_phantom(out, num=num, seed=SEED, view=view, num_frames=frames, fps=32.0, look=look)
+            make_phantom(out, num=num, seed=SEED, view="both", num_frames=frames, fps=32.0)
 
     timed(folder, "data", lambda: (phantoms(few, 8 if quick else 480, 64), phantoms(many, 16 if quick else 2000, 128)))
     learn("vae", "vae", few)
@@ -105,8 +103,6 @@ def make(folder: Path, quick: bool) -> None:
     learn("lvdm", "lvdm", latents)
     learn("reid", "reid", many, vae)
     learn("ef", "ef", many)
-    timed(folder, "clinical data", lambda: phantoms(clinical, 8 if quick else 1200, 64, "A4C", "clinical"))
-    learn("outline", "outline", clinical)
 
 
 def pack(folder: Path, numbers: dict[str, Any]) -> None:
@@ -127,7 +123,7 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
             texture, _ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
             texture.save(target)
         run = json.loads((source.parent / trained_on.RUN).read_text())
-        data = folder / {"vae": FEW, "outline": CLINICAL}.get(stage, MANY)
+        data = folder / (FEW if stage == "vae" else MANY)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
         trained_on.write(target, learnt, run["data"])
         parameters = sum(p.numel() for p in network.parameters())

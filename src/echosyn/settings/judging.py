@@ -1,7 +1,7 @@
 """What may be asked of the verbs that evaluate, audit and withdraw."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from echosyn.settings import Spelled, settings
 from echosyn.settings.making import RateSettings, SolverSettings, VariantSettings, VideoSettings
@@ -127,11 +127,6 @@ class PredictSettings(VariantSettings):
     """EF regressor, or a folder that has one; default built-in.
 
     What is built in was trained on the phantom.
-    """
-    by: Literal["regressor", "outline"] = "regressor"
-    """`outline`: by the area of the outlined left ventricle.
-
-    Apical four-chamber videos only. It says how far it may be off, and nothing where it cannot tell.
     """
     clips: str = "4"
     """Clips to average over in each video, or all (slow).

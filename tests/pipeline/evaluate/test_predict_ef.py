@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from echosyn import rng, weights
-from echosyn.data import filelist, phantom, video
+from echosyn.data import filelist, video
 from echosyn.errors import DataError, ModelError
-from echosyn.pipeline.evaluate.predict_ef import ef_reader, outline_files, predict_ef, predict_files, video_files
+from echosyn.pipeline.evaluate.predict_ef import ef_reader, predict_ef, predict_files, video_files
 
 
 @pytest.fixture
@@ -87,19 +87,3 @@ def test_a_folder_of_models_is_good_enough(model: Path, tmp_path: Path) -> None:
         ef_reader(tmp_path, "cpu")
     with pytest.raises(ModelError, match="no such folder"):
         ef_reader(tmp_path / "none", "cpu")
-
-
-def test_by_outline_each_file_has_an_ef_with_its_worth_or_a_reason(tmp_path: Path) -> None:
-    patient = phantom.patient(991, 0, num_frames=64, fps=32.0, look="clinical")
-    video.write_avi(tmp_path / "heart.avi", phantom.render(patient), 32.0)
-    video.write_avi(tmp_path / "nothing.avi", np.zeros((16, 112, 112), np.uint8), 32.0)
-    (tmp_path / "bad.avi").write_text("no video")
-    files = [tmp_path / f"{name}.avi" for name in ("heart", "nothing", "bad")]
-    heart, nothing, bad = outline_files(files, weights.shipped(), device="cpu")
-    assert heart.ef == pytest.approx(patient.ef, abs=20)
-    assert heart.uncertainty is not None
-    assert 0 < heart.uncertainty < 10
-    assert nothing.ef is None
-    assert nothing.silent is not None
-    assert nothing.silent.startswith("no cavity")
-    assert bad.problem is not None

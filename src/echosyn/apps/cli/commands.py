@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -290,22 +289,19 @@ def predict_ef(
     Prints one line per file. Bad files are named and left out; exit code 2 if there are any.
     """
     from echosyn import weights
-    from echosyn.pipeline.evaluate.predict_ef import outline_files, predict_files, video_files
+    from echosyn.pipeline.evaluate.predict_ef import predict_files, video_files
 
     files, readings, problems = video_files(videos), [], 0
     warned = asked.model is not None
-    how: dict[str, Any] = {"fps": asked.fps, "device": run.device, "progress": Console(run.quiet)}
-    by_outline = asked.by == "outline"
-    stage, what = ("outline", "outline model") if by_outline else ("ef", "EF regressor")
+    how: dict[str, Any] = {"num_clips": _clips(asked.clips), "fps": asked.fps, "device": run.device}
     if asked.dataset is not None and asked.model is None:
         raise ConfigError(
             f"--dataset {asked.dataset} chooses among several models: give --model with the folder of models"
         )
     model = asked.model or weights.shipped()
     if asked.dataset is not None:
-        model = weights.find(model, stage, asked.dataset)
-    read = outline_files if by_outline else partial(predict_files, num_clips=_clips(asked.clips))
-    for reading in read(files, model, **how):
+        model = weights.find(model, "ef", asked.dataset)
+    for reading in predict_files(files, model, progress=Console(run.quiet), **how):
         if reading.problem is not None:
             problems += 1
             typer.echo(f"error: {reading.problem}", err=True)
@@ -313,8 +309,8 @@ def predict_ef(
         if not warned:
             warned = True
             typer.echo(
-                f"warning: no --model given: the bundled {what} was trained on phantoms only; for patient "
-                f"recordings give a model folder from `echosyn train {stage}`",
+                "warning: no --model given: the bundled EF regressor was trained on phantoms only; for patient "
+                "recordings give a model folder from `echosyn train ef`",
                 err=True,
             )
         if reading.resized_from is not None and not run.quiet:
@@ -323,14 +319,9 @@ def predict_ef(
         if reading.too_short is not None and not run.quiet:
             typer.echo(f"warning: {reading.path}: {reading.too_short}", err=True)
         if run.json:
-            said: dict[str, Any] = {"file": str(reading.path), "ef": reading.ef}
-            outlined = {"uncertainty": reading.uncertainty, "reason": reading.silent}
-            readings.append(said | (outlined if by_outline else {"clips": reading.num_clips}))
-        elif reading.silent is not None:
-            typer.echo(f"    -  {reading.path}: {reading.silent}")
+            readings.append({"file": str(reading.path), "ef": reading.ef, "clips": reading.num_clips})
         else:
-            worth = "" if reading.uncertainty is None else f" ±{reading.uncertainty:4.1f}"
-            typer.echo(f"{reading.ef:5.1f}{worth}  {reading.path}")
+            typer.echo(f"{reading.ef:5.1f}  {reading.path}")
     if run.json:
         show({"videos": readings, "problems": problems}, as_json=True)
     if problems:

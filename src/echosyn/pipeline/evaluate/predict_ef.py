@@ -14,7 +14,6 @@ from echosyn.data.records import Record
 from echosyn.data.resizing import resized
 from echosyn.errors import DataError, VideoError
 from echosyn.metrics.moments import Array
-from echosyn.metrics.outlining import outline
 from echosyn.pixels import convention
 from echosyn.progress import Progress, silent
 from echosyn.training.ef_reading import EFReader, NumClips
@@ -47,23 +46,15 @@ class FileEF:
     too_short: str | None = None
     """In words, where the video is shorter than the clips that the regressor sees: the rest of its clip is blank."""
     problem: str | None = None
-    uncertainty: float | None = None
-    """Points by which an EF by outline may be off."""
-    silent: str | None = None
-    """Why there is no EF by outline."""
 
 
 def ef_reader(model: Path, device: str = "auto") -> EFReader:
     """The regressor of a model folder (or of a training's run folder, or the ``ef`` of a folder of models)."""
-    folder = _model_folder(model, "ef")
+    folder = weights.resolve(model)
+    if not weights.is_model(folder, "ef") and model.is_dir():
+        folder = weights.find(model, "ef")
     network, facts = weights.load(folder, "ef").to(devices.resolve(device)), weights.load_facts(folder)
     return EFReader(network, convention(facts.pixels), facts.fps, facts.num_frames or 32, facts.period)
-
-
-def _model_folder(model: Path, stage: str) -> Path:
-    """A model folder itself, or where a training or a folder of models keeps it."""
-    folder = weights.resolve(model)
-    return weights.find(model, stage) if not weights.is_model(folder, stage) and model.is_dir() else folder
 
 
 def predict_ef(
@@ -122,23 +113,6 @@ def predict_files(
         except VideoError as error:
             yield FileEF(path, problem=str(error))
         progress("read EF", done, len(files))
-
-
-def outline_files(
-    files: Sequence[Path], model: Path, *, fps: float | None = None, device: str = "auto", progress: Progress = silent
-) -> Iterator[FileEF]:
-    """EF of each file by the area of its outlined left ventricle (`echosyn.metrics.outlining`), with what it is worth."""
-    network = weights.load(_model_folder(model, "outline"), "outline").to(devices.resolve(device))
-    for done, path in enumerate(files, start=1):
-        try:
-            frames = video.read(path, fps=fps).grey()
-            size = (frames.shape[1], frames.shape[2])
-            found = outline(resized(frames, SIZE), network)
-            resized_from = size if size != (SIZE, SIZE) else None
-            yield FileEF(path, found.ef, 0, resized_from, uncertainty=found.uncertainty, silent=found.reason)
-        except VideoError as error:
-            yield FileEF(path, problem=str(error))
-        progress("outline", done, len(files))
 
 
 def _too_short(num_frames: int, fps: float, read: EFReader) -> str | None:
