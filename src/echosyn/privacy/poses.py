@@ -20,6 +20,8 @@ _PIXEL = 2 / 112
 _SHIFTS = tuple(16 / 3 * k * _PIXEL for k in range(-3, 4))
 _ANGLES = tuple(math.radians(10 * k) for k in range(-2, 3))
 _SCALES = tuple(0.8 ** (-k / 2) for k in range(-2, 3))
+NUM_USUAL = len(_ANGLES) + len(_SCALES) - 1 + len(_ANGLES[1::2]) * len(_SCALES[1::2])
+"""Turns and zooms that are tried at all shifts."""
 _NEAR = _SHIFTS[2:5]
 _FAR_SCALES, _FAR_SHIFTS = (0.5, 0.63, 1.6, 2.0), _SHIFTS[1:6]
 _SQUEEZED = 0.6
@@ -61,8 +63,10 @@ class Trials:
     """Where each pixel of a reference is in a picture ``(n, COARSE, COARSE, 2)``."""
     shown: Tensor
     """Which are in it, whatever the side, ``(poses, COARSE^2)``."""
-    blocks: Sequence[tuple[slice, slice | Tensor]]
-    """At most `POSES_AT_ONCE` of them, and their poses: a slice where it can be, which copies nothing."""
+    usual: Sequence[tuple[slice, slice | Tensor]]
+    """At most `POSES_AT_ONCE` of them and their poses, a slice where it can be, which copies nothing: those at all shifts."""
+    others: Sequence[tuple[slice, slice | Tensor]]
+    """Likewise, the rest. They show little of a reference, so chance makes them alike; they must not displace the usual ones."""
 
 
 @cache
@@ -72,13 +76,17 @@ def trials() -> Trials:
     every, few = torch.arange(len(known)), torch.arange(len(known) - 2 * len(_NEAR) ** 2, len(known))
     pose = torch.cat([every, every, few.repeat(len(SIDES) - 2)])
     side = torch.cat([every * 0, every * 0 + 1, torch.arange(2, len(SIDES)).repeat_interleave(len(few))])
-    ends = [(i, min(i + POSES_AT_ONCE, len(every))) for i in range(0, len(every), POSES_AT_ONCE)]
-    blocks: list[tuple[slice, slice | Tensor]] = [
-        (slice(half + i, half + j), slice(i, j)) for half in (0, len(every)) for i, j in ends
-    ]
-    blocks.append((slice(2 * len(every), len(pose)), pose[2 * len(every) :]))
+    num_usual = len(_SHIFTS) ** 2 * NUM_USUAL
+    usual, others = (_blocks(part, len(every)) for part in (range(num_usual), range(num_usual, len(every))))
+    others.append((slice(2 * len(every), len(pose)), pose[2 * len(every) :]))
     grid = grid_of(known[pose], SIDES[side], COARSE)
-    return Trials(pose, side, grid, within(grid[: len(every)]).flatten(1), blocks)
+    return Trials(pose, side, grid, within(grid[: len(every)]).flatten(1), usual, others)
+
+
+def _blocks(part: range, num: int) -> list[tuple[slice, slice | Tensor]]:
+    """Some of ``num`` poses, as they are and mirrored, in blocks."""
+    ends = [(i, min(i + POSES_AT_ONCE, part.stop)) for i in range(part.start, part.stop, POSES_AT_ONCE)]
+    return [(slice(half + i, half + j), slice(i, j)) for half in (0, num) for i, j in ends]
 
 
 def grid_of(poses: Tensor, sides: Tensor, size: int) -> Tensor:

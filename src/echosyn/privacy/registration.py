@@ -23,9 +23,9 @@ from echosyn.privacy.video_digests import THUMBNAIL
 
 SPACE = "registered"
 REFERENCES_AT_ONCE = 4096
-CANDIDATES = 40
-"""References that are aligned more finely."""
-STAGES = ((CANDIDATES, 1), (12, 2), (3, 8))
+CANDIDATES = (40, 20)
+"""References that are aligned more finely: from the best of the usual poses, and from the best of the others."""
+STAGES = ((sum(CANDIDATES), 1), (12, 2), (3, 8))
 """Of the alignment: how many references are left, and rounds of the search."""
 
 SHRUNK = 0.72
@@ -88,7 +88,9 @@ def registered_of_each(
 def aligned(
     queries: Tensor, references: Prepared, own: NDArray[np.int32] | None = None, owners: Owners | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The candidates of each picture: rows of references, at most `CANDIDATES`, and the likeness to each, -1..1.
+    """The candidates of each picture, as many as `CANDIDATES` at most, and the likeness to each, -1..1.
+
+    They are rows of references; some are there twice, from two poses.
 
     Args:
         queries: Of `query`, all with the same mean real picture, ``(n, 2 d)``.
@@ -99,20 +101,28 @@ def aligned(
     rows = references.rows
     pictures, centres = queries.float().cpu().view(len(queries), 2, 2, THUMBNAIL, THUMBNAIL).unbind(dim=1)
     frame = _Frame(centres[0])
-    found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in pictures]
+    found: list[list[list[tuple[Tensor, Tensor, Tensor]]]] = [[[] for _ in CANDIDATES] for _ in pictures]
     for start in range(0, len(rows), REFERENCES_AT_ONCE):
         compare = frame.coarsely(rows[start : start + REFERENCES_AT_ONCE].float())
         for i, one in enumerate(pictures):
-            score, pose = compare(one)
-            if own is not None and owners is not None:
-                score[torch.from_numpy(owners.codes[start : start + len(score)] == own[i])] = -torch.inf
-            top = score.topk(min(CANDIDATES, len(score)))
-            kept = top.values > -torch.inf
-            found[i].append((top.values[kept], top.indices[kept] + start, pose[top.indices[kept]]))
-    for one, parts in zip(pictures, found, strict=True):
-        values, candidates, begin = (torch.cat(part) for part in zip(*parts, strict=True))
-        best = values.topk(min(CANDIDATES, len(values))).indices if len(values) else torch.zeros(0, dtype=torch.long)
-        yield candidates[best], frame.finely(one, rows[candidates[best]].float(), begin[best])
+            for kind, (score, pose) in enumerate(compare(one)):
+                if own is not None and owners is not None:
+                    score[torch.from_numpy(owners.codes[start : start + len(score)] == own[i])] = -torch.inf
+                found[i][kind].append(_best(score, torch.arange(start, start + len(score)), pose, CANDIDATES[kind]))
+    for one, kinds in zip(pictures, found, strict=True):
+        chosen = []
+        for parts, num in zip(kinds, CANDIDATES, strict=True):
+            score, row, pose = (torch.cat(part) for part in zip(*parts, strict=True))
+            chosen.append(_best(score, row, pose, num))
+        candidates, begin = (torch.cat(part) for part in list(zip(*chosen, strict=True))[1:])
+        yield candidates, frame.finely(one, rows[candidates].float(), begin)
+
+
+def _best(score: Tensor, row: Tensor, pose: Tensor, num: int) -> tuple[Tensor, Tensor, Tensor]:
+    """At most ``num`` references of highest score, with their rows and poses; none that are skipped."""
+    top = score.topk(min(num, len(score))).indices
+    top = top[score[top] > -torch.inf]
+    return score[top], row[top], pose[top]
 
 
 @dataclass(frozen=True)
@@ -173,26 +183,27 @@ class _Coarse:
             squares = shown @ x.T.square() - sum((basis[:, channel, k] @ x.T).square() for k in range(basis.shape[2]))
             self.scale.append(squares.clamp(min=_LEAST).rsqrt())
 
-    def __call__(self, one: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the references: the likeness, and which one of `trials` it has."""
+    def __call__(self, one: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of the references: the likeness, and which one of `trials` it has; in the usual ones, then in the others."""
         views = trials()
-        smooth = avg_pool2d(one[None], 2, 1).expand(
-            len(views.grid), -1, -1, -1
-        )  # its pixels lie between those of `one`
+        smooth = avg_pool2d(one[None], 2, 1)  # its pixels lie between those of `one`
         scaled = views.grid * (THUMBNAIL / (THUMBNAIL - 1))
-        seen = grid_sample(smooth, scaled, align_corners=False).flatten(2) * views.shown[views.pose][:, None]
+        seen = grid_sample(smooth.expand(len(scaled), -1, -1, -1), scaled, align_corners=False).flatten(2)
+        seen = seen * views.shown[views.pose][:, None]
         left = [_without(seen[:, channel], self.basis[views.pose, channel]) for channel in range(2)]
         left = [x / x.norm(dim=-1, keepdim=True).clamp(min=_LEAST) for x in left]
-        best = torch.full((len(self.references[0]),), -torch.inf)
-        which = torch.zeros(len(best), dtype=torch.int64)
-        for part, of in views.blocks:
-            still, motion = (
-                (x[part] @ y.T).mul_(scale[of]) for x, y, scale in zip(left, self.references, self.scale, strict=True)
-            )
-            value, place = still.abs_().add_(motion).max(dim=0)
-            which = torch.where(value > best, place + part.start, which)
-            best = best.maximum(value)
-        return best / 2, which
+        for blocks in (views.usual, views.others):
+            best = torch.full((len(self.references[0]),), -torch.inf)
+            which = torch.zeros(len(best), dtype=torch.int64)
+            for part, of in blocks:
+                still, motion = (
+                    (x[part] @ y.T).mul_(scale[of])
+                    for x, y, scale in zip(left, self.references, self.scale, strict=True)
+                )
+                value, place = still.abs_().add_(motion).max(dim=0)
+                which = torch.where(value > best, place + part.start, which)
+                best = best.maximum(value)
+            yield best / 2, which
 
 
 def _basis(centre: Tensor, shown: Tensor) -> Tensor:
