@@ -412,7 +412,7 @@ def test_a_traced_still_is_its_frame_and_the_filled_chords(begun: Callable[..., 
     assert len(items.stills) == 2 * len(train_records(video_dataset))
     index = filelist.VideoIndex(video_dataset)
     for g in range(len(items.stills)):
-        record, number = items.stills[items.order[g]]
+        record, number = items.stills[items.shuffle[g]]
         assert number in (0, 2)
         assert items[g]["frame"].equal(torch.from_numpy(video.read(index.path(record)).grey()[number]))
         rows, columns = torch.nonzero(items[g]["mask"], as_tuple=True)

@@ -29,4 +29,4 @@ def mask(tracings: Sequence[Tracing], shape: tuple[int, ...]) -> NDArray[np.uint
     outline = [(c.x1, c.y1) for c in chords] + [(c.x2, c.y2) for c in reversed(chords)]
     image = Image.new("L", (shape[1], shape[0]))
     ImageDraw.Draw(image).polygon(outline, fill=1, outline=1)
-    return np.asarray(image)
+    return np.array(image)

@@ -38,7 +38,8 @@ def refuse_other_size(files: Sequence[Path], real: Path) -> None:
     """
     like = video.size(filelist.video_path(real, filelist.read(real)[0]))
     others = {path.name: found for path in files if (found := video.size(path)) != like}
-    for name, (height, width) in others.items():
+    if others:
+        name, (height, width) = next(iter(others.items()))
         raise DataError(
             f"{files[0].parents[1]}: {len(others)} video(s) are not {like[1]}x{like[0]} as those of {real}, first {name} "
             f"({width}x{height}); resize them"

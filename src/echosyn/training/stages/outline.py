@@ -1,6 +1,7 @@
 """The outline of the left ventricle: a still in, the cavity's pixels out."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,17 @@ class TracedStills(loading.Items):
         super().__init__(records, seed, "traced stills")
         self.read, self.traced = read, traced
         self.stills = [(record, frame) for record in self.records for frame in sorted(traced[record.name])]
-        self.order = loading.Shuffle(len(self.stills), seed)
+
+    @cached_property
+    def shuffle(self) -> loading.Shuffle:
+        """The order over all stills of all videos."""
+        return loading.Shuffle(len(self.stills), self.seed)
 
     def __getitem__(self, g: int) -> dict[str, Any]:
-        record, number = self.stills[self.order[g]]
+        record, number = self.stills[self.shuffle[g]]
         frame = self.read(record)[number]
-        return {"frame": torch.from_numpy(frame), "mask": torch.from_numpy(self._mask(record, number)), "index": g}
-
-    def _mask(self, record: Record, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        return outlines.mask(self.traced[record.name][number], (record.height or 112, record.width or 112)).copy()
+        mask = outlines.mask(self.traced[record.name][number], frame.shape)
+        return {"frame": torch.from_numpy(frame), "mask": torch.from_numpy(mask), "index": g}
 
 
 class OutlineStage(Stage):
