@@ -98,10 +98,10 @@ def embed(reid: Any, frames: Tensor, batch_size: int = 256, *, scaled: bool = Fa
 
 
 def check_same_vae(folder: Path, expected: Any, vae: Path) -> None:
-    """Raise `ModelError` if ``folder`` (a model or latents) was made with other VAE weights; unknown ones pass."""
+    """Raise `ModelError` if ``folder`` (a model or latents) was made with another VAE's latents; unknown ones pass."""
     if expected in (None, "None"):
         return
-    if (found := weights.weights_hash(vae)) != expected:
+    if (found := weights.latents_hash(vae)) != expected:
         raise ModelError(
             f"{folder}: was made with another VAE (weights {str(expected)[:12]}..., {vae} has {found[:12]}...); use the VAE "
             "it was made with, or encode and train again"

@@ -5,6 +5,7 @@ from typing import Any
 
 from echosyn import weights
 from echosyn.errors import ConfigError
+from echosyn.pipeline import starting
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.run import result, run
 from echosyn.progress import Progress, silent
@@ -36,7 +37,9 @@ def quickstart(
         make_phantom(dataset, num=asked.patients, seed=asked.seed, num_frames=NUM_FRAMES, fps=FPS, progress=progress)
     if finished.exists():
         return result(finished)
-    models: dict[str, Any] = {} if asked.train else {"models": weights.shipped(), "variant": "a4c"}
+    models: dict[str, Any] = (
+        {"start": starting.NONE} if asked.train else {"models": weights.shipped(), "variant": "a4c"}
+    )
     wanted = WholeSettings(
         num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=asked.overrides, **models
     )

@@ -10,6 +10,7 @@ from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline import starting
 from echosyn.pipeline.evaluate.evaluate import evaluate
 from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.page import headline
@@ -26,8 +27,8 @@ from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.settings.whole import WholeSettings
 from echosyn.texture.texture import file_of
-from echosyn.training import catalog
 from echosyn.training.stage import LoopSettings, StageSettings
+from echosyn.training.stages.denoiser import DenoiserSettings
 from echosyn.training.stages.reid import ReIDSettings
 
 TRAINED = ("vae", "lidm", "lvdm", "reid")
@@ -39,6 +40,7 @@ def run(
 ) -> dict[str, Any]:
     """From a dataset folder to a synthetic one with its report.
 
+    Trainings start from the models that ship, unless others or none are asked for, see `echosyn.pipeline.starting`.
     ``OUT`` holds ``models/``, ``latents/`` (private), ``synthetic/`` (the dataset) and ``report/`` (private: it shows real
     videos). A stopped run continues when the same command is given again. When the set is too small for the privacy filter
     to let enough hearts pass, the synthetic set is completed with rejected ones and marked as not releasable.
@@ -52,12 +54,14 @@ def run(
     """
     models, variant, num, num_frames = asked.models, asked.variant, asked.num, asked.num_frames
     records = filelist.read(dataset)
-    settings = catalog.all_settings(asked.preset, asked.config, asked.overrides)
+    start = starting.folder(asked)
+    settings = starting.settings(asked, start, records)
     refuse_existing(out)
     if min(num, num_frames) < 1:
         raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
     _check(dataset, records)
-    found = {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
+    found = {} if start is None else starting.kept(asked, start, records)
+    found |= {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
     for stage, given in found.items():
         weights.load(given, stage)  # a wrong folder is refused before minutes of training
         refuse_seen([given], [r for r in records if r.split != "TRAIN"])
@@ -65,7 +69,7 @@ def run(
     call |= {"num": num, "frames": num_frames, "seed": asked.seed, "protocol": protocols.load(asked.protocol).sha256}
     if variant is not None:
         call["variant"] = variant
-    inputs = {"dataset": dataset} | ({"models": models} if models else {})
+    inputs = {"dataset": dataset} | ({"models": models} if models else {}) | ({"start": start} if start else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
         compute = Compute(device, progress=progress)
         _complete(found, dataset, folder, settings, compute)
@@ -115,7 +119,8 @@ def _complete(
             if stage == "vae" and file_of(found[stage]) is None:
                 _add_texture(dataset, found[stage], settings[stage].loop, compute)
         if stage == "vae" and not latents.exists():
-            encode(dataset, latents, found["vae"], EncodeSettings(mean=True), compute)
+            courses = any(isinstance(s, DenoiserSettings) and s.courses for s in settings.values())
+            encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses), compute)
 
 
 def _add_texture(dataset: Path, vae: Path, loop: LoopSettings, compute: Compute) -> None:

@@ -33,26 +33,35 @@ class Seen:
     key: str
     videos: frozenset[str]
     patients: frozenset[str]
+    before: "Seen | None" = None
+    """Of the model that the training started from."""
+    is_complete: bool = True
+    """Whether nothing else was trained on; false where the training started from a model that does not say."""
 
     def has(self, record: Record) -> bool:
         """Whether this video, or another one of its patient, was trained on."""
-        return _hash(self.key, record.name) in self.videos or _hash(self.key, record.patient) in self.patients
+        known = _hash(self.key, record.name) in self.videos or _hash(self.key, record.patient) in self.patients
+        return known or (self.before is not None and self.before.has(record))
 
 
-def write(model: Path, records: Sequence[Record], data: str) -> None:
+def write(model: Path, records: Sequence[Record], data: str, start: Path | None = None) -> None:
     """Say in a model folder what its weights were trained on.
 
     Args:
         model: model folder.
         records: the videos.
         data: hash of the data; equal trainings write equal files, the key of each dataset is its own.
+        start: model folder that the training started from: who is in that is in this one, too.
     """
     key = hashlib.sha256(f"echosyn trained on\0{data}".encode()).hexdigest()
-    content = {
+    content: dict[str, Any] = {
         "key": key,
         "videos": sorted({_hash(key, r.name) for r in records}),
         "patients": sorted({_hash(key, r.patient) for r in records}),
     }
+    if start is not None:
+        before = seen(start)
+        content["before"] = None if before is None else _said(before)
     with whole(model / TRAINED_ON) as temporary:
         temporary.write_text(json.dumps(content, indent=0) + "\n")
 
@@ -68,12 +77,11 @@ def seen(model: Path) -> Seen | None:
     path = path if path.is_file() else folder.parent / PRIVATE / TRAINED_ON
     try:
         if path.is_file():
-            said = json.loads(path.read_text())
-            return Seen(str(said["key"]), frozenset(said["videos"]), frozenset(said["patients"]))
+            return _understood(json.loads(path.read_text()))
         if beside.is_file():
             said = json.loads(beside.read_text())
             return Seen("", _hashes(said["videos"]), _hashes(said.get("patients", said["videos"])))
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         shown = path if path.is_file() else beside
         raise ModelError(
             f"{shown}: does not list the training videos; copy the model again or remove the file"
@@ -96,9 +104,10 @@ def refuse_seen(models: Iterable[Path], records: Sequence[Record]) -> list[Path]
     """
     silent = []
     for model in models:
-        if (training := seen(model)) is None:
+        training = seen(model)
+        if training is None or not training.is_complete:
             silent.append(model)
-        elif known := [r.name for r in records if training.has(r)]:
+        if training is not None and (known := [r.name for r in records if training.has(r)]):
             raise DataError(
                 f"{model}: was trained on {len(known)} of the {len(records)} test videos or on their patients, first "
                 f"{known[0]}; test on patients unseen in training, or train it again without them (Split VAL or TEST)"
@@ -119,6 +128,19 @@ def refuse_both_sides(dataset: Path, records: Sequence[Record]) -> None:
             f"{dataset}: {len(both)} patient(s) are in TRAIN and in VAL or TEST, first {both[0]}; give all videos of a patient "
             "the same Split"
         )
+
+
+def _said(seen: Seen) -> dict[str, Any]:
+    content: dict[str, Any] = {"key": seen.key, "videos": sorted(seen.videos), "patients": sorted(seen.patients)}
+    if seen.before is not None or not seen.is_complete:
+        content["before"] = None if seen.before is None else _said(seen.before)
+    return content
+
+
+def _understood(said: dict[str, Any]) -> Seen:
+    before = _understood(said["before"]) if said.get("before") is not None else None
+    is_complete = "before" not in said or (before is not None and before.is_complete)
+    return Seen(str(said["key"]), frozenset(said["videos"]), frozenset(said["patients"]), before, is_complete)
 
 
 def _hashes(names: Iterable[Any]) -> frozenset[str]:

@@ -28,6 +28,18 @@ class NumSettings(SeedSettings):
 class WholeSettings(NumSettings, OverridesSettings, PresetSettings):
     """What `run` trains and generates."""
 
+    preset: str = "adapt"
+    """Settings of the package; with --from none phantom."""
+    start: Annotated[str | None, Spelled("--from")] = None
+    """Folder of models that training starts from, shipped or none.
+
+    Default shipped, the hearts of phantoms, unless a preset or settings with other networks are asked for.
+    """
+    look_only: bool = False
+    """Adapt the look alone; hearts and motion stay the phantoms'.
+
+    For few recordings: image and video model are not trained on them at all.
+    """
     models: Path | None = None
     """Folder of trained models; missing ones are trained."""
     num_frames: Annotated[int, Spelled("--frames")] = 128

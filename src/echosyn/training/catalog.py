@@ -47,12 +47,23 @@ def settings(
     values = config.merged(*layers, overrides=overrides)
     config.refuse_unresolved(values, str(file))
     resolved = config.build(STAGES[stage][1], values, f"settings of {stage}")
+    if resolved.start is not None:
+        if any(text.startswith("network") for text in overrides):
+            raise ConfigError(f"settings of {stage}: start = {resolved.start} brings its network: leave network out")
+        resolved = resolved.model_copy(update={"network": _network_of(stage, resolved)})
     network = resolved.network.get("_class_name")
     if network not in weights.STAGE_NETWORKS[stage]:
         raise ConfigError(
             f"settings of {stage}: network is a {network}, expected {' or '.join(weights.STAGE_NETWORKS[stage])}"
         )
     return resolved
+
+
+def _network_of(stage: str, values: StageSettings) -> dict[str, Any]:
+    """The settings of the network that a training starts from."""
+    assert values.start is not None
+    network = weights.load(weights.start(values.start, stage, values.only), stage, empty=True)
+    return {"_class_name": type(network).__name__} | {k: v for k, v in network.config.items() if not k.startswith("_")}
 
 
 def all_settings(preset: str, file: Path | None = None, overrides: Sequence[str] = ()) -> dict[str, StageSettings]:

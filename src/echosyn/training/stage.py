@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from echosyn import weights
 from echosyn.config import Settings
 from echosyn.data.records import Record
 
@@ -96,6 +97,8 @@ class StageSettings(Settings):
 
     network: dict[str, Any]
     """``_class_name`` and the network's own settings."""
+    start: str | None = None
+    """Model folder whose network and weights training starts from, ``shipped`` for the package's own; none is from nothing."""
     datasets: tuple[str, ...] = ()
     """All folders to learn from, the one on the command line among them; empty means that one alone (`vae`, `lidm`, `lvdm`)."""
     judged_on: str | None = None
@@ -138,6 +141,17 @@ class Stage(ABC):
     """Optimizer steps done; set by the loop before every step."""
     criterion: tuple[str, Literal["max", "min"]] | None = None
     """Which number of `validate` says which checkpoint is best, and whether it should be large or small."""
+
+    def begin(self) -> Any:
+        """The network that training starts from: that of ``start``, or a new one, drawn by torch's global state."""
+        config, start = self.network_config(), self.settings.start
+        if start is None:
+            return weights.network(config)
+        return weights.load(weights.start(start, self.name, self.settings.only), self.name).train().requires_grad_(True)
+
+    def network_config(self) -> Mapping[str, Any]:
+        """``_class_name`` and keywords of a new network."""
+        return self.settings.network
 
     @abstractmethod
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:

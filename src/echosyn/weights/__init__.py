@@ -89,7 +89,9 @@ class Facts(Settings):
     guidance_scale: float = 1.0
     """Guidance that suits the model."""
     vae: str | None = None
-    """Hash of the weights of the VAE whose latents it was trained on."""
+    """`latents_hash` of the VAE whose latents it was trained on."""
+    encoder: str | None = None
+    """Of a VAE that was adapted with its encoder and scale left alone: `latents_hash` of the one it was adapted from."""
     only: Mapping[str, str] = Field(default_factory=dict)
     """Columns of ``FileList.csv`` and the value that all training videos had there."""
     courses: bool = False
@@ -307,6 +309,25 @@ def shipped() -> Path:
     return Path(__file__).parents[1] / "models"
 
 
+SHIPPED = "shipped"
+"""Stands for the folder of `shipped` where a folder of models or a model is asked for."""
+
+
+def start(said: str, stage: str, only: Mapping[str, str]) -> Path:
+    """The model folder that a training starts from.
+
+    Args:
+        said: model folder, `SHIPPED`, or one of the models that ship by name, such as ``shipped/lidm_psax``.
+        stage: which network is expected.
+        only: what all training videos have in common; its ``View`` picks among the models that ship.
+    """
+    if said.startswith(f"{SHIPPED}/"):
+        return resolve(shipped() / said.removeprefix(f"{SHIPPED}/"))
+    if said != SHIPPED:
+        return resolve(Path(said))
+    return find(shipped(), stage, only.get("View", "A4C").lower())
+
+
 def find_all(models: Path, stages: Iterable[str], variant: str | None = None) -> dict[str, Path]:
     """`find` for several stages."""
     return {stage: find(models, stage, variant) for stage in stages}
@@ -347,6 +368,11 @@ def resolve(folder: Path) -> Path:
 def is_model(folder: Path, stage: str) -> bool:
     """Whether a folder is a model folder, or a published one of the stage."""
     return (folder / "config.json").is_file() or _published_checkpoint(folder, stage) is not None
+
+
+def latents_hash(vae: Path) -> str:
+    """What says which latents a VAE's are: the hash of its weights, or of the VAE whose encoder it kept."""
+    return load_facts(vae).encoder or weights_hash(vae)
 
 
 def weights_hash(folder: Path) -> str:

@@ -76,13 +76,23 @@ class StageSettings(PresetSettings):
 
     They are drawn WEIGHT times as often as DATA.
     """
+    start: Annotated[str | None, Spelled("--from")] = None
+    """Model folder to start from, or shipped.
+
+    Shorthand for --set start=MODEL; without --preset the settings are those of adapt.
+    """
     dry_run: bool = False
     """Estimate memory, time and disk from a few steps; no files."""
 
     def of_loop(self) -> list[str]:
         """All overrides."""
-        short = {"steps": self.steps, "seed": self.seed}
-        return [*self.overrides, *(f"loop.{name}={value}" for name, value in short.items() if value is not None)]
+        short = {"loop.steps": self.steps, "loop.seed": self.seed, "start": self.start}
+        return [*self.overrides, *(f"{name}={value}" for name, value in short.items() if value is not None)]
+
+    @property
+    def layer(self) -> str:
+        """The preset."""
+        return "adapt" if self.start is not None and not given(self, "preset") else self.preset
 
 
 @app.command()
@@ -193,7 +203,7 @@ def train(
     from echosyn.pipeline.workers.compute import Compute
     from echosyn.training import catalog
 
-    values = catalog.settings(stage, asked.preset, asked.config, asked.of_loop())
+    values = catalog.settings(stage, asked.layer, asked.config, asked.of_loop())
     sources = [mixture.parse(text) for text in asked.also]
     if asked.dry_run and group.ray is not None:
         raise ConfigError("--ray has no effect with --dry-run, which measures this machine: leave one out")

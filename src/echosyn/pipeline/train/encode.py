@@ -140,7 +140,7 @@ def encode(
             result["warning"] = warning
             note(folder, warnings=[warning])
         latents.write_info(
-            folder, vae=weights.weights_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
+            folder, vae=weights.latents_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
         )
         work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device, asked.grey)
         found: list[bool] = []

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch.utils.data import Dataset
 
+from echosyn import weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
@@ -109,6 +110,8 @@ def train(
     }
     if others:
         run["also"] = others
+    if (start := _start(stage)) is not None:
+        run["start"] = weights.weights_hash(start)
     with _run_folder(out, accelerator):
         if accelerator.is_main_process:
             _begin(out, run, resume)
@@ -124,7 +127,7 @@ def train(
             log.close()  # before a user's mistake removes the folder that the trackers write into
         if accelerator.is_main_process:
             _choose(training, judge, out)
-            last |= _export(training, items, out, lambda folder: trained_on.write(folder, seen, run["data"]))
+            last |= _export(training, items, out, lambda folder: trained_on.write(folder, seen, run["data"], start))
         accelerator.wait_for_everyone()
     return {"model": str(out / MODEL), "steps": training.step, "batch": _batch(training), **last}
 
@@ -282,6 +285,12 @@ def _begin(out: Path, run: dict[str, Any], resume: ResumeSettings) -> None:
         )
     past += [changes] if changes else []
     write_json(out / RUN, run | ({"before": past} if past else {}))
+
+
+def _start(stage: Stage) -> Path | None:
+    """The model folder that the training starts from."""
+    said = stage.settings.start
+    return None if said is None else weights.start(said, stage.name, stage.settings.only)
 
 
 @contextmanager

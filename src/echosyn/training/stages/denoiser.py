@@ -92,7 +92,7 @@ class DenoiserStage(Stage):
         self.schema = Schema(settings.conditions if self.conditional else (), settings.drop_conditions)
         self.vae: str | None = None
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(self._network_config())
+            self.network = self.begin()
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """Latent clips; for a conditional network, of videos of which a condition is known."""
@@ -202,7 +202,7 @@ class DenoiserStage(Stage):
     def _check_decoder(self, data: Path) -> None:
         if self.settings.vae is not None and self.vae not in ("None", None):
             source = weights.resolve(Path(self.settings.vae))
-            if weights.weights_hash(source) != self.vae:
+            if weights.latents_hash(source) != self.vae:
                 raise ConfigError(
                     f"vae = {self.settings.vae}: the latents in {data} were made with another VAE; give that one"
                 )
@@ -224,7 +224,7 @@ class DenoiserStage(Stage):
         )
         weights.save(self.network, folder, facts, self.scheduler)
 
-    def _network_config(self) -> dict[str, Any]:
+    def network_config(self) -> dict[str, Any]:
         """The network's settings, with as many condition inputs as there are conditions.
 
         Raises:
@@ -290,18 +290,22 @@ class LVDMStage(DenoiserStage):
 
     name = "lvdm"
     conditional = True
+    _knows_beats = False
 
     def _clips(self, data: Path, records: Sequence[Record]) -> loading.LatentClips:
         """Also teaches a network that `needs_course` which courses there are: new videos draw theirs from them."""
         clips = super()._clips(data, records)
-        if needs_course(self.network) and not self.network.beats.any():
+        if needs_course(self.network) and not self._knows_beats:
             assert self.fps is not None  # a video model has one
             fps = self.fps
             pairs = zip(clips.records, clips.courses, strict=True)
             courses = [c[resampled(len(c), r.fps or fps, fps)].astype(np.float64) for r, c in pairs]
+            self._knows_beats = True
             try:
                 self.network.beats.copy_(torch.from_numpy(rhythm.learn(courses, fps).to_array()))
             except ValueError as error:
+                if self.network.beats.any():
+                    return clips
                 raise DataError(f"{data}: {error}; expected longer videos, of 2 seconds or more") from error
         return clips
 

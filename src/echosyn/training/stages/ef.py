@@ -78,7 +78,7 @@ class EFStage(Stage):
         self.criterion = (settings.choose_by, "min")
         self.read_period = settings.period if settings.read_period is None else settings.read_period
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(settings.network)
+            self.network = self.begin()
         if settings.normalization == "echonet":
             normalize(self.network)
         if settings.pretrained is not None:

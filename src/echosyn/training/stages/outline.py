@@ -76,7 +76,7 @@ class OutlineStage(Stage):
     def __init__(self, settings: OutlineSettings) -> None:
         self.settings: OutlineSettings = settings
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(settings.network)
+            self.network = self.begin()
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """The traced stills of the videos."""

@@ -72,9 +72,9 @@ class ReIDStage(Stage):
                 "settings of reid: augmentation changes pixels and has no effect on latents; set vae=FOLDER"
             )
         self.codec = None if settings.vae is None else _codec(Path(settings.vae))
-        self.vae = None if settings.vae is None else weights.weights_hash(weights.resolve(Path(settings.vae)))
+        self.vae = None if settings.vae is None else weights.latents_hash(weights.resolve(Path(settings.vae)))
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(settings.network)
+            self.network = self.begin()
         if settings.pretrained is not None:
             load_backbone(self.network, read_state(settings.pretrained)[0], settings.pretrained)
 

@@ -15,7 +15,7 @@ from echosyn import rng, weights
 from echosyn.data import filelist, loading, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec
-from echosyn.errors import MissingExtraError
+from echosyn.errors import ConfigError, MissingExtraError
 from echosyn.nn import efficientnet_lite, lpips
 from echosyn.nn.patch_critic import PatchCritic
 from echosyn.nn.perceptual import perceptual_distance
@@ -36,6 +36,8 @@ class VAESettings(StageSettings):
 
     pixels: Name = "symmetric"
     """How grey levels are shown to the network."""
+    freeze_encoder: bool = False
+    """Train the decoder alone: latents, and the models that were trained on them, stay what they are; needs ``start``."""
     frame_stride: int = Field(5, ge=1)
     """Every n-th frame of every TRAIN video is an item."""
     l2_weight: float = Field(0.0, ge=0)
@@ -74,9 +76,18 @@ class VAEStage(Stage):
         self.settings: VAESettings = settings
         self.critic: PatchCritic | None = None
         with rng.initializing(settings.loop.seed):
-            self.network = weights.network(settings.network)
+            self.network = self.begin()
+            if settings.freeze_encoder:
+                self._freeze_encoder()
             if settings.adversarial is not None:
                 self.critic = settings.adversarial.critic(int(self.network.config.out_channels))
+
+    def _freeze_encoder(self) -> None:
+        if self.settings.start is None:
+            raise ConfigError("freeze_encoder: a new encoder would stay random; expected start = MODEL as well")
+        for part in (self.network.encoder, self.network.quant_conv):
+            if part is not None:
+                part.requires_grad_(False)
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
         """Single grey frames."""
@@ -88,7 +99,7 @@ class VAEStage(Stage):
 
     def objectives(self) -> Mapping[str, Objective]:
         """Reconstruction, and the critic's from the beginning of its warm-up."""
-        objectives = {"vae": Objective(list(self.network.parameters()), self.loss)}
+        objectives = {"vae": Objective([p for p in self.network.parameters() if p.requires_grad], self.loss)}
         if self.critic is not None:
             assert self.settings.adversarial is not None
             start = self.settings.adversarial.start - self.settings.adversarial.warmup
@@ -164,6 +175,8 @@ class VAEStage(Stage):
     @torch.no_grad()
     def finish(self, items: Dataset[dict[str, Any]]) -> dict[str, float]:
         """Set ``scaling_factor``: as asked, or to one over the latents' standard deviation on TRAIN frames."""
+        if self.settings.freeze_encoder:
+            return {"scaling_factor": float(self.network.config.scaling_factor)}
         if self.settings.scaling_factor is not None:
             self.network.register_to_config(scaling_factor=self.settings.scaling_factor, shift_factor=None)
             return {"scaling_factor": self.settings.scaling_factor}
@@ -176,7 +189,10 @@ class VAEStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the model folder with its pixel convention."""
-        weights.save(self.network, folder, weights.Facts(stage=self.name, pixels=self.settings.pixels))
+        settings, encoder = self.settings, None
+        if settings.freeze_encoder and settings.start is not None:
+            encoder = weights.latents_hash(weights.start(settings.start, self.name, settings.only))
+        weights.save(self.network, folder, weights.Facts(stage=self.name, pixels=settings.pixels, encoder=encoder))
 
 
 def _perceptual(settings: VAESettings) -> tuple[Distance | None, VAESettings]:
