@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from echosyn.data import outlines
 from echosyn.data.phantom.ventricle import NUM_CHORDS
 from echosyn.data.records import Record, Tracing
 from echosyn.metrics.area import LeftVentricle, ef_from_area
@@ -21,30 +22,13 @@ EF_MEASURED, RATE_MEASURED, FLAGS = "EFMeasured", "HeartRateMeasured", "Flags"
 
 
 def chords(outline: Array, view: View) -> Array:
-    """A closed outline as EchoNet-Dynamic traces it: the long axis, then 20 chords across it, ``(21, 2 ends, 2)`` pixels.
-
-    The chords lie in the middle of twentieths of the axis and span the outline at a right angle to it.
+    """A closed outline as EchoNet-Dynamic traces it, see `echosyn.data.outlines.chords`.
 
     Args:
         outline: column and row, ``(n, 2)``, as `echosyn.metrics.area.LeftVentricle` gives it.
         view: A4C: the axis goes from the apex to the middle of the base. PSAX: from top to bottom along the longest diameter.
     """
-    start, end = _long_axis(outline, view)
-    axis = end - start
-    length = float(np.hypot(*axis))
-    along = axis / max(length, 1e-9)
-    across = np.array([along[1], -along[0]])
-    u, v = (outline - start) @ along, (outline - start) @ across
-    rows = [np.stack([start, end])]
-    for level in (np.arange(NUM_CHORDS) + 0.5) / NUM_CHORDS * length:
-        ahead, beside = np.roll(u, -1), np.roll(v, -1)
-        crosses = (u <= level) != (ahead <= level)
-        part = (level - u[crosses]) / (ahead[crosses] - u[crosses])
-        at = v[crosses] + part * (beside[crosses] - v[crosses])
-        low, high = (at.min(), at.max()) if len(at) else (0.0, 0.0)
-        ends = sorted([start + level * along + low * across, start + level * along + high * across], key=lambda p: p[0])
-        rows.append(np.stack(ends))
-    return np.stack(rows)
+    return outlines.chords(outline, *_long_axis(outline, view))
 
 
 def volume(traced: Array) -> float:
