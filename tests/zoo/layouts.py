@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+import open_data
 from echosyn.data import video
 from zoo.case import Case
 
@@ -12,6 +13,8 @@ SIZE = 16
 DYNAMIC = "EchoNet-Dynamic (`--from dynamic`)"
 PEDIATRIC = "EchoNet-Pediatric (`--from pediatric`)"
 FOLDER = "Other folders (`--from folder`)"
+CAMUS = "CAMUS (`--from camus`)"
+EV9V = "EV9V (`--from ev9v`)"
 COLUMNS = "FileName,EF,ESV,EDV,FrameHeight,FrameWidth,FPS,NumberOfFrames,Split"
 NAMES = ("0X10A28877E97DF540", "0X1A05DFFFCAFB253B", "0X129133A90A61A59D")
 SPLITS = ("TRAIN", "VAL", "TEST")
@@ -94,14 +97,40 @@ def lvh(tmp: Path) -> Path:
     return tmp / "EchoNet-LVH"
 
 
-def camus(tmp: Path) -> Path:
-    """CAMUS: arrays and settings, a folder a patient."""
-    folder = tmp / "database_nifti" / "patient0001"
-    for view in ("2CH", "4CH"):
-        text(folder / f"Info_{view}.cfg", "ED: 1\nES: 18\nNbFrame: 18\nLVef: 54\n")
-        for kind in ("ED", "ED_gt", "ES", "ES_gt", "half_sequence", "half_sequence_gt"):
-            text(folder / f"patient0001_{view}_{kind}.nii.gz", "not read")
-    return tmp / "database_nifti"
+def camus(further: Callable[[Path], object] = lambda patients: None) -> Callable[[Path], Path]:
+    """A maker of CAMUS: arrays and settings, a folder a patient."""
+
+    def make(tmp: Path) -> Path:
+        open_data.camus(tmp / "CAMUS_public", patients=2, splits={"training": [1], "testing": [2]})
+        further(tmp / "CAMUS_public" / "database_nifti")
+        return tmp / "CAMUS_public"
+
+    return make
+
+
+def without_settings(patients: Path) -> None:
+    """A copy that broke off."""
+    (patients / "patient0002" / "Info_4CH.cfg").unlink()
+
+
+def older(patients: Path) -> None:
+    """CAMUS as it was first published."""
+    for path in patients.glob("*/*.nii.gz"):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".mhd")))
+
+
+def ev9v(unpacked: bool = True) -> Callable[[Path], Path]:
+    """A maker of EV9V: lists of names and views, videos in an archive."""
+
+    def make(tmp: Path) -> Path:
+        for i, name in enumerate(("train", "validation", "test")):
+            stem = f"2022-0{i + 1}-27_14-06-42_320x240_2"
+            film(tmp / "EV9V" / ("Videos" if unpacked else "none") / f"{stem}.avi")
+            text(tmp / "EV9V" / f"{name}_labeled.txt", f"{stem} A4C\n")
+        text(tmp / "EV9V" / "Videos.tar", "not read")
+        return tmp / "EV9V"
+
+    return make
 
 
 def hmc_qu(tmp: Path) -> Path:
@@ -173,6 +202,13 @@ CASES: list[Case] = [
     Case(PEDIATRIC, "the folder above the views", pediatric("A4C", nested=True), refused="holds 1 view(s), expected one: pass"),
     Case(FOLDER, "EchoNet-LVH", lvh, "exact; without labels (`--labels` wants a column FileName)"),
     Case(FOLDER, "HMC-QU", hmc_qu, "exact; workbooks and masks counted as left out"),
-    Case(FOLDER, "CAMUS", camus, refused=".nii.gz file(s): an array, no video"),
+    Case(FOLDER, "CAMUS", camus(), refused=".nii.gz file(s): an array, no video: import CAMUS with --from camus"),
+    Case(CAMUS, "as published", camus(), "pixels made square, black around them; outlines at ED and ES"),
+    Case(CAMUS, "settings that are missing", camus(without_settings), refused="Info_4CH.cfg: missing file"),
+    Case(CAMUS, "the older form (.mhd)", camus(older), refused="fetch the folder database_nifti"),
+    Case(CAMUS, "EV9V given as CAMUS", ev9v(), refused="pass the folder that holds database_nifti"),
+    Case(EV9V, "as published, unpacked", ev9v(), "exact; EF is empty"),
+    Case(EV9V, "Videos.tar not unpacked", ev9v(unpacked=False), refused="unpack Videos.tar in"),
+    Case(EV9V, "CAMUS given as EV9V", camus(), refused="pass the folder that holds these lists"),
     Case(DYNAMIC, "EchoNet-LVH given as EchoNet-Dynamic", lvh, refused="FileList.csv: no such file; a dataset folder holds"),
 ]  # fmt: skip

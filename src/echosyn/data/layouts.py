@@ -14,6 +14,8 @@ from echosyn.errors import DataError
 from echosyn.hashing import PROVENANCE
 
 PEDIATRIC_VIEWS = ("A4C", "PSAX")
+VIEW = "View"
+"""Column that says which cut through the heart a video shows."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,23 @@ class Layout:
     """Videos whose rows are wrong or have no file."""
     left_out: Sequence[LeftOut] = ()
     """What is in the source and was not asked for: files of other kinds, videos without a row, rows marked EXTRA."""
+
+    def of_view(self, view: str, src: Path) -> "Layout":
+        """Without the videos, and their tracings, whose column View says something else.
+
+        Raises:
+            DataError: None is left.
+        """
+        items = [(record, path) for record, path in self.items if str(record.cell(VIEW)).casefold() == view.casefold()]
+        others = Counter(str(record.cell(VIEW) or "empty") for record, _ in self.items)
+        if not items:
+            there = ", ".join(f"{name} ({count})" for name, count in sorted(others.items()))
+            raise DataError(f"{src}: no video of --view {view}; column {VIEW} is {there}: give one of these, or none")
+        kept = {record.name.casefold() for record, _ in items}
+        names = [record.name for record, _ in self.items if record.name.casefold() not in kept]
+        tracings = [t for t in self.tracings if filelist.stem(t.name).casefold() in kept]
+        left_out = [*leftovers.of("video", f"not of --view {view}", names), *self.left_out]
+        return replace(self, items=items, tracings=tracings, left_out=left_out)
 
 
 def folder(src: Path, labels: Path | None = None, seed: int = 0) -> Layout:

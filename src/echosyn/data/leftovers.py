@@ -1,6 +1,7 @@
 """What an import leaves out, and why: rows of one table, for files, videos, rows of a list and tracings alike."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ _WHY: Mapping[str, str] = {
     ),
     **dict.fromkeys(("dcm", "dicom", "ima"), "DICOM: import it with --from dicom"),
     **dict.fromkeys(("zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar"), "an archive or compressed: unpack it"),
-    **dict.fromkeys(("nii", "nii.gz", "mhd", "raw", "hdf5", "h5", "npy", "npz", "mat", "pt"), "an array, no video"),
+    **dict.fromkeys(
+        ("nii", "nii.gz", "mhd", "raw", "hdf5", "h5", "npy", "npz", "mat", "pt"),
+        "an array, no video: import CAMUS with --from camus",
+    ),
     **dict.fromkeys(("jpg", "jpeg", "png", "bmp", "tif", "tiff"), "a still picture"),
     **dict.fromkeys(("csv", "tsv", "txt", "xlsx", "xls", "json", "cfg", "md", "pdf", "xml"), "a table or text"),
 }
@@ -53,15 +57,30 @@ def by_reason(what: str, reasons: Iterable[tuple[str, str]]) -> list[LeftOut]:
     return [row for reason, found in ordered for row in of(what, reason, found)]
 
 
-def files(src: Path, read: Collection[Path]) -> list[LeftOut]:
-    """Every file below ``src`` that is not ``read``, by extension; nothing is followed that is a link to a folder."""
+def files(src: Path, read: Collection[Path], folders: Collection[Path] = ()) -> list[LeftOut]:
+    """Every file below ``src`` that is not ``read``, by extension; nothing is followed that is a link to a folder.
+
+    Args:
+        src: Searched with its sub-folders.
+        read: Files that are left out of the table.
+        folders: Folders that are not looked into.
+    """
     groups: dict[tuple[str, str], list[str]] = {}
-    for path in sorted(src.rglob("*")):
-        if path in read or (path.is_dir() and not path.is_symlink()):
+    for path in sorted(_below(src, folders)):
+        if path in read:
             continue
         name = path.relative_to(src).as_posix()
         groups.setdefault(_kind(path, name), []).append(name)
     return [row for (what, why), names in sorted(groups.items()) for row in of(what, why, names)]
+
+
+def _below(src: Path, folders: Collection[Path]) -> Iterator[Path]:
+    """Files, and links to folders."""
+    for root, inner, names in os.walk(src):
+        here = Path(root)
+        yield from (here / name for name in names)
+        yield from (here / name for name in inner if (here / name).is_symlink())
+        inner[:] = [name for name in inner if here / name not in folders]
 
 
 def _kind(path: Path, name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ View = Literal["A4C", "PSAX", "both"]
 """What the phantom's probe looks at."""
 Look = Literal["plain", "clinical"]
 """How varied the phantom's pictures are."""
-Source = Literal["folder", "dynamic", "pediatric", "dicom"]
+Source = Literal["folder", "dynamic", "pediatric", "camus", "ev9v", "dicom"]
 """What `import` reads."""
 
 
@@ -45,6 +45,11 @@ class ImportSettings:
     """Around the sector: `sector` blackens marks, `none` keeps.
 
     DICOM: always black.
+    """
+    view: str | None = None
+    """Only videos whose column View says this, such as A4C.
+
+    Not with DICOM.
     """
     labels: Path | None = None
     """CSV with FileName and EF.

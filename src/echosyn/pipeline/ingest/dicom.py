@@ -75,6 +75,8 @@ def ingest_dicom(
         )
     if asked.mask != "sector":
         raise ConfigError("--mask none has no effect with --from dicom, which always blackens: leave it out")
+    if asked.view:
+        raise ConfigError(f"--view {asked.view}: no effect with --from dicom, whose files do not say it: leave it out")
     private, labels, fps, seed, ocr = asked.private, asked.labels, asked.fps, asked.seed, asked.ocr
     shard, progress = compute.shard, compute.progress
     if private is None and shard != WHOLE:

@@ -9,6 +9,7 @@ from typing import Any
 from echosyn.data import filelist, layouts, table, twins, video
 from echosyn.data.checking import FPS_TOLERANCE
 from echosyn.data.layouts import Bad, Layout
+from echosyn.data.open_data import camus, ev9v, nifti
 from echosyn.data.records import Record
 from echosyn.data.resizing import squared_size
 from echosyn.data.surroundings import Verdict
@@ -22,6 +23,9 @@ from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import InProcess, Lost
 from echosyn.pipeline.workers.shards import WHOLE
 from echosyn.settings.data import ImportSettings
+
+Reader = Callable[..., Video]
+"""``(path, fps=None) -> Video`` as `echosyn.data.video.read`, with an origin."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class _Done:
         """Whether the kept part was not square, in square pixels."""
         if self.origin.view.pixel_aspect == 1:
             return self.box[2] != self.box[3]
-        height, width = squared_size(self.box[3], self.box[2], self.origin.view.pixel_aspect)
-        return abs(width - height) > 1
+        aspect = self.origin.view.pixel_aspect
+        height, width = squared_size(self.box[3], self.box[2], aspect)
+        return abs(width - height) > max(aspect, 1 / aspect)  # a stored pixel, which a square one is not longer than
 
     @property
     def mended(self) -> list[str]:
@@ -76,12 +81,14 @@ def ingest(src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE,
     rows = [entry for entry in layout.bad if entry.reason == "bad row"]
     _refuse(src, rows, none_left=not layout.items, skip_bad=skip_bad)  # before hours of decoding
     geometry = Geometry(crop, size, masked=asked.mask == "sector")
-    settings = {"source": asked.source, "crop": crop, "fps": fps, "size": size, "mask": asked.mask}
+    settings: dict[str, Any] = {"source": asked.source, "crop": crop, "fps": fps, "size": size, "mask": asked.mask}
     settings |= {"seed": asked.seed, "skip_bad": skip_bad}
+    if asked.view:
+        settings["view"] = asked.view
     inputs = {"source": src} | ({"labels": asked.labels} if asked.labels else {})
     with new_folder(out, "import", settings, inputs, shard=shard) as folder:
         (folder / filelist.VIDEOS).mkdir(exist_ok=True)
-        work = Ingest(folder, geometry, fps)
+        work = Ingest(folder, geometry, fps, nifti.read if asked.source == "camus" else video.read)
         items = [item for item in enumerate(layout.items) if shard.has(item[0])]
         done, bad = _all(items, work, compute)
         _refuse(src, [*layout.bad, *bad.values()], none_left=not done and shard == WHOLE, skip_bad=skip_bad)
@@ -99,6 +106,7 @@ class Ingest:
     folder: Path
     geometry: Geometry
     fps: float | None
+    read: Reader
     device: str = "cpu"
 
     def start(self) -> Callable[[tuple[int, tuple[Record, Path]]], _Done | Bad]:
@@ -107,7 +115,7 @@ class Ingest:
         def run(item: tuple[int, tuple[Record, Path]]) -> _Done | Bad:
             record, path = item[1]
             try:
-                return _one(self.folder, record, path, self.geometry, self.fps)
+                return _one(self, record, path)
             except video.BadVideoError as error:
                 return Bad(record.name, error.fault, str(error))
             except OutsideError as error:
@@ -129,11 +137,12 @@ def _all(
     return {i: r for i, r in in_order if isinstance(r, _Done)}, {i: r for i, r in in_order if isinstance(r, Bad)}
 
 
-def _one(folder: Path, record: Record, path: Path, geometry: Geometry, fps: float | None) -> _Done:
+def _one(work: Ingest, record: Record, path: Path) -> _Done:
     """Import one video, unless an earlier try has."""
-    out = folder / filelist.VIDEOS / f"{record.name}.avi"
+    geometry, fps = work.geometry, work.fps
+    out = work.folder / filelist.VIDEOS / f"{record.name}.avi"
     kept = twins.path(out)
-    source = _asked(record, path, fps)
+    source = _asked(work.read, record, path, fps)
     assert source.origin is not None
     origin = source.origin
     box = geometry.box(origin.height, origin.width)
@@ -160,20 +169,25 @@ def _rate(record: Record, origin: Origin, fps: float | None) -> float:
     return record.fps if fps is None and record.fps is not None and low < record.fps < high else origin.times.fps
 
 
-def _asked(record: Record, path: Path, fps: float | None) -> Video:
+def _asked(read: Reader, record: Record, path: Path, fps: float | None) -> Video:
     """The labels' frame rate counts where the container has none."""
     try:
-        return video.read(path, fps=fps)
+        return read(path, fps=fps)
     except video.BadVideoError as error:
         if error.fault != "no frame rate" or record.fps is None:
             raise
-        return video.read(path, fps=record.fps)
+        return read(path, fps=record.fps)
 
 
 def _layout(src: Path, asked: ImportSettings) -> Layout:
-    if asked.source == "folder":
-        return layouts.folder(src, asked.labels, asked.seed)
-    return layouts.dynamic(src) if asked.source == "dynamic" else layouts.pediatric(src)
+    found = {
+        "folder": lambda: layouts.folder(src, asked.labels, asked.seed),
+        "dynamic": lambda: layouts.dynamic(src),
+        "pediatric": lambda: layouts.pediatric(src),
+        "camus": lambda: camus.camus(src, asked.seed),
+        "ev9v": lambda: ev9v.ev9v(src),
+    }[asked.source]()
+    return found.of_view(asked.view, src) if asked.view else found
 
 
 def _check_settings(src: Path, out: Path, asked: ImportSettings, crop: Box | None, size: int) -> None:
@@ -182,6 +196,8 @@ def _check_settings(src: Path, out: Path, asked: ImportSettings, crop: Box | Non
         raise ConfigError(
             f"--labels {asked.labels}: no effect with --from {asked.source}; leave it out, or give --from folder"
         )
+    if crop and asked.source == "camus":
+        raise ConfigError("--crop has no effect with --from camus, whose pictures differ in size: leave it out")
     if crop and (min(crop) < 0 or min(crop[2:]) < 1):
         raise ConfigError(f"--crop {','.join(map(str, crop))}: expected X,Y of at least 0 and W,H of at least 1 pixel")
     if fps is not None and not (math.isfinite(fps) and fps > 0):

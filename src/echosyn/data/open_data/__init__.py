@@ -1,0 +1,1 @@
+"""Data sets that anybody may fetch, in the form in which they are published, for `import`."""
