@@ -27,7 +27,7 @@ fmt: .venv/.installed  ## Format and sort imports; regenerate docs.
 
 models: .venv/.installed  ## Make the models that ship anew, in build/models/packed (hours; goes on where it stopped).
 	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/models.py build/models
-	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/references.py build/models/packed
+	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/references.py build/models/packed --stills build/models
 
 bench: .venv/.installed  ## Benchmarks: print JSON.
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

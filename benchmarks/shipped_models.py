@@ -4,8 +4,9 @@
 
 VAE: PSNR of frames. LIDM: Fréchet distance of invented end-diastolic frames to real ones beside the distance of real ones to
 real ones, and how many held-out hearts they cover; features are principal components of thumbnails of frames that went
-through the VAE, so that its blur is on both sides. Re-ID: can it tell one patient's frames from another's. EF: error on
-videos.
+through the VAE, so that its blur is on both sides. With --stills DIR, whose ``stills_a4c`` and ``stills_psax``
+docs/recipes/stills.py made, also whether the LIDM's loss tells hearts it was taught from others. Re-ID: can it tell one
+patient's frames from another's. EF: error on videos.
 """
 
 import argparse
@@ -18,12 +19,14 @@ import torch
 from scipy.spatial.distance import cdist
 
 from echosyn import weights
-from echosyn.data import phantom
+from echosyn.data import filelist, latents, phantom
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.metrics.frechet import frechet_distance
 from echosyn.metrics.image import psnr
 from echosyn.metrics.moments import moments
 from echosyn.metrics.regression import regression_report
+from echosyn.metrics.roc import area_with_interval
+from echosyn.pipeline.audit.membership import on_stills
 from echosyn.pipeline.evaluate.predict_ef import ef_reader
 from echosyn.pipeline.generate.sample import invent
 from echosyn.pipeline.models import codec, image_pipeline
@@ -81,10 +84,26 @@ def images(lidm: Path, autoencoder: LatentCodec, view: str, seed: int, num: int)
     }
 
 
+def loss_attack(lidm: Path, stills: Path) -> dict[str, Any]:
+    """How well the loss tells the first TRAIN hearts of a latents folder from as many held-out ones."""
+    records = filelist.read(stills)
+    outside = [r for r in records if r.split != "TRAIN"]
+    chosen = [*[r for r in records if r.split == "TRAIN"][: len(outside)], *outside]
+    items = [latents.read(stills, r) for r in chosen]
+    owner = np.repeat(np.arange(len(chosen)), [len(x) for x in items])
+    folder = weights.resolve(lidm)
+    network, scheduler = weights.load(folder, "lidm"), weights.load_scheduler(folder)
+    found = on_stills(network, scheduler, torch.cat(items)[:, :, None], owner, torch.device("cpu"))
+    is_train, names = np.arange(len(chosen)) < len(outside), [r.name for r in chosen]
+    areas = {name: area_with_interval(scores, is_train, names, seed=0) for name, scores in found.items()}
+    return {"n": len(outside)} | {name: [area.value, area.low, area.high] for name, area in areas.items()}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=weights.shipped())
+    parser.add_argument("--stills", type=Path, help="folder with the stills that the LIDMs learned")
     parser.add_argument("--num", type=int, default=200, help="hearts of each view")
     parser.add_argument("--seed", type=int, default=9200)
     args = parser.parse_args()
@@ -95,6 +114,8 @@ def main() -> None:
     for view in VIEWS:
         name = f"lidm_{view.lower()}"
         result[name] = images(args.models / name, autoencoder, view, args.seed, args.num)
+        if args.stills is not None:
+            result[name]["attacks"] = loss_attack(args.models / name, args.stills / f"stills_{view.lower()}")
         patients, early, late = hearts(args.seed, view, 2 * args.num, args.num)
         both = torch.from_numpy(np.stack([early, late])).flatten(0, 1)
         latents = autoencoder.encode(both)

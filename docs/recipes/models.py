@@ -1,4 +1,4 @@
-"""Make the models that ship with the package: ``make models``, about 100 CPU-minutes in one thread.
+"""Make the models that ship with the package: ``make models``, about 160 CPU-minutes in one thread.
 
     python docs/recipes/models.py build/models
 
@@ -11,14 +11,16 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import stills
 import torch
 from huggingface_hub import ModelCardData
 
 from echosyn import weights
-from echosyn.data import filelist
+from echosyn.data import filelist, phantom
 from echosyn.hashing import file_hash
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.ingest.phantom import make_phantom
@@ -31,7 +33,7 @@ from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.training import catalog
 
 SEED = 1
-VIEWS = ("A4C", "PSAX")
+VIEWS: tuple[phantom.View, ...] = ("A4C", "PSAX")
 PRESET = "phantom-full"
 FEW, MANY = "phantoms-480", "phantoms-2000"
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -99,10 +101,18 @@ def make(folder: Path, quick: bool) -> None:
     )
     vae = f"vae={folder / 'vae'}"
     for view in VIEWS:
-        learn(f"lidm_{view.lower()}", "lidm", latents, f"only.View={view}")
+        own = folder / f"stills_{view.lower()}"
+        timed(folder, own.name, partial(end_diastoles, own, view, folder / "vae", quick))
+        learn(f"lidm_{view.lower()}", "lidm", own, f"only.View={view}")
     learn("lvdm", "lvdm", latents)
     learn("reid", "reid", many, vae)
     learn("ef", "ef", many)
+
+
+def end_diastoles(out: Path, view: phantom.View, vae: Path, quick: bool) -> None:
+    """What an image model learns."""
+    if not out.exists():
+        stills.write(out, view, vae, *((8, 4) if quick else (stills.HEARTS, stills.HELD_OUT)))
 
 
 def pack(folder: Path, numbers: dict[str, Any]) -> None:
@@ -123,7 +133,7 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
             texture, _ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
             texture.save(target)
         run = json.loads((source.parent / trained_on.RUN).read_text())
-        data = folder / (FEW if stage == "vae" else MANY)
+        data = folder / data_of(name)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
         trained_on.write(target, learnt, run["data"])
         parameters = sum(p.numel() for p in network.parameters())
@@ -131,6 +141,13 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
             card(name, what, parameters, len(learnt), minutes[name], run, numbers, target)
         )
         print(f"{target}: {parameters / 1e6:.2f} M parameters", flush=True)
+
+
+def data_of(name: str) -> str:
+    """The folder that a model's videos are in."""
+    if name.startswith("lidm"):
+        return name.replace("lidm", "stills")
+    return FEW if name == "vae" else MANY
 
 
 def card(
@@ -160,7 +177,7 @@ def card(
 
 - **Parameters**: {parameters:,}, stored in half precision.
 - **Weights** (SHA-256): `{file_hash(target / weights.WEIGHTS)}`
-- **Data**: {videos} phantom videos (`echosyn phantom`, seed {SEED}, TRAIN split), so no patient can be found in it.
+- **Data**: {source(name, videos)}, so no patient can be found in it.
 - **Cost**: {minutes} CPU-minutes in one thread; torch {torch.__version__.split("+")[0]}.
 - **Command**: `{command}`.
 
@@ -178,16 +195,23 @@ def card(
 """
 
 
+def source(name: str, videos: int) -> str:
+    """What a model learned from, in words."""
+    if name.startswith("lidm"):
+        return f"end-diastolic frames of {videos} phantoms (docs/recipes/stills.py, seeds {SEED} and {stills.FURTHER_SEED})"
+    return f"{videos} phantom videos (`echosyn phantom`, seed {SEED}, TRAIN split)"
+
+
 def judged(folder: Path, num: int) -> dict[str, Any]:
     """What the benchmarks say of each model, on hearts of other seeds."""
     path = folder / "numbers.json"
     if not path.is_file():
 
-        def said(script: str) -> Any:
-            command = [sys.executable, str(BENCHMARKS / script), "--models", str(folder), "--num", str(num)]
+        def said(script: str, *more: str) -> Any:
+            command = [sys.executable, str(BENCHMARKS / script), "--models", str(folder), "--num", str(num), *more]
             return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-        results = {"lvdm": said("ef_adherence.py")} | said("shipped_models.py")
+        results = {"lvdm": said("ef_adherence.py")} | said("shipped_models.py", "--stills", str(folder))
         path.write_text(json.dumps(results, indent=2) + "\n")
     numbers: dict[str, Any] = json.loads(path.read_text())
     return numbers

@@ -54,13 +54,14 @@ def of_latents(folder: Path, stride: int = REFERENCE_STRIDE) -> References:
 def write(models: Path, variant: str, train: Tensor, held_out: Tensor, *, vae: str) -> Path:
     """Write ``references/VARIANT.safetensors`` into a folder of models of phantoms: one frame ``(C, h, w)`` of each.
 
-    Never of patients: who has the file has the frames.
+    Values are rounded to 255 steps, a few hundredths, far less than the VAE loses. Never of patients: the file has the frames.
     """
     path = models / FOLDER / f"{variant}.safetensors"
     path.parent.mkdir(exist_ok=True)
-    tensors = {"train": train.half().contiguous(), "held_out": held_out.half().contiguous()}
+    step = float(torch.cat([train, held_out]).abs().max()) / 127
+    tensors = {name: (x / step).round().to(torch.int8) for name, x in (("train", train), ("held_out", held_out))}
     with whole(path) as temporary:
-        save_file(tensors, temporary, {"vae": vae})
+        save_file(tensors, temporary, {"vae": vae, "step": repr(step)})
         usual_permissions(temporary)
     return path
 
@@ -72,8 +73,9 @@ def of_models(models: Path, variant: str) -> References | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            train, held_out = (aligned(file.get_tensor(name).float()) for name in ("train", "held_out"))
-            vae = (file.metadata() or {}).get("vae")
+            said = file.metadata() or {}
+            step, vae = float(said.get("step", 1)), said.get("vae")
+            train, held_out = (aligned(file.get_tensor(name).float() * step) for name in ("train", "held_out"))
     except SafetensorError as error:
         raise DataError(f"{path}: not readable as references ({error}); install the package again") from error
     names = [[f"{kind} {i}" for i in range(len(frames))] for kind, frames in (("train", train), ("held out", held_out))]
