@@ -192,6 +192,11 @@ class LatentClips(Items):
         self.labels = labels or [{}] * len(self.records)
         self.courses = courses
 
+    def first_still(self, video: int) -> Tensor:
+        """The first still ``(C, h, w)`` of a video that could be an item."""
+        first = int(np.flatnonzero(self.courses[video] <= DIASTOLE)[0]) if self.courses else 0
+        return latents.read(self.folder, self.records[video], [first])[0]
+
     def __getitem__(self, g: int) -> dict[str, Any]:
         video, draws = self.shuffle[g], self.draws(g)
         record = self.records[video]

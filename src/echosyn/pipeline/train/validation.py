@@ -64,9 +64,14 @@ class Judge:
         return found
 
     def is_best(self, found: dict[str, float]) -> bool:
-        """Whether what `look` found is better than everything before; it is then remembered by `remember`."""
+        """Whether what `look` found is better than everything before; it is then remembered by `remember`.
+
+        A step at which an image model knows its patients by heart never is.
+        """
         criterion = self.training.stage.criterion
         if criterion is None or f"validation/{criterion[0]}" not in found:
+            return False
+        if found.get("validation/memorised"):
             return False
         value, sign = found[f"validation/{criterion[0]}"], 1 if criterion[1] == "max" else -1
         if value != value or (self.best_step is not None and sign * value <= sign * self.best_value):

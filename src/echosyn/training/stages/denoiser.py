@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.stats import binom  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from echosyn import rng, weights
 from echosyn.data import latents, loading
-from echosyn.data.clips import resampled
+from echosyn.data.clips import resampled, spaced
 from echosyn.data.records import Record
 from echosyn.diffusion import rhythm
 from echosyn.diffusion.codec import grey
@@ -33,6 +34,11 @@ VALIDATION_CLIPS = 64
 VALIDATION_BATCH = 8
 NUM_STILLS = 16
 """Invented stills to look at."""
+NUM_INVENTED = 64
+"""Samples that are compared with TRAIN and held-out patients."""
+LEAST_COMPARED, MOST_COMPARED = 8, 500
+"""Patients a side."""
+MEMORISED_LEVEL = 0.025
 NUM_HEARTS = 4
 """Held-out stills that are made to beat, each with every one of `SHOWN_EFS`."""
 SHOWN_EFS = (20.0, 40.0, 60.0, 80.0)
@@ -271,6 +277,45 @@ class LIDMStage(DenoiserStage):
 
     name = "lidm"
     conditional = False
+    taught: loading.LatentClips | None = None
+
+    def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
+        """Stills, also kept to tell whether samples resemble them more than they should."""
+        self.taught = self._clips(data, records)
+        return super().items(data, records)
+
+    @torch.no_grad()
+    def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
+        """As every denoiser; with enough patients on both sides also whether it learns by heart.
+
+        ``nearer_to_train`` is the share of `NUM_INVENTED` samples that are nearer to a still of TRAIN than to any of as many
+        held-out ones; half of them, if the model knows no still in particular. ``memorised`` is 1 where the share is
+        significantly more (one-sided binomial test, 2.5 %): such a step is never the best.
+        """
+        numbers = super().validate(data, records, folder)
+        others = self._clips(data, records)
+        num = min(len(self.taught.records) if self.taught else 0, len(others.records), MOST_COMPARED)
+        if not numbers or self.taught is None or num < LEAST_COMPARED:
+            return numbers
+        made = self._invented()
+        taught, unseen = (
+            torch.stack([clips.first_still(i) for i in spaced(len(clips.records), num)])
+            for clips in (self.taught, others)
+        )
+        nearer = torch.cdist(made, taught.flatten(1)).amin(dim=1) < torch.cdist(made, unseen.flatten(1)).amin(dim=1)
+        count = int(nearer.sum())
+        chance = float(binom.sf(count - 1, len(made), 0.5))
+        return numbers | {"nearer_to_train": count / len(made), "memorised": float(chance < MEMORISED_LEVEL)}
+
+    def _invented(self) -> Tensor:
+        """Samples ``(NUM_INVENTED, C h w)``, with the same draws at every call."""
+        pipeline = LatentImagePipeline(None, self.network, self.scheduler)
+        parts = []
+        for first in range(0, NUM_INVENTED, NUM_STILLS):
+            draws = rng.generators(self.settings.loop.seed, "validation stills", range(first, first + NUM_STILLS))
+            shown = pipeline(NUM_STILLS, self.settings.num_inference_steps, draws)
+            parts.append(shown.latents.cpu().flatten(1))
+        return torch.cat(parts)
 
     def _show(self, clips: loading.LatentClips, folder: Path) -> None:
         settings = self.settings

@@ -1,0 +1,75 @@
+"""An image model that learns stills by heart is told while it trains, and such a step is not chosen."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from echosyn import rng
+from echosyn.data import filelist, latents
+from echosyn.data.records import Record
+from echosyn.pipeline.train.validation import Judge
+from echosyn.training import catalog
+from echosyn.training.stages.denoiser import NUM_INVENTED, LIDMStage
+
+SIDES = {"TRAIN": 24, "VAL": 12}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    records = [
+        Record(f"{split}{i}", num_frames=2, fps=32.0, split=split)  # type: ignore[arg-type]
+        for split, num in SIDES.items()
+        for i in range(num)
+    ]
+    for number, record in enumerate(records):
+        latents.write(tmp_path, record, rng.normal((4, 4, 4), 0, "stills", [number, number]))
+    latents.write_info(tmp_path, vae="0" * 64, pixels="symmetric", posterior="mean")
+    filelist.write(tmp_path, records)
+    return tmp_path
+
+
+@pytest.fixture
+def judged(
+    folder: Path, settings_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[torch.Tensor], dict[str, float]]:
+    """What validation says of a model that invents these."""
+
+    def of(made: torch.Tensor) -> dict[str, float]:
+        stage = catalog.create("lidm", settings_of("lidm"))
+        records = filelist.read(folder)
+        stage.items(folder, [r for r in records if r.split == "TRAIN"])
+        monkeypatch.setattr(LIDMStage, "_invented", lambda self: made)
+        return stage.validate(folder, [r for r in records if r.split == "VAL"], tmp_path)
+
+    return of
+
+
+def invented(folder: Path, split: str) -> torch.Tensor:
+    records = [r for r in filelist.read(folder) if r.split == split]
+    stills = torch.stack([latents.read(folder, records[i % len(records)])[0] for i in range(NUM_INVENTED)])
+    return (stills + 0.1 * rng.normal((4, 4, 4), 1, "noise", range(NUM_INVENTED))).flatten(1)
+
+
+def test_copies_of_train_are_told(folder: Path, judged: Callable[[torch.Tensor], dict[str, float]]) -> None:
+    found = judged(invented(folder, "TRAIN"))
+    assert found["nearer_to_train"] > 0.7  # only as many TRAIN stills as held-out ones are compared with
+    assert found["memorised"] == 1
+
+
+def test_strangers_are_nearer_to_train_in_half_of_the_cases(judged: Callable[[torch.Tensor], dict[str, float]]) -> None:
+    found = judged(rng.normal((64,), 2, "strangers", range(NUM_INVENTED)))
+    assert 0.3 < found["nearer_to_train"] < 0.65
+    assert found["memorised"] == 0
+
+
+def test_a_step_that_knows_its_patients_is_never_the_best(tmp_path: Path) -> None:
+    stage = SimpleNamespace(criterion=("loss", "min"))
+    training = SimpleNamespace(stage=stage, step=5, settings=SimpleNamespace(select="last", patience=None))
+    judge = Judge(tmp_path, training, tmp_path, [])  # type: ignore[arg-type]
+    assert not judge.is_best({"validation/loss": 0.1, "validation/memorised": 1.0})
+    assert judge.is_best({"validation/loss": 0.2, "validation/memorised": 0.0})
+    assert not judge.is_best({"validation/loss": 0.1, "validation/memorised": 1.0})
