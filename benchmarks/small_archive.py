@@ -42,6 +42,7 @@ from echosyn.pixels import convention
 from echosyn.privacy.intervals import wilson
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.training import ResumeSettings
+from echosyn.texture import Texture
 from echosyn.training import catalog
 from echosyn.training.verification import opposite_frames, verify
 
@@ -156,8 +157,23 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
     similarity = torch.corrcoef(torch.cat([a, b]))[: len(a), len(a) :]
     lite = efficientnet_lite.load()
     through = grey(encoder.decode(of["held out"])).numpy()
-    sheet(work / "sheet.png", {"real": first["held out"], "through the VAE": through, "invented": shown})
+    texture = Texture.load(weights.resolve(models["vae"])) or Texture.load(weights.shipped() / "vae")
+    assert texture is not None
+    textured, laid = (
+        np.stack([texture.lay(x[None], 0, i)[0] for i, x in enumerate(side)]) for side in (shown, through)
+    )
+    rows = {"real": first["held out"], "through the VAE": through, "with texture": laid, "invented": shown}
+    sheet(work / "sheet.png", rows | {"invented, with texture": textured})
+    said = [json.loads(line) for line in (work / "lidm" / "metrics.jsonl").open()] if (work / "lidm").is_dir() else []
+    looks = [x["validation/nearer_to_train"] for x in said if "validation/nearer_to_train" in x]
+    best = (
+        json.loads((work / "lidm" / "best.json").read_text())["step"]
+        if (work / "lidm" / "best.json").is_file()
+        else None
+    )
     return {
+        "nearer_to_train_while_training": looks,
+        "best_step": best,
         "patients": {side: len(rows) for side, rows in sides.items()},
         "psnr": psnr(torch.from_numpy(through), torch.from_numpy(first["held out"])).mean,
         "reid_auc": verify(similarity, pairs.patients).auc.to_json(),
@@ -165,10 +181,14 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
         "coverage": shares((int((cdist(unseen, pooled(made)).min(axis=1) <= own).sum()), len(unseen))),
         "coverage_by_train": shares((int((cdist(unseen, taught).min(axis=1) <= own).sum()), len(unseen))),
         "nearer_to_train": shares((int(nearer.sum()), num)),
-        "auc_invented_against_real": told(first["held out"], shown[: len(unseen)], lite),
-        "auc_reconstructed_against_real": told(first["train"][: len(unseen)], through, lite),
+        "auc_invented": told(first["held out"], shown[: len(unseen)], lite),
+        "auc_invented_with_texture": told(first["held out"], textured[: len(unseen)], lite),
+        "auc_reconstructed": told(first["train"][: len(unseen)], through, lite),
+        "auc_reconstructed_with_texture": told(first["train"][: len(unseen)], laid, lite),
         "auc_real_against_real": told(first["held out"], first["train"][: len(unseen)], lite),
         "power_ratio": power_ratio(first["held out"], shown),
+        "power_ratio_with_texture": power_ratio(first["held out"], textured),
+        "power_ratio_reconstructed_with_texture": power_ratio(first["held out"], laid),
     }
 
 

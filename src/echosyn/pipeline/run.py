@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.settings.whole import WholeSettings
-from echosyn.texture.texture import file_of
-from echosyn.training.stage import LoopSettings, StageSettings
+from echosyn.texture.texture import Texture, file_of
+from echosyn.training.stage import StageSettings
 from echosyn.training.stages.denoiser import DenoiserSettings
 from echosyn.training.stages.reid import ReIDSettings
 
@@ -117,17 +116,22 @@ def _complete(
                 discard_checkpoints(run_folder)
             found[stage] = run_folder / "model"
             if stage == "vae" and file_of(found[stage]) is None:
-                _add_texture(dataset, found[stage], settings[stage].loop, compute)
+                _add_texture(dataset, found[stage], settings[stage], compute)
         if stage == "vae" and not latents.exists():
             courses = any(isinstance(s, DenoiserSettings) and s.courses for s in settings.values())
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses), compute)
 
 
-def _add_texture(dataset: Path, vae: Path, loop: LoopSettings, compute: Compute) -> None:
-    """The recordings' speckle for the VAE that was trained on them, if there are enough of them."""
+def _add_texture(dataset: Path, vae: Path, settings: StageSettings, compute: Compute) -> None:
+    """The recordings' speckle for the VAE that was trained on them; of the model it started from if they are too few or short."""
+    loop = settings.loop
     asked = TextureFitSettings(steps=min(TextureFitSettings().steps, loop.steps), seed=loop.seed)
-    with suppress(DataError):
-        learned(dataset, vae, asked, compute)[0].save(vae)
+    try:
+        found: Texture | None = learned(dataset, vae, asked, compute)[0]
+    except DataError:
+        found = None if settings.start is None else Texture.load(weights.start(settings.start, "vae", settings.only))
+    if found is not None:
+        found.save(vae)
 
 
 def _input(
