@@ -5,9 +5,10 @@
 
 FOLDER has GIFs, or PNGs ``NAME_4CH_ED.png`` and ``NAME_4CH_ES.png``, of one patient each, apical four-chamber. The VAE (its
 decoder alone with --look-only), the re-identification and, without --look-only, the image model are adapted (preset ``adapt``).
-Marks around the sector of GIFs are blackened, as by `import`. Then hearts are invented and judged: how many the filter rejects (calibrated at 5 % on the held-out patients), how many held-out
-patients they cover, whether more than half are nearer to TRAIN patients than to as many held-out ones, and whether a linear
-classifier tells them from held-out patients. ``WORK/sheet.png`` is to look at. WORK shows patients.
+Marks around the sector of GIFs are blackened, as by `import`. Then hearts are invented and judged: how many the filter rejects
+(calibrated at 5 % on the held-out patients), how many held-out patients they cover, whether more than half are nearer to TRAIN
+patients than to as many held-out ones, and whether a linear classifier tells them from held-out patients. ``WORK/sheet.png`` is
+to look at. WORK shows patients.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import torch
 from echosyn import weights
 from echosyn.data import filelist
 from echosyn.data.records import Record
+from echosyn.data.splits import Split
 from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline import starting, trained_on
 from echosyn.pipeline.models import check_same_vae
@@ -149,3 +150,10 @@ def test_look_only_leaves_image_and_video_model_alone() -> None:
     assert starting.settings(asked, weights.shipped(), [Record("a")])["vae"].model_dump()["freeze_encoder"]
     with pytest.raises(ConfigError, match="--look-only"):
         starting.folder(WholeSettings(look_only=True, start="none"))
+
+
+@pytest.mark.parametrize(("split", "select"), [("VAL", "best"), ("TEST", "last")])
+def test_the_patients_of_the_final_test_choose_no_weights(split: Split, select: str) -> None:
+    settings = starting.settings(WholeSettings(), weights.shipped(), [Record("a", split=split)])
+    assert {s.loop.select for s in settings.values()} == {select}
+    assert (settings["lidm"].loop.patience is None) == (select == "last")
