@@ -112,7 +112,7 @@ def import_(
     asked: ImportSettings,
     run: ShardedSettings,
 ) -> None:
-    """Import videos or DICOM, also of a DICOMweb server, into a dataset folder.
+    """Import videos, DICOM or DICOMweb into a dataset folder.
 
     The result is grey, 112x112 pixels, with one split per patient.
     """
