@@ -1,4 +1,4 @@
-"""Write docs/cli.md, config.md and formats.md from the program and its tests; ``--check`` only says if they are stale."""
+"""Write the pages that are made from the program, its tests and its benchmarks; ``--check`` only says if they are stale."""
 
 import inspect
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import comparison
 import typer
 from pydantic.fields import FieldInfo
 
@@ -50,6 +51,7 @@ never half written.
 def main() -> None:
     """Write the pages that differ, or with ``--check`` fail if there are any."""
     pages = {DOCS / "cli.md": cli(), DOCS / "config.md": config(), DOCS / "formats.md": formats()}
+    pages |= {comparison.DOCS_PAGE: comparison.page()}
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:

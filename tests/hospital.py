@@ -21,6 +21,8 @@ WIDTH, HEIGHT = 640, 512
 SCALE = 4
 LEFT, TOP = 96, 40
 CM_PER_PIXEL = 0.04
+SIDE = 48
+"""Of the smallest files."""
 DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 LIBERATION = Path("/usr/share/fonts/truetype/liberation")
 FONTS = [
@@ -224,3 +226,15 @@ def write(path: Path, ds: Dataset) -> Path:
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     ds.save_as(path, enforce_file_format=True)
     return path
+
+
+def tiny(path: Path, number: int, *, patient: str | None = None, num_frames: int = 8) -> Path:
+    """A file with a fan of noise, quick to make and to import."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    fan = (np.abs(x - SIDE / 2) < y * 0.7) & (np.hypot(x - SIDE / 2, y) < SIDE - 4)
+    frames = np.random.default_rng(number).integers(20, 200, (num_frames, SIDE, SIDE)).astype(np.uint8) * fan
+    who = person(number)
+    ds = tags(who, f"1.2.826.0.1.{number + 1}")
+    ds.PatientID = patient or who.id
+    del ds.SequenceOfUltrasoundRegions
+    return save(path, ds, frames)

@@ -1,11 +1,14 @@
 """The examples of docs/interoperability.md run against the real libraries, where they are installed."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from archive import serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interoperability.md").read_text()
 EXAMPLES = dict(re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
@@ -34,6 +37,27 @@ def test_the_example_runs(library: str, folder: Path, tmp_path: Path) -> None:
         pytest.importorskip(module, reason="needs echosyn[interop]")
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_archive_takes_and_gives(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dicomweb_client", reason="needs echosyn[dicomweb]")
+    (text,) = re.findall(r"^## DICOMweb\n.*?^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(text.splitlines()) <= 10
+    (tmp_path / "token").write_text("s3cret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(folder)
+    with serving() as archive:
+        archive.token = "s3cret"
+        lines = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+        script = "\n".join(lines).replace("https://archive.example/dicom-web", archive.url)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path}
+        done = subprocess.run(["bash", "-ec", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = text.replace("https://archive.example/dicom-web", archive.url).splitlines()
+    said = [line for line in expected if not line.startswith("$ ") and line != "..."]
+    assert [line for line in done.stdout.splitlines() if line in said] == said
 
 
 def test_every_library_has_an_example() -> None:

@@ -247,6 +247,13 @@ class TestModeUNet:
         assert orthonormal(torch.randn(1, 5, 2)).isfinite().all()
         assert orthonormal(torch.zeros(1, 5, 2)).eq(0).all()
 
+    def test_rows_that_are_nearly_alike_are_factored_under_autocast_too(self):
+        rows = 1 + 1e-3 * torch.randn(1, 16, 784, generator=torch.Generator().manual_seed(0))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = orthonormal(rows)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, orthonormal(rows))
+
 
 def test_attention_permutes_with_its_tokens():
     torch.manual_seed(0)

@@ -57,7 +57,7 @@ def synthetic(tmp_path: Path) -> Path:
             "releasable": True,
             "threshold": {"value": SCORE},
         }
-        note(folder, privacy=privacy)
+        note(folder, privacy=privacy, server="pacs.hospital.example")
     return tmp_path / "synthetic"
 
 
@@ -88,7 +88,16 @@ def test_a_release_gives_away_no_seed_score_word_or_hash_of_what_is_private(synt
     words = replace(WORDS, without_audit=None, audit=tmp_path / "audit.json", evaluation=tmp_path / "report.json")
     publish(synthetic, tmp_path / "release", words)
     said = texts(tmp_path / "release")
-    for private in ("73412", "Mueller", "Physician", "0.0512345", "0.1234567", str(SCORE)[:8], 'counts": ['):
+    for private in (
+        "73412",
+        "Mueller",
+        "Physician",
+        "pacs.hospital",
+        "0.0512345",
+        "0.1234567",
+        str(SCORE)[:8],
+        'counts": [',
+    ):
         assert private not in said, private
     assert "Copies of this kind are not excluded: turned by 30 degrees." in said
     for folder in (tmp_path / "archive", synthetic):

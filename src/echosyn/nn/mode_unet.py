@@ -258,11 +258,16 @@ class ResidualBlock(nn.Module):
 
 
 def orthonormal(rows: Tensor) -> Tensor:
-    """Rows ``(B, K, N)`` made orthonormal one after the other (by Cholesky); rows of the span of others stay short."""
-    gram = rows @ rows.mT
-    ridge = 1e-3 * gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-6)
-    gram = gram + torch.diag_embed(ridge.unsqueeze(1).expand(-1, gram.shape[1]))
-    return cast(Tensor, torch.linalg.solve_triangular(torch.linalg.cholesky(gram), rows, upper=False))
+    """Rows ``(B, K, N)`` made orthonormal one after the other (by Cholesky); rows of the span of others stay short.
+
+    In float32 at least, also under autocast: products of bfloat16 need not be positive definite.
+    """
+    with torch.autocast(rows.device.type, enabled=False):
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        gram = rows @ rows.mT
+        ridge = 1e-3 * gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-6)
+        gram = gram + torch.diag_embed(ridge.unsqueeze(1).expand(-1, gram.shape[1]))
+        return cast(Tensor, torch.linalg.solve_triangular(torch.linalg.cholesky(gram), rows, upper=False))
 
 
 def _like(per_item: Tensor, x: Tensor) -> Tensor:

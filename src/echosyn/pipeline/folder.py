@@ -21,7 +21,7 @@ from echosyn.pipeline import finished
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 
 PARTIAL = ".partial"
-GUARDED = frozenset([*lineage.INVENTED, *lineage.CARRIED, "calibrate"]) - {"publish"}
+GUARDED = frozenset([*lineage.INVENTED, *lineage.CARRIED, "calibrate", "export"]) - {"publish"}
 """Steps that, given again after a stop, take only what they had finished themselves; `publish` empties its folder."""
 
 

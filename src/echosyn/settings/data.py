@@ -10,7 +10,7 @@ View = Literal["A4C", "PSAX", "both"]
 """What the phantom's probe looks at."""
 Look = Literal["plain", "clinical"]
 """How varied the phantom's pictures are."""
-Source = Literal["folder", "dynamic", "pediatric", "camus", "ev9v", "dicom"]
+Source = Literal["folder", "dynamic", "pediatric", "camus", "ev9v", "dicom", "dicomweb"]
 """What `import` reads."""
 
 
@@ -38,7 +38,10 @@ class ImportSettings:
     """How videos of others are read."""
 
     source: Annotated[Source, Spelled("--from")]
-    """Layout of SRC; `folder`: video files of any layout."""
+    """Layout of SRC; `folder`: video files of any layout.
+
+    `dicomweb`: SRC is the address of a server, https://HOST/dicom-web.
+    """
     crop: str | None = None
     """Crop rectangle X,Y,W,H in pixels."""
     mask: Literal["sector", "none"] = "sector"
@@ -67,6 +70,16 @@ class ImportSettings:
     """DICOM: folder for key and report; default OUT-private."""
     ocr: bool = False
     """DICOM: leave out videos with text over the tissue."""
+    study: tuple[str, ...] = ()
+    """DICOMweb: UID of a study to import; may be given again."""
+    query: str | None = None
+    """DICOMweb: studies to import, NAME=VALUE&NAME=VALUE.
+
+    Attributes of studies as QIDO-RS takes them, such as StudyDate=20240101-20241231. Without it and without ``study`` all
+    studies with the modality are imported.
+    """
+    modality: str = "US"
+    """DICOMweb: modality of the series to import."""
     seed: int = 0
     """Random seed of splits that are drawn, if none are given."""
 
@@ -89,6 +102,11 @@ class ExportSettings:
     """Format: dicom, nnunet (traced frames), webdataset (shards)."""
     mark: bool = False
     """With dicom: burn the word SYNTHETIC into every frame."""
+    send: str | None = None
+    """With dicom: DICOMweb server to send the objects to.
+
+    Its address, https://HOST/dicom-web.
+    """
     per_shard: int = 256
     """With webdataset: videos of a shard."""
 

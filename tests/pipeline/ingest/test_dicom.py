@@ -23,21 +23,8 @@ from echosyn.pipeline.ingest import review
 from echosyn.pipeline.merge import merge
 from echosyn.pipeline.workers.executors import Processes
 from echosyn.pipeline.workers.shards import Shard
+from hospital import tiny
 from importing import ingest_dicom
-
-SIDE = 48
-
-
-def tiny(path: Path, number: int, *, patient: str | None = None, num_frames: int = 8) -> Path:
-    """A fan of noise, quick to make and to import."""
-    y, x = np.mgrid[:SIDE, :SIDE]
-    fan = (np.abs(x - SIDE / 2) < y * 0.7) & (np.hypot(x - SIDE / 2, y) < SIDE - 4)
-    frames = np.random.default_rng(number).integers(20, 200, (num_frames, SIDE, SIDE)).astype(np.uint8) * fan
-    who = hospital.person(number)
-    ds = hospital.tags(who, f"1.2.826.0.1.{number + 1}")
-    ds.PatientID = patient or who.id
-    del ds.SequenceOfUltrasoundRegions
-    return hospital.save(path, ds, frames)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -1,17 +1,22 @@
 """Synthetic videos become DICOM objects that are complete, say what they are, and come back as they were."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 
+import hospital
+from archive import Archive, serving
 from echosyn.data import filelist, video
 from echosyn.data.dicom import pixels, reading, timing
-from echosyn.errors import DataError
+from echosyn.errors import ConfigError, DataError, StoppedError
 from echosyn.pipeline.folder import write_json
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.publish.dicom import export_dicom
+from echosyn.storage import dicomweb
 from importing import ingest_dicom
 
 REQUIRED = {
@@ -84,3 +89,78 @@ def test_real_videos_are_not_labelled_as_synthetic(synthetic: Path, tmp_path: Pa
     with pytest.raises(DataError, match="may show patients"):
         export_dicom(real, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Archive]:
+    pytest.importorskip("dicomweb_client", reason="needs echosyn[dicomweb]")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with serving() as found:
+        yield found
+
+
+def stored(archive: Archive) -> int:
+    return sum(line.startswith("POST") for line in archive.asked)
+
+
+def test_what_is_sent_is_what_is_written_and_says_not_where_to(
+    archive: Archive, synthetic: Path, tmp_path: Path
+) -> None:
+    result = export_dicom(synthetic, tmp_path / "sent", send=archive.url)
+    assert result["sent to"] == archive.url
+    assert sorted(archive.files.values()) == sorted(p.read_bytes() for p in (tmp_path / "sent").glob("*.dcm"))
+    export_dicom(synthetic, tmp_path / "written")
+    contents = {p.name: p.read_bytes() for p in (tmp_path / "sent").iterdir()}
+    assert contents == {p.name: p.read_bytes() for p in (tmp_path / "written").iterdir()}
+    assert not [name for name, data in contents.items() if b"127.0.0.1" in data]
+
+
+def test_a_stopped_export_goes_on_and_sends_nothing_twice(
+    archive: Archive, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = dicomweb.Server.store
+
+    def once(server: dicomweb.Server, path: Path) -> None:
+        if archive.files:
+            raise StoppedError("gone")
+        store(server, path)
+
+    monkeypatch.setattr(dicomweb.Server, "store", once)
+    with pytest.raises(StoppedError):
+        export_dicom(synthetic, tmp_path / "out", send=archive.url)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(dicomweb.Server, "store", store)
+    export_dicom(synthetic, tmp_path / "out", send=archive.url)
+    assert len(archive.files) == 2 == stored(archive)
+
+
+def test_a_recording_laid_into_a_stopped_export_is_not_sent(archive: Archive, synthetic: Path, tmp_path: Path) -> None:
+    archive.token = "x"
+    with pytest.raises(DataError, match="401"):
+        export_dicom(synthetic, tmp_path / "out", send=archive.url)
+    archive.token = None
+    for record in filelist.read(synthetic):
+        hospital.tiny(tmp_path / "out.partial" / f"{record.name}.dcm", 7)
+    with pytest.warns(UserWarning, match="made anew"):
+        export_dicom(synthetic, tmp_path / "out", send=archive.url)
+    assert {str(pydicom.dcmread(p).PatientName)[:9] for p in (tmp_path / "out").glob("*.dcm")} == {"SYNTHETIC"}
+    assert all(header["PatientID"].startswith("SYNTHETIC") for header in archive.headers.values())
+
+
+def test_nothing_is_sent_that_may_show_patients(archive: Archive, synthetic: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    shutil.copytree(synthetic, real)
+    write_json(real / "provenance.json", {"call": {"command": "import"}})
+    with pytest.raises(DataError, match="may show patients"):
+        export_dicom(real, tmp_path / "out", send=archive.url)
+    assert archive.asked == []
+
+
+def test_a_server_that_refuses_and_an_address_that_is_none(archive: Archive, synthetic: Path, tmp_path: Path) -> None:
+    export_dicom(synthetic, tmp_path / "first", send=archive.url)
+    archive.refused = dict.fromkeys(archive.files, 0xA900)
+    with pytest.raises(DataError, match=r"does not take .*\.dcm \(failure reason 0xa900"):
+        export_dicom(synthetic, tmp_path / "second", send=archive.url)
+    with pytest.raises(ConfigError, match="readable on the way"):
+        export_dicom(synthetic, tmp_path / "third", send="http://pacs.example/dicom-web")
+    assert not (tmp_path / "third.partial").exists()

@@ -105,25 +105,32 @@ def phantom(out: Out, asked: PhantomSettings, shown: ShownSettings) -> None:
 
 @app.command("import")
 def import_(
-    src: Annotated[Path, typer.Argument(help="Folder of videos; it stays untouched.", show_default=False)],
+    src: Annotated[
+        str, typer.Argument(help="Folder of videos, which stays untouched; or an address.", show_default=False)
+    ],
     out: Out,
     asked: ImportSettings,
     run: ShardedSettings,
 ) -> None:
-    """Import videos or DICOM into a dataset folder.
+    """Import videos, DICOM or DICOMweb into a dataset folder.
 
     The result is grey, 112x112 pixels, with one split per patient.
     """
     from echosyn.pipeline.ingest.dicom import ingest_dicom
+    from echosyn.pipeline.ingest.dicomweb import ingest_dicomweb
     from echosyn.pipeline.ingest.videos import ingest
     from echosyn.pipeline.workers.compute import Compute
     from echosyn.pipeline.workers.shards import part
 
-    is_dicom = asked.source == "dicom"
+    is_dicom = asked.source in ("dicom", "dicomweb")
     workers = 1 if run.workers is None and run.ray is None and is_dicom else run.workers
     with executor("cpu", workers, run.ray) as who:
         compute = Compute("cpu", who, part(run.shard), Console(run.quiet))
-        show_import((ingest_dicom if is_dicom else ingest)(src, out, asked, compute), run.json)
+        if asked.source == "dicomweb":
+            found = ingest_dicomweb(src, out, asked, compute)
+        else:
+            found = (ingest_dicom if is_dicom else ingest)(Path(src), out, asked, compute)
+        show_import(found, run.json)
 
 
 @app.command()
@@ -145,13 +152,13 @@ def review(
 def export(dataset: Synthetic, out: Out, asked: ExportSettings, shown: ShownSettings) -> None:
     """Export synthetic videos in the form of other software.
 
-    As DICOM ultrasound objects, in nnU-Net's raw layout, or as WebDataset's shards.
+    As DICOM ultrasound objects (also sent to a DICOMweb server), in nnU-Net's raw layout, or as WebDataset's shards.
     """
     from echosyn.pipeline.publish.dicom import export_dicom
     from echosyn.pipeline.publish.nnunet import export_nnunet
     from echosyn.pipeline.publish.webdataset import export_webdataset
 
-    for option, target in (("mark", "dicom"), ("per_shard", "webdataset")):
+    for option, target in (("mark", "dicom"), ("send", "dicom"), ("per_shard", "webdataset")):
         if asked.target != target:
             _refuse(asked, option, without=f"--to {target}", give=f"--to {target}")
     tell = Console(shown.quiet)
@@ -160,7 +167,7 @@ def export(dataset: Synthetic, out: Out, asked: ExportSettings, shown: ShownSett
     elif asked.target == "webdataset":
         show(export_webdataset(dataset, out, per_shard=asked.per_shard, progress=tell), shown.json)
     else:
-        show(export_dicom(dataset, out, mark=asked.mark, progress=tell), shown.json)
+        show(export_dicom(dataset, out, mark=asked.mark, send=asked.send, progress=tell), shown.json)
 
 
 @app.command()

@@ -120,7 +120,7 @@ def _refuse(name: str, values: Mapping[str, Any], places: Mapping[str, str]) -> 
         given = [text for text in _texts(value) if text in places]
         if given and (reason := STAYS_LOCAL.get((name, parameter))):
             raise ConfigError(f"{name} {places[given[0]]}: {reason}")
-    is_dicom = name == "import" and values.get("source") == "dicom"
+    is_dicom = name == "import" and values.get("source") in ("dicom", "dicomweb")
     if is_dicom and values.get("private") is None and str(values.get(OUT)) in places:
         raise ConfigError(
             f"import to {places[str(values[OUT])]}: no local folder for the secret key; give --private FOLDER"

@@ -20,6 +20,7 @@ Skipped = Literal[
 
 Failed = Literal[
     "missing file",
+    "not retrieved",
     "outside the source",
     "unreadable",
     "truncated",

@@ -22,6 +22,8 @@ class Source:
     """Its path below the source folder, printable."""
     fault: Fault | None = None
     """What is wrong with it, if that is known before it is opened."""
+    detail: str = ""
+    """More on that, in our own words."""
 
     @cached_property
     def state(self) -> str:

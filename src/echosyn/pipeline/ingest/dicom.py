@@ -28,6 +28,7 @@ from echosyn.pipeline.workers.executors import Executor, Lost, Processes
 from echosyn.pipeline.workers.processes import Limited
 from echosyn.pipeline.workers.shards import WHOLE, Shard
 from echosyn.progress import Progress
+from echosyn.settings import given
 from echosyn.settings.data import ImportSettings
 
 _JOURNAL = "import.jsonl"
@@ -47,8 +48,22 @@ class _Planned:
     identity: Identity
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """Files that were fetched from a server."""
+
+    files: Sequence[Source]
+    host: str
+
+
 def ingest_dicom(
-    src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE, *, size: int = 112
+    src: Path,
+    out: Path,
+    asked: ImportSettings,
+    compute: Compute = HERE,
+    *,
+    size: int = 112,
+    fetched: Fetched | None = None,
 ) -> dict[str, Any]:
     """Import every ultrasound cine below ``src``. Resumable file by file; the result does not depend on the executor.
 
@@ -62,21 +77,14 @@ def ingest_dicom(
             all. Every part reads the headers of all files; the contact sheets are made when the parts are merged, and the
             splits drawn.
         size: Height and width of the result in pixels.
+        fetched: The files below ``src``, if they were fetched from a server.
 
     Raises:
         ConfigError: A setting makes no sense.
         DataError: ``src`` is no source, ``labels`` are wrong, or nothing could be imported.
         MissingExtraError: pydicom (or rapidocr) is not installed.
     """
-    if asked.crop or asked.skip_bad:
-        raise ConfigError(
-            "--crop and --skip-bad have no effect with --from dicom, which finds the sector itself and reports bad "
-            "files: leave them out"
-        )
-    if asked.mask != "sector":
-        raise ConfigError("--mask none has no effect with --from dicom, which always blackens: leave it out")
-    if asked.view:
-        raise ConfigError(f"--view {asked.view}: no effect with --from dicom, whose files do not say it: leave it out")
+    check_settings(asked)
     private, labels, fps, seed, ocr = asked.private, asked.labels, asked.fps, asked.seed, asked.ocr
     shard, progress = compute.shard, compute.progress
     if private is None and shard != WHOLE:
@@ -84,13 +92,13 @@ def ingest_dicom(
             f"--shard {shard.number}/{shard.count} without --private: each part would draw its own key and give a "
             "patient several pseudonyms; give all parts the same folder, or copies with the same key"
         )
-    private = private or out.with_name(f"{out.name}-private")
+    private = private or keeper(out)
     _check(src, out, private, fps, size)
     for module, extra in (("pydicom", "dicom"), *([("rapidocr", "deid")] if ocr else [])):
         require(module, extra=extra)
     refuse_existing(out)
-    sources = finding.sources(src)
-    given = Labels.read(labels) if labels else Labels({}, {}, {})
+    sources = fetched.files if fetched else finding.sources(src)
+    known = Labels.read(labels) if labels else Labels({}, {}, {})
     keyed = pseudonyms.open_key(private)
     settings = {"source": "dicom", "fps": fps, "size": size, "seed": seed, "ocr": ocr, "key": keyed.of("key", "")}
     who: AbstractContextManager[Executor] = nullcontext(compute.executor) if compute.executor else Processes(1)
@@ -105,7 +113,7 @@ def ingest_dicom(
         if not done and shard == WHOLE:
             reasons = listed(outcome.reason for outcome in outcomes.values())
             raise DataError(f"{src}: nothing to import: {reasons}; see {private / f'{out.name}.csv'}")
-        records = _records(done, outcomes, given, size, seed)
+        records = _records(done, outcomes, known, size, seed)
         _keep_only(folder, records)
         notes: list[str] = []
         if shard == WHOLE:
@@ -117,9 +125,31 @@ def ingest_dicom(
             twinning.forget(folder)
         became = [(outcome.status, outcome.reason) for outcome in outcomes.values()]
         summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets, notes)
-        if shard != WHOLE:
-            note(folder, part={"files": len(names)})
+        facts = {"part": {"files": len(names)}} if shard != WHOLE else {}
+        note(folder, **facts, **({"server": fetched.host} if fetched else {}))
     return {"dataset": str(out), "private": str(private), **summary}
+
+
+def keeper(out: Path) -> Path:
+    """The folder for key and report of an import into ``out``, where none is named."""
+    return out.with_name(f"{out.name}-private")
+
+
+def check_settings(asked: ImportSettings) -> None:
+    """Raise `ConfigError` for a setting that an import of DICOM takes no notice of."""
+    if asked.crop or asked.skip_bad:
+        raise ConfigError(
+            f"--crop and --skip-bad have no effect with --from {asked.source}, which finds the sector itself and reports bad "
+            "files: leave them out"
+        )
+    if asked.mask != "sector":
+        raise ConfigError(f"--mask none has no effect with --from {asked.source}, which always blackens: leave it out")
+    if asked.view:
+        raise ConfigError(
+            f"--view {asked.view}: no effect with --from {asked.source}, whose files do not say it: leave it out"
+        )
+    if asked.source != "dicomweb" and given(asked, "study", "query", "modality"):
+        raise ConfigError("--study, --query and --modality have no effect without --from dicomweb: leave them out")
 
 
 def _check(src: Path, out: Path, private: Path, fps: float | None, size: int) -> None:
@@ -147,7 +177,7 @@ def _plan(
     outcomes: dict[str, Outcome] = {}
     for source in sources:
         key = keyed.of("item", source.state)
-        crashed = Identity(fault=source.fault or "decoder crashed", detail="" if source.fault else _CRASHED)
+        crashed = Identity(fault=source.fault or "decoder crashed", detail=source.detail if source.fault else _CRASHED)
         known = identities.get(source.path) or crashed
         name = keyed.of("video", known.instance or source.name)
         if known.fault:

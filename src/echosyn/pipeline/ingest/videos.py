@@ -22,6 +22,7 @@ from echosyn.pipeline.ingest.summary import Found, finish, listed
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.executors import InProcess, Lost
 from echosyn.pipeline.workers.shards import WHOLE
+from echosyn.settings import given
 from echosyn.settings.data import ImportSettings
 
 Reader = Callable[..., Video]
@@ -72,7 +73,9 @@ def ingest(src: Path, out: Path, asked: ImportSettings, compute: Compute = HERE,
         ConfigError: A setting makes no sense.
         DataError: The source is not what was said, or videos are bad: all of them in one message, nothing written.
     """
-    assert asked.source != "dicom"
+    assert asked.source not in ("dicom", "dicomweb")
+    if given(asked, "study", "query", "modality"):
+        raise ConfigError("--study, --query and --modality have no effect without --from dicomweb: leave them out")
     if asked.private or asked.ocr:
         raise ConfigError(f"--private and --ocr have no effect with --from {asked.source}: leave them out")
     crop, fps, skip_bad, shard = box_of(asked.crop), asked.fps, asked.skip_bad, compute.shard

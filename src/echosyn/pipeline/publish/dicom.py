@@ -12,35 +12,53 @@ from echosyn.data.records import Record
 from echosyn.data.video import Frames
 from echosyn.extras import require
 from echosyn.hashing import folder_hash
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent
+from echosyn.storage import dicomweb
 
 
-def export_dicom(dataset: Path, out: Path, *, mark: bool = False, progress: Progress = silent) -> dict[str, Any]:
-    """Write every video of a synthetic dataset as ``OUT/NAME.dcm``. Resumable.
+def export_dicom(
+    dataset: Path, out: Path, *, mark: bool = False, send: str | None = None, progress: Progress = silent
+) -> dict[str, Any]:
+    """Write every video of a synthetic dataset as ``OUT/NAME.dcm``, and send it if asked. Resumable.
+
+    ``OUT`` is there when all are written and sent; it does not say where to.
 
     Args:
         dataset: Dataset folder made by `generate`, `animate` or `phantom`, or a release of it.
         out: New folder.
         mark: Burn the word SYNTHETIC into every frame.
+        send: Root of a DICOMweb server.
         progress: Told how many videos are done.
 
     Raises:
-        DataError: The dataset is not known to be synthetic: real patients must not be labelled so.
-        MissingExtraError: pydicom is not installed.
+        ConfigError: ``send`` is no address of a server.
+        DataError: The dataset is not known to be synthetic: real patients must not be labelled so; or the server refuses.
+        MissingExtraError: pydicom or dicomweb-client is not installed.
+        StoppedError: The server cannot be reached; what it has got is not sent again.
     """
     require("pydicom", extra="dicom")
     records = filelist.read(dataset)
     lineage.required(dataset, (*lineage.VIDEOS, "publish"), "label as synthetic")
     index = filelist.VideoIndex(dataset)
     series = folder_hash(dataset)
-    with new_folder(out, "export", {"to": "dicom", "mark": mark}, {"dataset": dataset}) as folder:
+    server, settings = dicomweb.Server(send) if send else None, {"to": "dicom", "mark": mark}
+    with (
+        new_folder(out, "export", settings, {"dataset": dataset}, keep=server is not None) as folder,
+        Finished(folder) as done,
+    ):
+        sent = {name for entry in done.entries if send and entry.said.get("sent") == send for name in entry.files}
         for number, record in enumerate(records, start=1):
             path = folder / f"{record.name}.dcm"
-            if not path.exists():
+            if not done.has(path):
                 _write(path, record, index.path(record), series, mark=mark)
+                done.add(path)
+            if server and path.name not in sent:
+                server.store(path)
+                done.add(path, sent=send)
             progress("export", number, len(records))
-    return {"folder": str(out), "videos": len(records)}
+    return {"folder": str(out), "videos": len(records)} | ({"sent to": send} if send else {})
 
 
 def _write(path: Path, record: Record, source: Path, series: str, *, mark: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from echosyn.data import filelist, images, lineage, outlines, video
 from echosyn.data.splits import EXTRA
 from echosyn.errors import ConfigError, DataError
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder, write_json
 from echosyn.progress import Progress, silent
 
@@ -41,7 +42,7 @@ def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> d
             "`generate --require cavity` write"
         )
     index, cases = filelist.VideoIndex(dataset), defaultdict[str, list[str]](list)
-    with new_folder(out, "export", {"to": "nnunet"}, {"dataset": dataset}) as folder:
+    with new_folder(out, "export", {"to": "nnunet"}, {"dataset": dataset}) as folder, Finished(folder) as finished:
         for kind in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
             (folder / kind).mkdir(exist_ok=True)
         for done, record in enumerate(records, start=1):
@@ -49,8 +50,11 @@ def export_nnunet(dataset: Path, out: Path, *, progress: Progress = silent) -> d
             where = "Ts" if record.split == "TEST" else "Tr"
             for frame, tracings in traced[record.name].items():
                 case = f"{record.name}_{frame:03d}"
-                images.write(folder / f"images{where}" / f"{case}_0000.png", frames[frame])
-                images.write(folder / f"labels{where}" / f"{case}.png", outlines.mask(tracings, frames.shape[1:]))
+                image, label = folder / f"images{where}" / f"{case}_0000.png", folder / f"labels{where}" / f"{case}.png"
+                if not finished.has(image, label):
+                    images.write(image, frames[frame])
+                    images.write(label, outlines.mask(tracings, frames.shape[1:]))
+                    finished.add(image, label)
                 cases[record.split].append(case)
             progress("export", done, len(records))
         write_json(folder / "dataset.json", _described(len(cases["TRAIN"]) + len(cases["VAL"])))

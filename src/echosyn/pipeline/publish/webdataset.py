@@ -13,6 +13,7 @@ from echosyn.data.records import Record
 from echosyn.data.splits import EXTRA, SPLITS
 from echosyn.errors import ConfigError
 from echosyn.files import whole
+from echosyn.pipeline.finished import Finished
 from echosyn.pipeline.folder import new_folder
 from echosyn.progress import Progress, silent
 
@@ -39,14 +40,16 @@ def export_webdataset(dataset: Path, out: Path, *, per_shard: int = 256, progres
         raise ConfigError(f"--per-shard {per_shard}: expected at least 1 video")
     lineage.required(dataset, (*lineage.VIDEOS, "publish"), "export as synthetic")
     records, index, shards, done = filelist.read(dataset), filelist.VideoIndex(dataset), 0, 0
-    with new_folder(out, "export", {"to": "webdataset", "per_shard": per_shard}, {"dataset": dataset}) as folder:
+    settings = {"to": "webdataset", "per_shard": per_shard}
+    with new_folder(out, "export", settings, {"dataset": dataset}) as folder, Finished(folder) as finished:
         for split in (*SPLITS, EXTRA):
             chosen = [record for record in records if record.split == split]
             for first in range(0, len(chosen), per_shard):
                 path = folder / f"{split.lower()}-{first // per_shard:06d}.tar"
                 some = chosen[first : first + per_shard]
-                if not path.exists():
+                if not finished.has(path):
                     _write(path, some, [index.path(record) for record in some], first)
+                    finished.add(path)
                 shards, done = shards + 1, done + len(some)
                 progress("export", done, len(records))
     return {"folder": str(out), "videos": len(records), "shards": shards}
