@@ -54,11 +54,11 @@ SIZE, NEIGHBOURS = 112, 5
 def recordings(folder: Path) -> dict[str, np.ndarray]:
     """Frames ``(T, 112, 112)`` of each patient."""
     found = {}
-    for path in sorted(folder.rglob("*.gif")):
+    for path in sorted(folder.glob("*.gif")):
         with Image.open(path) as file:
             frames = np.stack([_square(frame) for frame in ImageSequence.Iterator(file)])
         found[path.stem] = surroundings.blackened(frames)[0]
-    for path in sorted(folder.rglob("*_4CH_ED.png")):
+    for path in sorted(folder.glob("*_4CH_ED.png")):
         pair = [Image.open(path.with_name(path.name.replace("_ED", f"_{phase}"))) for phase in ("ED", "ES")]
         found[path.name.split("_")[0]] = np.stack([_square(picture) for picture in pair])
     return found
