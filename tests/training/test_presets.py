@@ -214,4 +214,4 @@ def test_a_full_size_network_takes_a_real_step(stage: str) -> None:
 
 
 def test_the_presets_are_these() -> None:
-    assert presets() == ["dynamic", "ped_a4c", "ped_psax", "phantom", "phantom-full"]
+    assert presets() == ["adapt", "dynamic", "ped_a4c", "ped_psax", "phantom", "phantom-full"]

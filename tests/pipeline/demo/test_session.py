@@ -17,7 +17,7 @@ from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import GenerateSettings
 
-NUM_TRAIN, NUM_HELD_OUT = 750, 250
+NUM_TRAIN, NUM_HELD_OUT = 6000, 250
 
 
 @pytest.fixture(scope="module")
