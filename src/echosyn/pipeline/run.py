@@ -118,7 +118,8 @@ def _complete(
             if stage == "vae" and file_of(found[stage]) is None:
                 _add_texture(dataset, found[stage], settings[stage], compute)
         if stage == "vae" and not latents.exists():
-            courses = any(isinstance(s, DenoiserSettings) and s.courses for s in settings.values())
+            missing = [s for name, s in settings.items() if name in TRAINED and name not in found]
+            courses = any(isinstance(s, DenoiserSettings) and s.courses for s in missing)
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses), compute)
 
 
