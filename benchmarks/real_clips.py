@@ -22,13 +22,12 @@ from echosyn.data.background import background
 from echosyn.data.clips import resampled
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
-from echosyn.errors import DataError
 from echosyn.metrics import spectrum
 from echosyn.metrics.image import psnr
 from echosyn.metrics.two_sample import classifier_auc
 from echosyn.nn import efficientnet_lite
 from echosyn.pipeline.models import codec
-from echosyn.pipeline.train.texture import learned
+from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pixels import convention
@@ -115,13 +114,9 @@ def main() -> None:
         if not (out / "model").is_dir():
             settings = catalog.settings("vae", "adapt", overrides=["start=shipped", f"freeze_encoder={frozen}"])
             train("vae", data, out, settings=settings, resume=ResumeSettings(resume=True), compute=HERE)
-            try:
-                learned(data, out / "model", TextureFitSettings(), HERE)[0].save(out / "model")
-            except DataError as error:
-                print(error)
-                phantoms = Texture.load(weights.shipped() / "vae")
-                assert phantoms is not None
-                phantoms.save(out / "model")
+            texture = learned_or_kept(data, out / "model", weights.shipped() / "vae", TextureFitSettings(), HERE)
+            assert texture is not None
+            texture.save(out / "model")
         result[name] = judged(data, out / "model")
     print(json.dumps(result | {"cpu_minutes": round((time.process_time() - started) / 60, 1)}))
 

@@ -74,7 +74,7 @@ def write(out: Path, view: phantom.View, vae: Path, num: int = HEARTS, held_out:
             records.append(replace(phantom.record(patient, name, split), num_frames=len(frames)))
             latents.write(folder, records[-1], encoder.encode(torch.from_numpy(frames)), course)
         filelist.write(folder, records)
-        hash_of_vae = weights.weights_hash(weights.resolve(vae))
+        hash_of_vae = weights.latents_hash(weights.resolve(vae))
         latents.write_info(folder, vae=hash_of_vae, pixels=encoder.pixels.name, posterior="mean")
 
 

@@ -155,5 +155,6 @@ def test_look_only_leaves_image_and_video_model_alone() -> None:
 @pytest.mark.parametrize(("split", "select"), [("VAL", "best"), ("TEST", "last")])
 def test_the_patients_of_the_final_test_choose_no_weights(split: Split, select: str) -> None:
     settings = starting.settings(WholeSettings(), weights.shipped(), [Record("a", split=split)])
-    assert {s.loop.select for s in settings.values()} == {select}
+    assert {stage: settings[stage].loop.select for stage in starting.TRAINED} == dict.fromkeys(starting.TRAINED, select)
+    assert settings["ef"].loop.select == "last"  # by the protocol of `evaluate`
     assert (settings["lidm"].loop.patience is None) == (select == "last")

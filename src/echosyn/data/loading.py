@@ -194,8 +194,11 @@ class LatentClips(Items):
 
     def first_still(self, video: int) -> Tensor:
         """The first still ``(C, h, w)`` of a video that could be an item."""
-        first = int(np.flatnonzero(self.courses[video] <= DIASTOLE)[0]) if self.courses else 0
-        return latents.read(self.folder, self.records[video], [first])[0]
+        return latents.read(self.folder, self.records[video], self._stills(video, 1)[:1])[0]
+
+    def _stills(self, video: int, num_frames: int) -> NDArray[np.intp]:
+        """The frames that may be a still: with courses, those at end-diastole."""
+        return np.flatnonzero(self.courses[video] <= DIASTOLE) if self.courses else np.arange(num_frames)
 
     def __getitem__(self, g: int) -> dict[str, Any]:
         video, draws = self.shuffle[g], self.draws(g)
@@ -203,10 +206,9 @@ class LatentClips(Items):
         assert record.fps is not None
         num_frames = latents.count(self.folder, record)
         indices = clips.clip(num_frames, record.fps, self.fps or record.fps, self.num_frames, draws.random())
-        stills = np.arange(num_frames)
+        stills = self._stills(video, num_frames)
         course = {}
         if self.courses:
-            stills = np.flatnonzero(self.courses[video] <= DIASTOLE)
             course["course"] = torch.from_numpy(self.courses[video][np.resize(indices, self.num_frames)])
         frame = int(stills[draws.integers(len(stills))])
         if self.courses and self.num_frames == 1:

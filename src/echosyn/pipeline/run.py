@@ -16,7 +16,7 @@ from echosyn.pipeline.evaluate.page import headline
 from echosyn.pipeline.folder import new_folder, refuse_existing
 from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.train.encode import encode
-from echosyn.pipeline.train.texture import learned
+from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import discard_checkpoints, train
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import Compute
@@ -25,13 +25,10 @@ from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.settings.whole import WholeSettings
-from echosyn.texture.texture import Texture, file_of
+from echosyn.texture.texture import file_of
 from echosyn.training.stage import StageSettings
 from echosyn.training.stages.denoiser import DenoiserSettings
 from echosyn.training.stages.reid import ReIDSettings
-
-TRAINED = ("vae", "lidm", "lvdm", "reid")
-"""Stages that `run` needs; the EF regressors belong to `evaluate`."""
 
 
 def run(
@@ -53,17 +50,17 @@ def run(
     """
     models, variant, num, num_frames = asked.models, asked.variant, asked.num, asked.num_frames
     records = filelist.read(dataset)
-    start = starting.folder(asked)
+    given = {stage: path for stage in starting.TRAINED if (path := _given(models, stage, variant)) is not None}
+    start = None if len(given) == len(starting.TRAINED) else starting.folder(asked)
     settings = starting.settings(asked, start, records)
     refuse_existing(out)
     if min(num, num_frames) < 1:
         raise ConfigError(f"--num {num} --frames {num_frames}: expected at least 1")
     _check(dataset, records)
-    found = {} if start is None else starting.kept(asked, start, records)
-    found |= {stage: path for stage in TRAINED if (path := _given(models, stage, variant)) is not None}
-    for stage, given in found.items():
-        weights.load(given, stage)  # a wrong folder is refused before minutes of training
-        refuse_seen([given], [r for r in records if r.split != "TRAIN"])
+    found = ({} if start is None else starting.kept(asked, start, records)) | given
+    for stage, model in found.items():
+        weights.load(model, stage)  # a wrong folder is refused before minutes of training
+        refuse_seen([model], [r for r in records if r.split != "TRAIN"])
     call: dict[str, Any] = {stage: s.model_dump(mode="json") for stage, s in settings.items()}
     call |= {"num": num, "frames": num_frames, "seed": asked.seed, "protocol": protocols.load(asked.protocol).sha256}
     if variant is not None:
@@ -107,7 +104,7 @@ def _complete(
 ) -> None:
     """Train the stages of which no model folder was found; encodes the latents on the way."""
     latents = folder / "latents"
-    for stage in TRAINED:
+    for stage in starting.TRAINED:
         if stage not in found:
             run_folder = folder / "models" / stage
             if not (run_folder / "model").is_dir():
@@ -118,20 +115,17 @@ def _complete(
             if stage == "vae" and file_of(found[stage]) is None:
                 _add_texture(dataset, found[stage], settings[stage], compute)
         if stage == "vae" and not latents.exists():
-            missing = [s for name, s in settings.items() if name in TRAINED and name not in found]
+            missing = [s for name, s in settings.items() if name in starting.TRAINED and name not in found]
             courses = any(isinstance(s, DenoiserSettings) and s.courses for s in missing)
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses), compute)
 
 
 def _add_texture(dataset: Path, vae: Path, settings: StageSettings, compute: Compute) -> None:
-    """The recordings' speckle for the VAE that was trained on them; of the model it started from if they are too few or short."""
+    """The recordings' speckle for the VAE that was trained on them, or the speckle of the VAE that it started from."""
     loop = settings.loop
     asked = TextureFitSettings(steps=min(TextureFitSettings().steps, loop.steps), seed=loop.seed)
-    try:
-        found: Texture | None = learned(dataset, vae, asked, compute)[0]
-    except DataError:
-        found = None if settings.start is None else Texture.load(weights.start(settings.start, "vae", settings.only))
-    if found is not None:
+    start = None if settings.start is None else weights.start(settings.start, "vae", settings.only)
+    if (found := learned_or_kept(dataset, vae, start, asked, compute)) is not None:
         found.save(vae)
 
 

@@ -19,7 +19,8 @@ from echosyn.training.stage import StageSettings
 NONE = "none"
 ADAPT, FROM_NOTHING = "adapt", "phantom"
 """Presets of a training that starts from a model, and of one that does not."""
-STAGES = ("vae", "lidm", "lvdm", "reid")
+TRAINED = ("vae", "lidm", "lvdm", "reid")
+"""Stages that `run` needs; the EF regressors belong to `evaluate`."""
 LEFT_ALONE = ("lidm", "lvdm")
 """With ``look_only``."""
 
@@ -76,7 +77,7 @@ def kept(asked: WholeSettings, start: Path, records: Sequence[Record]) -> dict[s
 
 def _names(asked: WholeSettings, start: Path, records: Sequence[Record]) -> dict[str, str]:
     """The model of each stage; those that ship are told by name, not by where they are installed."""
-    found = weights.find_all(start, STAGES, asked.variant or (_view(records) if start == weights.shipped() else None))
+    found = weights.find_all(start, TRAINED, asked.variant or (_view(records) if start == weights.shipped() else None))
     own = start == weights.shipped()
     return {stage: f"{weights.SHIPPED}/{path.name}" if own else str(path) for stage, path in found.items()}
 

@@ -11,7 +11,7 @@ from echosyn import weights
 from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import check_frames
-from echosyn.errors import ConfigError
+from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import codec
@@ -48,6 +48,16 @@ def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, comp
         if trained_on.seen(source) is None:
             trained_on.write(model, records, weights.weights_hash(source))
     return {"model": str(out / "model"), "videos": len(records)}
+
+
+def learned_or_kept(
+    dataset: Path, vae: Path, start: Path | None, asked: TextureFitSettings, compute: Compute = HERE
+) -> Texture | None:
+    """The texture of recordings; where these are too few or too short, that of the VAE that training started from, if any."""
+    try:
+        return learned(dataset, vae, asked, compute)[0]
+    except DataError:
+        return None if start is None else Texture.load(start)
 
 
 def learned(

@@ -166,7 +166,12 @@ class DenoiserStage(Stage):
         losses = self._held_out_losses(clips)
         if self.settings.vae is not None:
             self._show(clips, folder)
-        return {"loss": sum(losses.values()) / len(losses)} | {f"loss_at_{time:g}": x for time, x in losses.items()}
+        found = {"loss": sum(losses.values()) / len(losses)} | {f"loss_at_{time:g}": x for time, x in losses.items()}
+        return found | self._further(clips)
+
+    def _further(self, clips: loading.LatentClips) -> dict[str, float]:
+        """What else a kind of denoiser is judged by, on held-out clips."""
+        return {}
 
     @torch.no_grad()
     def _held_out_losses(self, clips: loading.LatentClips) -> dict[float, float]:
@@ -280,32 +285,32 @@ class LIDMStage(DenoiserStage):
     taught: loading.LatentClips | None = None
 
     def items(self, data: Path, records: Sequence[Record]) -> Dataset[dict[str, Any]]:
-        """Stills, also kept to tell whether samples resemble them more than they should."""
-        self.taught = self._clips(data, records)
-        return super().items(data, records)
+        """Stills; those of the first folder are kept to tell whether samples resemble them more than they should."""
+        clips = super().items(data, records)
+        if self.taught is None:
+            assert isinstance(clips, loading.LatentClips)
+            self.taught = clips
+        return clips
 
     @torch.no_grad()
-    def validate(self, data: Path, records: Sequence[Record], folder: Path) -> dict[str, float]:
-        """As every denoiser; with enough patients on both sides also whether it learns by heart.
+    def _further(self, clips: loading.LatentClips) -> dict[str, float]:
+        """With enough patients on both sides, whether it learns by heart.
 
         ``nearer_to_train`` is the share of `NUM_INVENTED` samples that are nearer to a still of TRAIN than to any of as many
         held-out ones; half of them, if the model knows no still in particular. ``memorised`` is 1 where the share is
         significantly more (one-sided binomial test, 2.5 %): such a step is never the best.
         """
-        numbers = super().validate(data, records, folder)
-        others = self._clips(data, records)
-        num = min(len(self.taught.records) if self.taught else 0, len(others.records), MOST_COMPARED)
-        if not numbers or self.taught is None or num < LEAST_COMPARED:
-            return numbers
+        num = min(len(self.taught.records) if self.taught else 0, len(clips.records), MOST_COMPARED)
+        if self.taught is None or num < LEAST_COMPARED:
+            return {}
         made = self._invented()
         taught, unseen = (
-            torch.stack([clips.first_still(i) for i in spaced(len(clips.records), num)])
-            for clips in (self.taught, others)
+            torch.stack([side.first_still(i) for i in spaced(len(side.records), num)]) for side in (self.taught, clips)
         )
         nearer = torch.cdist(made, taught.flatten(1)).amin(dim=1) < torch.cdist(made, unseen.flatten(1)).amin(dim=1)
         count = int(nearer.sum())
         chance = float(binom.sf(count - 1, len(made), 0.5))
-        return numbers | {"nearer_to_train": count / len(made), "memorised": float(chance < MEMORISED_LEVEL)}
+        return {"nearer_to_train": count / len(made), "memorised": float(chance < MEMORISED_LEVEL)}
 
     def _invented(self) -> Tensor:
         """Samples ``(NUM_INVENTED, C h w)``, with the same draws at every call."""
