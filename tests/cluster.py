@@ -12,12 +12,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from waiting import until
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src"
@@ -151,14 +152,6 @@ def authenticated() -> dict[str, str]:
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     os.environ.update(own)
     return own
-
-
-def until(is_so: Callable[[], bool], said: Callable[[], str] = str, patience_s: float = 60) -> None:
-    """Wait for something that happens by itself."""
-    end = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < end, f"nothing happened for {patience_s} s: {said()}"
-        time.sleep(0.05)
 
 
 def short_folder() -> Path:

@@ -25,6 +25,7 @@ if importlib.util.find_spec("ray") is None:
 
 import cluster as clusters
 from faults import kill_an_actor, kill_node
+from waiting import until
 
 pytestmark = pytest.mark.slow
 NUM = 200
@@ -110,7 +111,7 @@ class Running:
             assert self.process.poll() is None, self.process.communicate()[1]
             return self.videos() >= videos
 
-        clusters.until(there, patience_s=LONGEST_S)
+        until(there, patience_s=LONGEST_S)
 
     def end(self) -> None:
         out, error = self.process.communicate(timeout=LONGEST_S)
@@ -166,7 +167,7 @@ def test_the_driver_dies_and_is_run_again(
     running.wait_for(80)
     running.process.send_signal(signal.SIGKILL)
     running.process.wait()
-    clusters.until(lambda: not two_nodes.actors(), patience_s=60)
+    until(lambda: not two_nodes.actors(), patience_s=60)
     found = running.videos()
     times = {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*.avi")}
     assert 80 <= found < NUM

@@ -14,10 +14,11 @@ if importlib.util.find_spec("ray") is None:
 
 import cluster as clusters
 import working
-from cluster import Cluster, cluster, until
+from cluster import Cluster, cluster
 from echosyn.apps.ray.executor import ClusterError, Ray
 from echosyn.pipeline.workers.executors import Lost
 from faults import kill_node
+from waiting import until
 
 
 @pytest.fixture

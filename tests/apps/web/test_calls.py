@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,7 @@ from echosyn.apps.web.server import Options, Running, read_login
 from echosyn.data import filelist, video
 from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraError
 from echosyn.pipeline.demo.replay import replay
+from waiting import until
 
 
 def files(page: Running) -> set[Path]:
@@ -145,14 +145,14 @@ def test_a_huge_upload_is_refused_before_it_is_read(page, web):
 def test_an_upload_that_breaks_off_leaves_nothing(page, web):
     import socket
 
+    def uploads():
+        return list(page.shelf.uploads.iterdir())
+
     with socket.create_connection(("127.0.0.1", web.base_url.port), timeout=5) as raw:
         head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1:{web.base_url.port}\r\nContent-Length: 100000\r\n\r\n"
         raw.sendall(head.encode() + b"x" * 1000)
-    for _ in range(100):
-        if not list(page.shelf.uploads.iterdir()):
-            break
-        time.sleep(0.02)
-    assert not list(page.shelf.uploads.iterdir())
+        until(uploads)
+    until(lambda: not uploads())
 
 
 def test_bad_uploads_are_refused_and_gone(page, web, ask):
