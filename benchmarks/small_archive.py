@@ -37,13 +37,13 @@ from echosyn.pipeline.models import codec, image_pipeline
 from echosyn.pipeline.privacy_filter.reference_frames import of_latents
 from echosyn.pipeline.privacy_filter.screens import Screens
 from echosyn.pipeline.train.encode import encode
+from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pixels import convention
 from echosyn.privacy.intervals import wilson
 from echosyn.settings.making import EncodeSettings
-from echosyn.settings.training import ResumeSettings
-from echosyn.texture import Texture
+from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.training import catalog
 from echosyn.training.verification import opposite_frames, verify
 
@@ -159,7 +159,7 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
     similarity = torch.corrcoef(torch.cat([a, b]))[: len(a), len(a) :]
     lite = efficientnet_lite.load()
     through = grey(encoder.decode(of["held out"])).numpy()
-    texture = Texture.load(weights.resolve(models["vae"])) or Texture.load(weights.shipped() / "vae")
+    texture = learned_or_kept(data, models["vae"], weights.shipped() / "vae", TextureFitSettings())
     assert texture is not None
     textured, laid = (
         np.stack([texture.lay(x[None], 0, i)[0] for i, x in enumerate(side)]) for side in (shown, through)

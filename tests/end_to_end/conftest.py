@@ -103,9 +103,9 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder, self.numbers = folder, count()
         self.context = multiprocessing.get_context("forkserver")
-        modules = ("quickstart", "doctor", "ingest", "sample", "filtering", "report.page")
+        modules = ("quickstart", "doctor", "audit.audit", "publish.publish", "report.page")
         self.context.set_forkserver_preload(
-            ["echosyn.apps.cli.commands", *(f"echosyn.pipeline.{name}" for name in modules)]
+            ["echosyn.apps.cli.verbs", *(f"echosyn.pipeline.{name}" for name in modules)]
         )
 
     def start(self, *arguments: object) -> Running:

@@ -58,3 +58,21 @@ def test_white_noise_has_flat_marginals():
     white = np.zeros(covariance.LAGS)
     white[0, 0, 0] = 1
     np.testing.assert_allclose(covariance.marginals(white), 1, atol=1e-9)
+
+
+def test_stills_have_the_course_in_time_of_another_texture_and_their_own_fields():
+    fine = np.zeros(covariance.LAGS)
+    fine[0] = np.exp(-R / 1.5)[:, None] * np.exp(-A / 2)
+    found = covariance.in_motion(fine, KNOWN)
+    assert (
+        np.abs(found[0] - covariance.from_power(covariance.power(covariance.windowed(fine)).clip(1e-4))[0]).max() < 0.01
+    )
+    for lag in (1, 4, 10):
+        assert abs(found[lag, 0, 0] - np.exp(-lag / 4)) < 0.1  # what fades at the last lags is flattened
+
+
+def test_frames_by_themselves_have_no_course_in_time():
+    field = field_with(np.zeros((1, sum(covariance.KNOTS))), 12, 60, 60)
+    found = covariance.correlation(covariance.sums_of_stills(field, np.ones_like(field)))
+    assert np.abs(found[1:]).max() == 0
+    assert abs(found[0, 1, 0] - KNOWN[0, 1, 0]) < 0.1

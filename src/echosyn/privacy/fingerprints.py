@@ -77,6 +77,12 @@ class StillPrints:
         """Of a real video's latent frames ``(n, C, h, w)``: one vector a frame and space."""
         return {"reid": self.embed(frames), "latents": (frames - self.centre).flatten(1)}
 
+    def of_references(self, videos: Sequence[Tensor]) -> list[Views]:
+        """Of several real videos, embedded together."""
+        lengths = [len(frames) for frames in videos]
+        joined = {space: rows.split(lengths) for space, rows in self.of_reference(torch.cat(list(videos))).items()}
+        return [{space: rows[i] for space, rows in joined.items()} for i in range(len(videos))]
+
     def of_queries(self, items: Tensor) -> list[Views]:
         """The views with which each of some stills ``(n, C, h, w)`` is matched: moved by every pair of `CELLS`."""
         if not len(items):

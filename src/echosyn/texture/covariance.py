@@ -38,6 +38,21 @@ def products(x: Array) -> Double:
     return _even(fft.irfftn(np.abs(fft.rfftn(x.astype(np.float32), s=shape)) ** 2, s=shape))
 
 
+def sums_of_stills(field: Array, weight: Array) -> Double:
+    """As `sums`, each frame by itself: at lags in time it is 0."""
+    each = [sums(field[t : t + 1], weight[t : t + 1]) for t in range(len(field))]
+    result: Double = np.stack(each).sum(0)
+    return result
+
+
+def in_motion(correlations: Double, moving: NDArray[Any]) -> Double:
+    """Correlations ``LAGS`` with those given in depth and angle, and the course in time that ``moving`` has at each frequency."""
+    at_rest = np.zeros(LAGS)
+    at_rest[0] = correlations[0]
+    rhythm = power(windowed(moving.astype(np.float64))).clip(1e-4)
+    return from_power(power(windowed(at_rest)).clip(1e-4) * rhythm / rhythm.mean(0))
+
+
 def correlation(total: Double) -> Double:
     """`sums` ``(..., 2, *LAGS)`` to autocorrelations ``(..., *LAGS)``."""
     found = total[..., 0, :, :, :] / np.maximum(total[..., 1, :, :, :], 0.5)

@@ -41,6 +41,7 @@ def fit(
     seed: int = 0,
     steps: int = 1500,
     progress: Progress = silent,
+    moving: Texture | None = None,
 ) -> Texture:
     """The texture of recorded videos.
 
@@ -50,16 +51,18 @@ def fit(
         seed: of the network and of the fields that are drawn while fitting.
         steps: in which the network is trained.
         progress: told what is done.
+        moving: another texture whose course in time this one shall have: then videos of any length will do, and their frames are
+            taken for stills.
 
     Raises:
-        DataError: fewer than `LEAST_VIDEOS` videos have a sector and more frames than `covariance.LAGS`.
+        DataError: fewer than `LEAST_VIDEOS` videos have a sector and, without ``moving``, more frames than `covariance.LAGS`.
     """
-    sectors = [Sector.of(video) if len(video) > covariance.LAGS[0] else None for video in decoded]
+    fewest = 1 if moving else covariance.LAGS[0] + 1
+    sectors = [Sector.of(video) if len(video) >= fewest else None for video in decoded]
     kept = [i for i, sector in enumerate(sectors) if sector is not None]
     if len(kept) < LEAST_VIDEOS:
-        raise DataError(
-            f"{len(kept)} videos have a sector and more than {covariance.LAGS[0]} frames, expected at least {LEAST_VIDEOS}"
-        )
+        enough = "a sector" if moving else f"a sector and at least {fewest} frames"
+        raise DataError(f"{len(kept)} videos have {enough}, expected at least {LEAST_VIDEOS}")
     known = [sector for sector in sectors if sector is not None]
     recorded, decoded = ([videos[i] for i in kept] for videos in (recorded, decoded))
     network = train(recorded, decoded, known, steps, seed)
@@ -69,7 +72,7 @@ def fit(
     quantiles = _quantiles(inside, levels, rng.numpy_generator(seed, "texture quantiles", 0))
     inverse = _inverse(quantiles)
     weights = [_weights(mean, sector) for (mean, _), sector in zip(levels, known, strict=True)]
-    of_weights = [[covariance.products(weight) for weight in each] for each in weights]
+    of_weights = [] if moving else [[covariance.products(weight) for weight in each] for each in weights]
 
     def measured(i: int, pixels: Frames) -> tuple[Double, Double]:
         """Sums at all lags, and moments, of each kind of place of video i."""
@@ -77,20 +80,30 @@ def fit(
         image = np.zeros((len(pixels), *known[i].inside.shape), np.float32)
         image[:, known[i].inside] = scores
         polar = known[i].to_polar(image)
-        lags = np.stack([covariance.sums(polar, *each) for each in zip(weights[i], of_weights[i], strict=True)])
+        if moving is None:
+            lags = np.stack([covariance.sums(polar, *each) for each in zip(weights[i], of_weights[i], strict=True)])
+        else:
+            lags = np.stack([covariance.sums_of_stills(polar, weight) for weight in weights[i]])
         return lags, _moments(scores, levels[i][0], known[i])
+
+    def correlations(lags: Double) -> Double:
+        """Of all videos together, in each kind of place."""
+        of_all = covariance.correlation(lags.sum(0))
+        if moving is None:
+            return of_all
+        return np.stack([covariance.in_motion(*each) for each in zip(of_all, moving.correlations, strict=True)])
 
     found = [measured(i, pixels) for i, pixels in enumerate(inside)]
     lags, moments = (np.stack([each[k] for each in found]) for k in (0, 1))
     progress("texture", 2, ROUNDS + 2)
-    aim = covariance.correlation(lags.sum(0))
-    effects = _effects(lags, moments, aim, rng.numpy_generator(seed, "texture effects", 0))
+    aim = correlations(lags)
+    effects = _effects(lags, moments, aim, rng.numpy_generator(seed, "texture effects", 0), still=moving is not None)
     known_features = np.stack([features(video, sector) for video, sector in zip(decoded, known, strict=True)])
     start = np.stack([_possible(c) for c in aim]).astype(np.float32)
     ones = np.ones(len(PLACES), np.float32)
     texture = Texture(network, quantiles, start, ones, Scanner.of(known_features, effects))
     some = list(range(0, len(kept), max(1, len(kept) // OF_ROUNDS)))
-    goal, size = covariance.correlation(lags[some].sum(0)), _deviations(moments[some])
+    goal, size = correlations(lags[some]), _deviations(moments[some])
     for turn in range(ROUNDS):
         made = [
             texture.drawn(
@@ -99,7 +112,7 @@ def fit(
             for i in some
         ]
         seen = [measured(i, pixels) for i, pixels in zip(some, made, strict=True)]
-        got = covariance.correlation(np.stack([each[0] for each in seen]).sum(0))
+        got = correlations(np.stack([each[0] for each in seen]))
         texture = replace(
             texture,
             correlations=np.stack([_corrected(*each) for each in zip(texture.correlations, goal, got, strict=True)]),
@@ -182,8 +195,11 @@ def _deviations(moments: Double) -> Array:
     return found
 
 
-def _effects(lags: Double, moments: Double, aim: Double, draws: np.random.Generator) -> Double:
-    """What is particular in each video, ``(n, len(PLACES) * PER_PLACE)``; a kind of place that it hardly has is another's."""
+def _effects(lags: Double, moments: Double, aim: Double, draws: np.random.Generator, *, still: bool) -> Double:
+    """What is particular in each video, ``(n, len(PLACES) * PER_PLACE)``; a kind of place that it hardly has is another's.
+
+    Nothing in time if frames are ``still``.
+    """
     pooled = _deviations(moments)
     effects = np.full((len(lags), len(PLACES), PER_PLACE), np.nan)
     for k in range(len(PLACES)):
@@ -200,6 +216,8 @@ def _effects(lags: Double, moments: Double, aim: Double, draws: np.random.Genera
         effects[missing, k] = effects[draws.choice(known, len(missing)), k] if len(known) else 0.0
     # Whole grey levels leave little to measure in the dark: only its flicker is taken from each video, and not its extremes.
     along_time = 1 + covariance.KNOTS[0]
+    if still:
+        effects[:, :, 1:along_time] = 0
     effects[:, 0, along_time:] = 0
     effects[:, 0, 1:along_time] = effects[:, 0, 1:along_time].clip(-0.7, 0.7)
     return effects.reshape(len(lags), -1)

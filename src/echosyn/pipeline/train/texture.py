@@ -19,6 +19,13 @@ from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.training import TextureFitSettings
 from echosyn.texture import Texture
 from echosyn.texture import fit as fit_texture
+from echosyn.texture.covariance import LAGS
+from echosyn.texture.fitting import LEAST_VIDEOS
+
+SLOWEST = 0.75
+"""Least frame rate of recordings, in parts of that of the videos to come, that tell how grain changes from frame to frame."""
+STILLS = 16
+"""Frames of each recording, at most, where too few are that fast or long enough."""
 
 
 def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE) -> dict[str, Any]:
@@ -41,41 +48,66 @@ def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, comp
         )
     settings = {name: getattr(asked, name) for name in ("videos", "frames", "fps", "steps", "seed")}
     with new_folder(out, "texture", settings, {"dataset": dataset, "vae": source}) as folder:
-        found, records = learned(dataset, source, asked, compute)
+        found, records, moving = learned(dataset, source, asked, compute, Texture.load(source))
         model = folder / "model"
         shutil.copytree(source, model, dirs_exist_ok=True)
         found.save(model)
         if trained_on.seen(source) is None:
             trained_on.write(model, records, weights.weights_hash(source))
-    return {"model": str(out / "model"), "videos": len(records)}
+    return {"model": str(out / "model"), "videos": len(records), "motion": "learned" if moving else "kept"}
 
 
 def learned_or_kept(
     dataset: Path, vae: Path, start: Path | None, asked: TextureFitSettings, compute: Compute = HERE
 ) -> Texture | None:
-    """The texture of recordings; where these are too few or too short, that of the VAE that training started from, if any."""
+    """The texture of recordings; where these are too few, that of the VAE that training started from, if any.
+
+    Where too few are long enough, theirs with the start's course in time.
+    """
+    kept = None if start is None else Texture.load(start)
     try:
-        return learned(dataset, vae, asked, compute)[0]
+        return learned(dataset, vae, asked, compute, kept)[0]
     except DataError:
-        return None if start is None else Texture.load(start)
+        return kept
 
 
 def learned(
-    dataset: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE
-) -> tuple[Texture, list[Record]]:
-    """The texture of TRAIN videos, one of each patient, evenly spaced in the list; and which these were."""
+    dataset: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE, kept: Texture | None = None
+) -> tuple[Texture, list[Record], bool]:
+    """The texture of TRAIN videos, one of each patient, evenly spaced in the list.
+
+    Args:
+        dataset: dataset folder.
+        vae: model folder of the VAE.
+        asked: how many videos, and how.
+        compute: where.
+        kept: where too few videos are long and fast enough to tell how grain changes in time, its course in time is taken.
+
+    Returns:
+        It, the videos, and whether its course in time was learned.
+
+    Raises:
+        DataError: too few videos have a sector, or, without ``kept``, are long enough.
+    """
     by_patient = {r.patient: r for r in reversed(filelist.read(dataset)) if r.split == "TRAIN"}
     candidates = sorted(by_patient.values(), key=lambda record: record.name)
     records = [candidates[i] for i in clips.spaced(len(candidates), min(asked.videos, len(candidates)))]
-    encoder, index = codec(vae, devices.resolve(compute.device)), filelist.VideoIndex(dataset)
-    recorded = []
-    for record in records:
+    index = filelist.VideoIndex(dataset)
+    starts, stills, fast = [], [], []
+    for i, record in enumerate(records):
         recording = video.read(index.path(record))
-        frames = recording.grey()[clips.resampled(len(recording.frames), recording.fps, asked.fps)][: asked.frames]
+        frames = recording.grey()
         check_frames(frames.shape[1:])
-        recorded.append(frames)
-    decoded = []
+        starts.append(frames[clips.resampled(len(frames), recording.fps, asked.fps)[: asked.frames]])
+        stills.append(frames[clips.spaced(len(frames), STILLS)])
+        if recording.fps >= SLOWEST * asked.fps and len(starts[-1]) > LAGS[0]:
+            fast.append(i)
+    moving = kept is None or len(fast) >= LEAST_VIDEOS
+    chosen = fast if moving and kept else range(len(records))
+    recorded = [(starts if moving else stills)[i] for i in chosen]
+    encoder, decoded = codec(vae, devices.resolve(compute.device)), []
     for done, frames in enumerate(recorded, 1):
         decoded.append(encoder.reconstruct(torch.from_numpy(frames)).numpy())
         compute.progress("decode", done, len(recorded))
-    return fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress), records
+    fitted = fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress, None if moving else kept)
+    return fitted, [records[i] for i in chosen], moving
