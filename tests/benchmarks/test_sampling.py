@@ -41,6 +41,7 @@ def test_the_table_of_layers_names_the_processor_and_every_way() -> None:
     assert all(row["gain"] > 0 and row["gflops_plain"] > 0 for row in found["rows"] if "gain" in row)
 
 
+@pytest.mark.slow
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "sampling.py"), "--fast-models", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

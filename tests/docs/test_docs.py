@@ -87,6 +87,7 @@ def test_the_whole_page_is_true(page: Path, tmp_path: Path) -> None:
     execute(page, tmp_path, {"", "slow"})
 
 
+@pytest.mark.slow  # `make check` asks the same
 def test_generated_pages_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -82,6 +82,7 @@ def test_videos_do_not_depend_on_the_batch_size(program, workshop, tmp_path):
     assert_same_files(folders)
 
 
+@pytest.mark.slow
 def test_generated_sets_do_not_depend_on_the_batch_size(program, workshop, tmp_path):
     models = ["--models", workshop.models, "--reference", workshop.latents, "--num", 5, "--frames", 16]
     folders = [tmp_path / str(size) for size in (2, 8)]
@@ -90,7 +91,7 @@ def test_generated_sets_do_not_depend_on_the_batch_size(program, workshop, tmp_p
     assert_same_files(folders)
 
 
-@pytest.mark.parametrize("verb", ["animate", "generate"])
+@pytest.mark.parametrize("verb", ["animate", pytest.param("generate", marks=pytest.mark.slow)])
 def test_a_killed_step_continues_to_the_undisturbed_result(program, workshop, tmp_path, verb):
     settings = ["--seed", 4, "--frames", 32, "--steps", 4, "--batch-size", 1]
     if verb == "animate":
@@ -126,7 +127,7 @@ def test_what_another_call_left_is_thrown_away(program, workshop, tmp_path):
 
 @pytest.mark.parametrize(
     "stage",
-    ["lidm", "lvdm", "reid", *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("vae", "ef"))],
+    ["lvdm", *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("vae", "lidm", "reid", "ef"))],
 )
 def test_a_killed_training_resumes_bit_for_bit(program, workshop, dataset, tiny, tmp_path, stage):
     """40 steps at once are 20 or more, a kill -9 and the rest: losses, weights, averaged weights and optimizer state."""

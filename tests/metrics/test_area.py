@@ -122,7 +122,7 @@ def phantoms(num, view, **drawn):
     return [measured(phantom.render(p), view) for p in patients], [p.ef for p in patients]
 
 
-@pytest.mark.parametrize("view", ["A4C", "PSAX"])
+@pytest.mark.parametrize("view", ["A4C", pytest.param("PSAX", marks=pytest.mark.slow)])
 def test_ef_on_phantoms(view):
     report = regression_report(*phantoms(12, view, num_frames=64, fps=32))
     assert report.r2.value > 0.9

@@ -162,6 +162,7 @@ def numbers_of(report: dict[str, Any]) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_names_order_and_batch_size_change_nothing(datasets, tmp_path):
     rules = protocols.load("echosyn-quick-v3")
     again = [renamed(d, tmp_path / d.name) for d in datasets]
