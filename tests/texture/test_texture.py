@@ -64,13 +64,13 @@ def test_laid_frames_have_the_power_of_recorded_ones_at_every_frequency(fitted):
 
 
 def test_of_two_frames_each_it_has_their_power_and_the_given_course_in_time(fitted):
-    recorded, decoded, inside = pairs(10, 4)
+    recorded, decoded, inside = pairs(8, 4)
     coarse = [
         ndimage.gaussian_filter(v[:2].astype(float) - d[:2], (0, 1.5, 1.5))
         for v, d in zip(recorded, decoded, strict=True)
     ]
     recorded = [(d[:2] + 2 * c).clip(0, 255).astype(np.uint8) * inside for d, c in zip(decoded, coarse, strict=True)]
-    of_stills = fit(recorded, [video[:2] for video in decoded], seed=1, steps=150, moving=fitted)
+    of_stills = fit(recorded, [video[:2] for video in decoded], seed=1, steps=40, moving=fitted)
     inner = ndimage.binary_erosion(inside, iterations=2)
 
     def laid(texture):
