@@ -20,7 +20,6 @@ from echosyn.pipeline.workers.executors import Executor, InProcess, Processes
 from echosyn.pipeline.workers.shards import WHOLE, Shard, part
 from echosyn.settings.making import AnimateSettings, EncodeSettings, FilterSettings, GenerateSettings, SampleSettings
 
-SHARDS = (2, 3)
 Make = Callable[..., None]
 
 CPU = Compute("cpu")
@@ -77,7 +76,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("verb", ["encode", "sample", "filter", "animate", "generate"])
-@pytest.mark.parametrize("count", SHARDS)
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Make], tmp_path: Path) -> None:
     makers[verb](tmp_path / "whole", WHOLE)
     parts = [tmp_path / f"part-{number}" for number in range(1, count + 1)]

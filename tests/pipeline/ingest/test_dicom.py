@@ -328,7 +328,8 @@ def killed_and_repeated(src: Path, out: Path, private: Path, workers: int) -> in
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [12, 2000])
 def test_a_kill_in_the_middle_loses_nothing_and_makes_nothing_twice(count: int, tmp_path: Path) -> None:
     for i in range(count):
         tiny(tmp_path / "src" / f"{i % 10}" / f"{i}.dcm", i, patient=f"p{i // 3}")

@@ -133,6 +133,7 @@ def test_shards_with_the_same_screens_become_the_whole(make: Any, screens: Path,
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_parts_whose_screens_differ_do_not_merge(
     make: Any, models: dict[str, Path], real: dict[str, Path], screens: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_parts_whose_screens_differ_do_not_merge(
         merge([tmp_path / "one", tmp_path / "by-itself"], tmp_path / "merged")
 
 
+@pytest.mark.slow
 def test_who_reads_the_videos_changes_nothing(
     models: dict[str, Path], real: dict[str, Path], screens: Path, tmp_path: Path
 ) -> None:

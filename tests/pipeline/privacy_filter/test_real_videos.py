@@ -118,6 +118,7 @@ def test_blank_and_frozen_videos_are_judged_and_do_not_crash(tmp_path: Path) -> 
     assert torch.isfinite(judged.score).all()
 
 
+@pytest.mark.slow
 def test_in_files_it_decides_as_in_memory(tmp_path: Path) -> None:
     codec: Any = Pooling()
     records = [Record(str(i), split="TRAIN" if i < 9 else "VAL") for i in range(15)]
