@@ -94,7 +94,7 @@ def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Mak
         pytest.param("encode", marks=pytest.mark.slow),
         pytest.param("filter", marks=pytest.mark.slow),
         "animate",
-        "generate",
+        pytest.param("generate", marks=pytest.mark.slow),
     ],
 )
 def test_other_processes_make_the_same(verb: str, makers: dict[str, Make], tmp_path: Path) -> None:
@@ -172,6 +172,7 @@ def test_a_video_that_went_missing_is_named(parts: list[Path], tmp_path: Path) -
     refused(parts, tmp_path, rf"{lost.name}: is missing; make this part again")
 
 
+@pytest.mark.slow
 def test_too_few_videos_together_are_an_error(makers: dict[str, Make], tmp_path: Path) -> None:
     parts = [tmp_path / f"part-{number}" for number in (1, 2)]
     for number, path in enumerate(parts, 1):
