@@ -230,7 +230,7 @@ def test_screens_are_only_for_what_they_were_calibrated_for(refused, program, wo
     assert "reid" in refused("calibrate", "OUT", *once, "--reid", workshop.model("ef"))
     screens = tmp_path / "screens"
     warned = program.good("calibrate", screens, *once).stderr
-    assert "2 held-out patients cannot support a false rejection rate of 5.0%" in warned
+    assert "2 held-out patients are too few to know a false rejection rate of 5.0%, expected at least 100" in warned
     generate = ["generate", "OUT", "--models", models, "--num", 2, "--calibrated"]
     assert "leave one of the two out" in refused(*generate, screens, "--reference", latents)
     assert "leave one of the two out" in refused(*generate, screens, "--false-rejection-rate", 0.05)

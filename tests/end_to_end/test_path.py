@@ -195,7 +195,7 @@ def test_run(program, dataset, workshop, all_tiny, tmp_path):
     out = tmp_path / "run"
     result = program.good("run", dataset, out, "--num", 4, "--frames", 24, *all_tiny, "--json", "--quiet")
     assert_is_a_run(out, result.json, num=4)
-    assert ("has not passed the privacy filter" in result.stderr) != result.json["releasable"]
+    assert ("do not share this set" in result.stderr) != result.json["releasable"]
     assert "warning: fewer than 8 TRAIN patients" in result.stderr, "six are too few for a texture"
     assert made_from(out, "run") == {"dataset": content_hash(dataset)}
 

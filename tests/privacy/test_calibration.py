@@ -112,7 +112,7 @@ def test_too_few_held_out_patients_are_said_not_hidden():
     assert threshold.value == 0.9
     assert threshold.achievable_rate == threshold.claimed_rate == 0.25
     assert threshold.high is None
-    assert "at least 100 are needed" in threshold.message
+    assert "expected at least 100" in threshold.message
     assert "25.0% on average" in threshold.message
     assert threshold_from_scores(np.arange(100.0), names(100)).enough
     assert not threshold_from_scores(np.arange(99.0), names(99)).enough

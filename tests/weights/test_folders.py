@@ -117,6 +117,8 @@ def test_no_folder_no_config_and_no_json(lidm: Path) -> None:
     assert "config.json: not JSON" in refusal(lidm, "lidm")
     (lidm / "config.json").unlink()
     assert "no config.json; expected a model folder" in refusal(lidm, "lidm")
+    (lidm / "run.json").write_text("{}")
+    assert "a training that is not finished; continue it by its command with --resume" in refusal(lidm, "lidm")
 
 
 def broken(tensors: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:

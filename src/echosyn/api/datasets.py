@@ -126,8 +126,8 @@ class EchoDataset(Sequence[EchoVideo]):
         return table + display.moving(row, same[0].fps, f"{len(same)} of the videos, side by side")
 
 
-class ClipDataset(Dataset[tuple[Tensor, float]]):
-    """Clips with their EF, one a video: ``(float32 (1, num_frames, H, W) in [0, 1], EF in percent)``.
+class ClipDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Clips with their EF, one a video: ``(float32 (1, num_frames, H, W) in [0, 1], EF in percent, float32 ())``.
 
     Videos without an EF are left out. A video that is too short is padded with zeros.
 
@@ -158,7 +158,7 @@ class ClipDataset(Dataset[tuple[Tensor, float]]):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, float]:
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         if not 0 <= i < len(self):
             raise IndexError(i)
         echo = self.source[i]
@@ -167,7 +167,7 @@ class ClipDataset(Dataset[tuple[Tensor, float]]):
         chosen = possible[start]
         clip = torch.zeros(1, self.num_frames, *echo.frames.shape[1:])
         clip[0, : len(chosen)] = torch.from_numpy(echo.frames[chosen]).float() / 255
-        return (self.transform(clip) if self.transform else clip), float(echo.ef)
+        return (self.transform(clip) if self.transform else clip), torch.tensor(echo.ef, dtype=torch.float32)
 
 
 def load_dataset(folder: str | Path, split: str | None = None) -> EchoDataset:

@@ -60,9 +60,9 @@ class Threshold:
                 f"on average over calibrations; that of this one, by {self.num_patients} held-out patients, is {known}"
             )
         return (
-            f"{self.num_patients} held-out patient(s) cannot support a false rejection rate of {self.requested_rate:.1%} known "
-            f"to {PRECISION:.0%} (at least {needed_patients(self.requested_rate)} are needed): this threshold's is {known}, "
-            f"{self.claimed_rate:.1%} on average"
+            f"{self.num_patients} held-out patient(s) are too few to know a false rejection rate of {self.requested_rate:.1%} to "
+            f"within {100 * PRECISION:.0f} points, expected at least {needed_patients(self.requested_rate)}: this threshold's is "
+            f"{known}, {self.claimed_rate:.1%} on average"
         )
 
     def to_json(self) -> dict[str, float | int | bool | str]:

@@ -268,7 +268,7 @@ def find(models: Path, stage: str, variant: str | None = None) -> Path:
     A training's run folder (with ``model/`` in it) counts as its model folder.
 
     Args:
-        models: folder of model folders.
+        models: folder of model folders, or `SHIPPED`.
         stage: which one.
         variant: which of `VARIANTS`, where the stage has a model for each.
 
@@ -293,6 +293,8 @@ def candidates(models: Path, stage: str, variant: str | None = None) -> list[Pat
     Raises:
         ModelError: there is no such folder of models.
     """
+    if str(models) == SHIPPED and not models.is_dir():
+        models = shipped()
     if not models.is_dir():
         raise ModelError(
             f"{models}: no such folder; expected a folder with vae, lidm, lvdm and reid models: check --models"
@@ -402,6 +404,8 @@ def _config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: no such folder; expected a model folder (config.json and weights), e.g. OUT/model of `echosyn train`"
         )
+    if not path.is_file() and (folder / "run.json").is_file():
+        raise ModelError(f"{folder}: a training that is not finished; continue it by its command with --resume")
     if not path.is_file():
         raise ModelError(
             f"{folder}: no config.json; expected a model folder (config.json and {WEIGHTS}), e.g. OUT/model of `echosyn train`"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 
 import hospital
 from echosyn.data.dicom import deidentify, finding, item, overlay, reading, regions, sector, text, timing
@@ -278,6 +279,11 @@ def test_hostile_files_have_a_name(tmp_path: Path) -> None:
     one = pydicom.dcmread(tmp_path / "a.dcm")
     one.NumberOfFrames, one.PixelData = 1, one.PixelData[: 40 * 48]
     assert reason(hospital.write(tmp_path / "b.dcm", one)) == "single frame"
+    del one.NumberOfFrames
+    one.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    one.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(298)], fragments_per_frame=3, has_bot=False)
+    one["PixelData"].is_undefined_length = True
+    assert reason(hospital.write(tmp_path / "c.dcm", one)) == "single frame"
     whole = (tmp_path / "a.dcm").read_bytes()
     for name, content, expected in (
         ("cut", whole[: len(whole) // 2], "truncated"),

@@ -17,7 +17,7 @@ from echosyn.errors import DataError, EchosynError, ModelError
 from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.publish import cards, checksums, layout
-from echosyn.pipeline.publish.audit_gate import WITHOUT
+from echosyn.pipeline.publish.audit_gate import UNFILTERED, WITHOUT
 from echosyn.pipeline.publish.publish import _model_cards, publish
 from echosyn.pipeline.publish.verify import verify
 from echosyn.settings.sharing import PublishSettings
@@ -75,6 +75,17 @@ def test_the_release_is_a_dataset_folder_with_the_same_videos(release: Path, syn
 def test_two_releases_of_one_dataset_have_the_same_seal(release: Path, synthetic: Path, tmp_path: Path) -> None:
     publish(synthetic, tmp_path / "again", WORDS)
     assert verify(tmp_path / "again")["seal"] == verify(release)["seal"]
+
+
+def test_a_set_that_has_not_passed_its_filter_asks_for_more_words(synthetic: Path, tmp_path: Path) -> None:
+    record = json.loads((synthetic / "provenance.json").read_text())
+    record["privacy"] = {"filter": "none", "releasable": False}
+    (synthetic / "provenance.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="and that they have not passed a privacy filter"):
+        publish(synthetic, tmp_path / "out", WORDS)
+    assert not (tmp_path / "out").exists()
+    publish(synthetic, tmp_path / "out", replace(WORDS, without_audit=UNFILTERED))
+    assert "No privacy filter was applied" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("command", ["import", "encode", None])

@@ -45,14 +45,16 @@ def calibrate(out: Out, asked: CalibrateSettings, models: ScreenModels, run: Run
     `filter` and `generate` take the folder with --calibrated.
     """
     from echosyn.pipeline.privacy_filter.calibrate import calibrate as calibrate_screens
+    from echosyn.privacy.calibration import needed_patients
 
     found = models.found()
     with computing(run) as compute:
         result = calibrate_screens(out, found, asked, compute)
     if not result["enough"]:
         typer.echo(
-            f"warning: {result['patients']} held-out patients cannot support a false rejection rate of "
-            f"{asked.false_rejection_rate:.1%}: datasets screened with this folder must not be released",
+            f"warning: {result['patients']} held-out patients are too few to know a false rejection rate of "
+            f"{asked.false_rejection_rate:.1%}, expected at least {needed_patients(asked.false_rejection_rate)}: datasets "
+            "screened with this folder must not be released",
             err=True,
         )
     show(result, run.json)

@@ -424,6 +424,4 @@ def _warn_unless_releasable(result: dict[str, Any]) -> None:
             "warning: fewer than 8 TRAIN patients with 34 frames at 32 a second: the videos have no texture", err=True
         )
     if not result["releasable"]:
-        typer.echo(
-            "warning: this set has not passed the privacy filter: do not share it (the report says why)", err=True
-        )
+        typer.echo("warning: do not share this set: the report's first lines say why", err=True)

@@ -159,6 +159,7 @@ def generate(
     """Generate a synthetic dataset: sample, filter, animate."""
     from echosyn import weights
     from echosyn.pipeline.generate import generate as generating
+    from echosyn.pipeline.generate.outcome import unfit_to_share
 
     if instead.replay is not None:
         from echosyn.apps.cli.page import make_again
@@ -173,8 +174,8 @@ def generate(
         return
     with computing(run) as compute:
         result = generating.generate(out, found, asked, compute)
-    if not screened:
-        typer.echo("warning: no --reference: the samples were not filtered; do not share this set", err=True)
+    if warned := unfit_to_share(result["privacy"]):
+        typer.echo(f"warning: {warned}; do not share this set", err=True)
     if lost := result.pop("lost", None):
         typer.echo(
             f"warning: workers died on {len(lost)} samples, which were replaced by others: {', '.join(map(str, lost))}",

@@ -44,13 +44,16 @@ def audit(
 
     Looks for real patients in it and attacks it; exit code 3 if a criterion fails.
     """
-    from echosyn.pipeline.audit.audit import FAILED
+    from echosyn.data import filelist
+    from echosyn.pipeline.audit.audit import FAILED, foreseen
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
     _check_both(synthetic, real)
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
     models = _models(attacked, () if attacked.videos_only else ("lidm", "lvdm"))
+    for text in foreseen(filelist.read(real), asked):
+        typer.echo(f"warning: this audit cannot pass: {text}", err=True)
     with computing(run) as compute:
         result = audit_videos(synthetic, real, out, models, asked, compute)
     show(result, run.json)

@@ -212,13 +212,14 @@ def _believed(found: Dataset, said: int, held: counting.Held) -> str:
         notes.append(f"the header says YBR_FULL_422, the length {held.samples} bytes a pixel: taken as RGB")
         found.PhotometricInterpretation = "RGB"
     more = held.num_frames > max(said, 0)
-    if more and not held.is_certain and not syntaxes.is_film(found.file_meta.TransferSyntaxUID):
+    alone = said == 0 and held.num_frames == 1
+    if more and not (alone or held.is_certain or syntaxes.is_film(found.file_meta.TransferSyntaxUID)):
         raise BadDicomError(
             "wrong header",
             f"it says {said or 'no number of'} frames, there are bytes of {held.num_frames} or more that do not divide "
             "into frames; export the file again",
         )
-    if more and not (said == 0 and held.num_frames == 1):
+    if more and not alone:
         claim = f"the header says {said} frame(s)" if said else "the header does not say how many frames"
         notes.append(f"{claim}, there are {held.num_frames}: all taken")
     found.NumberOfFrames = held.num_frames if more else said

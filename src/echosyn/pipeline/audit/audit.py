@@ -20,9 +20,11 @@ from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import RealVideos, frames_of
 from echosyn.pipeline.privacy_filter.screens import Screens, by_group
+from echosyn.pipeline.publish.audit_gate import CANARIES
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.privacy.attacks import singling_out
+from echosyn.privacy.calibration import needed_patients
 from echosyn.privacy.patient_matches import Exposure, Sides
 from echosyn.privacy.positive_controls import DENSE
 from echosyn.privacy.rejections import GroupRate
@@ -107,7 +109,7 @@ def audit(
     risk = max(r.main.high for r in found.risks.values())
     return {
         "audit": str(out / "audit.json"),
-        "verdict": summary["verdict"],
+        "verdict": "cannot say" if summary["conclusions"]["videos"] == "cannot say" else summary["verdict"],
         "videos are": summary["conclusions"]["videos"],
         "weights are": summary["conclusions"]["weights"],
         "crossed": ", ".join(crossed) or None,
@@ -117,6 +119,20 @@ def audit(
         "published rule rejects innocents": found.published and found.published.false_rejection.value,
         "innocents rejected": found.false_rejection.rate.value,
     }
+
+
+def foreseen(records: Sequence[Record], asked: AuditSettings) -> list[str]:
+    """Why an audit against these recordings can only end in *cannot say*, by the counts alone."""
+    held_out, train = ({r.patient for r in records if (r.split == "TRAIN") == side} for side in (False, True))
+    needed, planted = needed_patients(asked.false_rejection_rate), min(asked.canaries, len(train))
+    found = []
+    if len(held_out) < needed:
+        found.append(f"{len(held_out)} held-out patients (VAL, TEST), expected at least {needed}")
+    if planted < CANARIES:
+        found.append(
+            f"{planted} positive controls of a kind, expected at least {CANARIES}: more TRAIN patients or --canaries"
+        )
+    return found
 
 
 def _findings(

@@ -37,7 +37,8 @@ PERMUTATIONS = 1999
 FEW = 20
 """Controls of each kind of which nothing is asked."""
 SHOWN = 0.9
-"""Share of copies that those caught must show to be caught: 36 of 36, 55 of 56; 73 of 73 show 95 %."""
+"""Share of copies that those caught must show to be caught: 36 of 36 (`echosyn.pipeline.publish.audit_gate.CANARIES`), 55 of 56;
+73 of 73 show 95 %."""
 REDRAW_STEPS = 8
 LATENT_FRAMES = 16
 """Frames of the controls made of latents: two seconds."""

@@ -12,6 +12,7 @@ from echosyn.data.records import Record
 from echosyn.pipeline.evaluate import media, sections
 from echosyn.pipeline.evaluate.fidelity import tables
 from echosyn.pipeline.evaluate.look_alikes import nearest
+from echosyn.pipeline.generate.outcome import unfit_to_share
 from echosyn.pipeline.report.page import Card, Report, Section, Verdict, number, render
 from echosyn.pipeline.tracking.measure import Measured
 from echosyn.progress import Progress, silent
@@ -116,8 +117,8 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
     use = ""
     if synthetic is not None and real is not None:
         use = (
-            f" A regressor trained on it reaches an R2 of {number(synthetic)} on real patients; one trained on "
-            f"{numbers['counts']['real_train']} real videos reaches {number(real)}."
+            f" On real patients a regressor trained on {numbers['counts']['synthetic_train']} synthetic videos reaches an R2 of "
+            f"{number(synthetic)}, one trained on {numbers['counts']['real_train']} real videos {number(real)}."
         )
     if privacy.get("releasable"):
         return {
@@ -131,11 +132,8 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
             "headline": "Not to be shared without an audit",
             "text": f"No privacy filter is recorded for this set; `echosyn audit` looks for real patients in it.{use}",
         }
-    return {
-        "status": "warn",
-        "headline": "Not to be shared",
-        "text": f"This set has not passed the privacy filter; see the warnings below.{use}",
-    }
+    why = unfit_to_share(privacy) or "see the warnings below"
+    return {"status": "warn", "headline": "Not to be shared", "text": f"{why[0].upper()}{why[1:]}.{use}"}
 
 
 def _cards(numbers: Mapping[str, Any]) -> list[Card]:

@@ -14,6 +14,7 @@ from echosyn.pipeline.privacy_filter.rules import Rules
 from echosyn.pipeline.tracking import measure
 from echosyn.pipeline.tracking import tracings as labels
 from echosyn.pipeline.tracking.measure import Measured
+from echosyn.privacy.calibration import needed_patients
 
 MEASUREMENTS = "measurements.csv"
 
@@ -99,6 +100,23 @@ def facts(outcome: Outcome, rules: Rules, stay: Sequence[int], end: int) -> dict
     enough = rules.still_threshold["enough"] and rules.video_threshold["enough"]
     vouched = bool(enough and not too_close and "completed_with_rejected" not in found)
     return found | lost | {"releasable": vouched, "audit": "none; publishing asks for one"}
+
+
+def unfit_to_share(privacy: Mapping[str, Any]) -> str | None:
+    """Why a set with these `facts` is not releasable, in a few words; None if it is."""
+    if privacy.get("releasable"):
+        return None
+    if privacy.get("filter") == "none":
+        return "no --reference: the samples were not filtered"
+    if rejected := privacy.get("completed_with_rejected"):
+        return f"too few samples passed the privacy filter, and the set was completed with {rejected} rejected ones"
+    if close := privacy.get("final_check", {}).get("videos_too_close"):
+        return f"{close} videos are too close to real ones"
+    few = min((privacy["threshold"], privacy.get("final_check", privacy)["threshold"]), key=lambda t: t["num_patients"])
+    return (
+        f"how often the privacy filter rejects strangers is not known well enough: {few['num_patients']} held-out patients, "
+        f"expected at least {needed_patients(few['requested_rate'])}"
+    )
 
 
 def finish(

@@ -100,7 +100,9 @@ class Search:
                 rows = [(number, still.kept, still.score) for number, still in sorted(result.items())]
                 self.finished.add(*{still.file for still in result.values()}, stills=rows)
                 passed += sum(still.kept for still in result.values())
-            self.progress("samples that passed the filter", min(wanted, passed), wanted)
+            self.progress(
+                f"samples{' that passed the filter' if self.invent.screens else ''}", min(wanted, passed), wanted
+            )
 
     def decide(self, numbers: Iterable[int]) -> None:
         """Animate and look at the videos of some hearts, unless that was done."""

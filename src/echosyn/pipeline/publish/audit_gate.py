@@ -33,11 +33,14 @@ PUBLIC = (
 )
 """Parts of an audit's public summary that leave, with three digits: a threshold in full is the score of one patient."""
 
-RATE, CANARIES = 0.05, 20
-"""An audit that a release rests on rejects at least so many strangers, and plants at least so many copies of a kind."""
+RATE, CANARIES = 0.05, 36
+"""An audit that a release rests on rejects at least so many strangers, and plants at least so many copies of a kind: 36 of 36
+caught show that 90 % are."""
 
 WITHOUT = "I know that nobody audited these videos"
 """What must be said, in so many words, to publish without an audit."""
+UNFILTERED = f"{WITHOUT}, and that they have not passed a privacy filter"
+"""The same of a set whose record says so."""
 
 
 class Audit(Settings):
@@ -63,16 +66,23 @@ class Audit(Settings):
         return {"videos": self.videos, "verdict": self.verdict, "public": told}
 
 
-def required(path: Path | None, without: str | None, videos: str) -> Audit | None:
+def required(path: Path | None, without: str | None, videos: str, *, filtered: bool = True) -> Audit | None:
     """The audit of exactly these videos, or None where its absence was asked for in so many words.
+
+    Args:
+        path: the audit.
+        without: the words.
+        videos: `echosyn.data.checksum.videos_hash` of the dataset.
+        filtered: whether its record does not say that it has not passed a privacy filter.
 
     Raises:
         DataError: there is no audit and the words were not said; it is of other videos; it did not pass.
     """
     if path is None:
-        if without is None or without.strip().casefold() != WITHOUT.casefold():
+        words = WITHOUT if filtered else UNFILTERED
+        if without is None or without.strip().casefold() != words.casefold():
             raise DataError(
-                f'--audit is missing: run `echosyn audit` and give its audit.json, or give --without-audit "{WITHOUT}"'
+                f'--audit is missing: run `echosyn audit` and give its audit.json, or give --without-audit "{words}"'
             )
         return None
     if without is not None:

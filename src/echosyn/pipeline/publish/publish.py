@@ -74,7 +74,8 @@ def publish(
     items = layout.plan(dataset, asked.splits, max_files)
     _check_videos(dataset, items)
     videos = checksum.videos_hash(dataset)
-    passed = audits.required(asked.audit, asked.without_audit, videos)
+    filtered = bool((made.get("privacy") or {}).get("releasable", True))
+    passed = audits.required(asked.audit, asked.without_audit, videos, filtered=filtered)
     numbers = _figures(asked.evaluation, dataset) if asked.evaluation else None
     described = _model_cards(models, made, asked.title, licence) if models else {}
     settings: dict[str, Any] = {
@@ -281,4 +282,8 @@ def _filter(made: Mapping[str, Any]) -> str:
         f"The stills they were generated from were screened by a calibrated privacy filter, which rejected {rejected} of "
         "the candidates."
     )
-    return text if privacy.get("releasable") else f"{text} This set has **not** passed it."
+    if privacy.get("releasable"):
+        return text
+    if privacy.get("completed_with_rejected"):
+        return f"{text} This set was completed with rejected ones: it has **not** passed it."
+    return f"{text} How often it rejects strangers is **not known well enough**, for want of held-out patients."
