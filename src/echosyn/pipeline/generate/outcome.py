@@ -112,6 +112,8 @@ def unfit_to_share(privacy: Mapping[str, Any]) -> str | None:
         return f"too few samples passed the privacy filter, and the set was completed with {rejected} rejected ones"
     if close := privacy.get("final_check", {}).get("videos_too_close"):
         return f"{close} videos are too close to real ones"
+    if "threshold" not in privacy:
+        return "it has not passed a privacy filter"
     few = min((privacy["threshold"], privacy.get("final_check", privacy)["threshold"]), key=lambda t: t["num_patients"])
     return (
         f"how often the privacy filter rejects strangers is not known well enough: {few['num_patients']} held-out patients, "
