@@ -297,6 +297,21 @@ def test_a_clinical_video_is_a_fan_with_a_beating_dark_cavity(view):
     assert np.mean(beats) > 3
 
 
+def test_frames_that_are_asked_for_are_those_of_the_video_but_for_noise():
+    patient = phantom.patient(7, 1, num_frames=64, fps=32.0, look="clinical")
+    frames = [3, 40, 20]
+    whole, alone = phantom.render(patient)[frames].astype(float), phantom.render(patient, frames).astype(float)
+    for i in range(3):
+        apart = [float(np.abs(alone[i] - other).mean()) for other in whole]
+        assert int(np.argmin(apart)) == i
+        assert apart[i] < 8
+    rows = phantom.tracings(patient, "a.avi", frames)
+    assert [row.frame for row in rows[::21]] == frames
+    assert rows[21:42] == phantom.tracings(patient, "a.avi", [40])
+    with pytest.raises(DataError, match=r"frames \[64\], expected numbers in 0..63"):
+        phantom.render(patient, [64])
+
+
 def test_a_clinical_apex_closes_before_the_base_and_a_plain_one_with_it():
     narrowed = {"plain": [], "clinical": []}
     for look, found in narrowed.items():

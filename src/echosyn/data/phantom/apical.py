@@ -46,6 +46,7 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
     wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.45) ** 2))
     edges = np.array([-8.0, bright.inner_edge, bright.trabecular, 0.0, 1.0, -6.0])[:, None]
     grown = anatomy.trabecular + anatomy.trabecular_growth * motion.emptied[:, None, None] * patient.ef / 100
+    grown = np.minimum(grown, 0.7)
     compact = np.minimum(0.7 + 0.5 * (grown - 0.3), 0.9)
     lv = strip(move(inner), move(outer), (-0.03, 0.08, grown, compact, 0.9, 1.0), edges + varied(inner, wall))
     atrial = np.concatenate([np.linspace(bright.annulus, -4, 5), np.linspace(-5, bright.atria + 4, 6)])

@@ -46,7 +46,7 @@ class Anatomy:
     """Thickness of the myocardium."""
     septum: float = _drawn(0.85, 1.2, clinical=(0.6, 1.1))
     """Thickness of the septum over that of the lateral wall."""
-    apex_thinning: float = _drawn(0.55, 0.85, clinical=(0.55, 1.3))
+    apex_thinning: float = _drawn(0.55, 0.85, clinical=(0.6, 1.4))
     """Thickness of the wall at the apex over that at the base."""
     rv_width: float = _drawn(0.7, 1.15, clinical=(0.6, 1.3))
     """Width of the right ventricle over the left one's diameter."""
@@ -84,11 +84,11 @@ class Anatomy:
     """At most so many pieces of muscle on the inside of the left ventricle."""
     taper: float = _clinical(0.0, 0.7)
     """How much more the apex narrows than the base for a stroke volume of the whole cavity (A4C)."""
-    apex_closing: float = _clinical(0.0, 1.2)
+    apex_closing: float = _clinical(0.0, 1.6)
     """How far trabeculae close the apex for a stroke volume of the whole cavity, over the wall (A4C)."""
     trabecular: float = _clinical(0.1, 0.4, plain=0.3)
     """Part of the wall on its inside that is trabeculae (A4C)."""
-    trabecular_growth: float = _clinical(0.0, 0.5)
+    trabecular_growth: float = _clinical(0.0, 0.9)
     """How much larger that part is for a stroke volume of the whole cavity (A4C)."""
     tenting: float = _clinical(0.05, 0.8, plain=0.28)
     """Angle of closed mitral leaflets towards the apex, radians (A4C)."""
@@ -100,7 +100,7 @@ class Brightness:
 
     septum: float = _drawn(3.0, 12.0)
     lateral: float = _drawn(-8.0, 3.0, clinical=(-14.0, 6.0))
-    apex: float = _drawn(-9.0, 0.0, clinical=(-14.0, 2.0))
+    apex: float = _drawn(-9.0, 0.0, clinical=(-20.0, 2.0))
     right_ventricle: float = _drawn(-9.0, 0.0, clinical=(-14.0, 2.0))
     atria: float = _drawn(-14.0, -3.0, clinical=(-22.0, -4.0))
     annulus: float = _drawn(6.0, 14.0, clinical=(2.0, 16.0))
@@ -138,7 +138,7 @@ class Probe:
     """Radius of the probe's face, pixels."""
     heart_x: float = _drawn(-3.0, 9.0, clinical=(-16.0, 6.0))
     """Column of the heart's top against the fan's apex, pixels."""
-    heart_y: float = _drawn(9.0, 16.0, clinical=(6.0, 30.0))
+    heart_y: float = _drawn(9.0, 16.0, clinical=(6.0, 32.0))
     """Row of the cavity's top against the fan's apex, pixels."""
     heart_pixels: float = _drawn(56.0, 70.0, clinical=(38.0, 70.0))
     """Length of the left ventricle (A4C), 1.4 times its diameter (PSAX), pixels: sets the depth of the scan."""

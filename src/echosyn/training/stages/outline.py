@@ -175,15 +175,21 @@ def _placement(numbers: Tensor, settings: OutlineSettings) -> Tensor:
 
 
 def _hazy(still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator) -> Tensor:
-    """Echoes of haze, uneven and with speckle of its own, added in power: grey levels are its logarithm."""
+    """Echoes of haze, uneven and with speckle of its own, added in power: grey levels are its logarithm.
+
+    Half of them thicken towards the probe, where apexes of ventricles are hard to see.
+    """
     if numbers[10] > 2 * HAZY - 1 or not settings.haze:
         return still
     size = still.shape[-2:]
     slow = F.interpolate(torch.randn(1, 1, 4, 4, generator=generator), size=size, mode="bicubic", align_corners=False)
     parts = F.avg_pool2d(torch.randn(1, 4, *size, generator=generator) ** 2, (1, 3), stride=1, padding=(0, 1))
     speckle = parts.mean(dim=1, keepdim=True).clamp(min=1e-3).log() / COMPRESSION
-    level = settings.haze * (0.5 + 0.5 * numbers[11] + 0.27 * slow)
-    haze = (level + 1.5 * float(torch.rand((), generator=generator)) * speckle).to(still.device)
+    near, fall, grain = torch.rand(3, generator=generator)
+    depth = inside.float().cumsum(dim=2).cpu() / (0.36 * size[0])
+    thicker = 1.6 * (near - 0.5).clamp(min=0) * torch.exp(-depth * (1 + fall))
+    level = settings.haze * (0.5 + 0.5 * numbers[11] + 0.27 * slow + thicker)
+    haze = (level + 1.5 * grain * speckle).to(still.device)
     return torch.where(inside, torch.logaddexp(COMPRESSION * still, COMPRESSION * haze) / COMPRESSION, still)
 
 
