@@ -318,7 +318,9 @@ def test_a_clinical_apex_closes_before_the_base_and_a_plain_one_with_it():
         for i in range(20):
             patient = phantom.patient(2, i, look=look)
             rows = phantom.tracings(patient, "a.avi")
-            diastolic, systolic = (np.array([np.hypot(r.x2 - r.x1, r.y2 - r.y1) for r in x]) for x in (rows[1:21], rows[22:]))
+            diastolic, systolic = (
+                np.array([np.hypot(r.x2 - r.x1, r.y2 - r.y1) for r in x]) for x in (rows[1:21], rows[22:])
+            )
             kept = systolic / diastolic
             found.append(float(kept[:5].mean() / kept[-5:].mean()))
     assert np.allclose(narrowed["plain"], 1, atol=0.01)

@@ -77,7 +77,9 @@ def cavity(patient: Patient, emptied: Array) -> Cavity:
         # An ellipse with semi-axes a, b and a wall h around it: (a + h)(b + h) - a b = constant.
         half = (length / 2 + radius) / 2
         area = anatomy.wall * (anatomy.wall + diastolic / 2 * (1 + anatomy.roundness))
-        return Cavity(length, radius, np.zeros_like(length), np.sqrt(half**2 + area) - half, *np.zeros((2, len(length))))
+        return Cavity(
+            length, radius, np.zeros_like(length), np.sqrt(half**2 + area) - half, *np.zeros((2, len(length)))
+        )
     length = diastolic * (1 - anatomy.longitudinal * lost)
     taper = anatomy.taper * lost
     fullness = (_half_widths(anatomy, _LEVELS, taper) ** 2).mean(1) / (half_width(anatomy, _LEVELS) ** 2).mean()

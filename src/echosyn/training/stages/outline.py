@@ -174,7 +174,9 @@ def _placement(numbers: Tensor, settings: OutlineSettings) -> Tensor:
     return torch.stack([torch.stack([cos * wide, -sin * high, across]), torch.stack([sin * wide, cos * high, down])])
 
 
-def _hazy(still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator) -> Tensor:
+def _hazy(
+    still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator
+) -> Tensor:
     """Echoes of haze, uneven and with speckle of its own, added in power: grey levels are its logarithm.
 
     Half of them thicken towards the probe, where apexes of ventricles are hard to see.
@@ -193,7 +195,9 @@ def _hazy(still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSetti
     return torch.where(inside, torch.logaddexp(COMPRESSION * still, COMPRESSION * haze) / COMPRESSION, still)
 
 
-def _developed(still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator) -> Tensor:
+def _developed(
+    still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator
+) -> Tensor:
     """Another grey curve, gain, sharpness and noise; outside of the sector is nearly black."""
     size = still.shape[-2:]
     slow = F.interpolate(torch.randn(1, 1, 4, 4, generator=generator), size=size, mode="bicubic", align_corners=False)
