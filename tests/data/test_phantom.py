@@ -297,9 +297,41 @@ def test_a_clinical_video_is_a_fan_with_a_beating_dark_cavity(view):
     assert np.mean(beats) > 3
 
 
+def test_frames_that_are_asked_for_are_those_of_the_video_but_for_noise():
+    patient = phantom.patient(7, 1, num_frames=64, fps=32.0, look="clinical")
+    frames = [3, 40, 20]
+    whole, alone = phantom.render(patient)[frames].astype(float), phantom.render(patient, frames).astype(float)
+    for i in range(3):
+        apart = [float(np.abs(alone[i] - other).mean()) for other in whole]
+        assert int(np.argmin(apart)) == i
+        assert apart[i] < 8
+    rows = phantom.tracings(patient, "a.avi", frames)
+    assert [row.frame for row in rows[::21]] == frames
+    assert rows[21:42] == phantom.tracings(patient, "a.avi", [40])
+    with pytest.raises(DataError, match=r"frames \[64\], expected numbers in 0..63"):
+        phantom.render(patient, [64])
+
+
+def test_a_clinical_apex_closes_before_the_base_and_a_plain_one_with_it():
+    narrowed = {"plain": [], "clinical": []}
+    for look, found in narrowed.items():
+        for i in range(20):
+            patient = phantom.patient(2, i, look=look)
+            rows = phantom.tracings(patient, "a.avi")
+            diastolic, systolic = (
+                np.array([np.hypot(r.x2 - r.x1, r.y2 - r.y1) for r in x]) for x in (rows[1:21], rows[22:])
+            )
+            kept = systolic / diastolic
+            found.append(float(kept[:5].mean() / kept[-5:].mean()))
+    assert np.allclose(narrowed["plain"], 1, atol=0.01)
+    assert max(narrowed["clinical"]) < 1.01
+    assert np.mean(narrowed["clinical"]) < 0.9
+
+
 def test_plain_patients_have_none_of_what_only_the_clinical_look_draws():
     patient = phantom.patient(3, 0)
     assert patient.look == "plain"
+    assert patient.anatomy.taper == patient.anatomy.apex_closing == patient.brightness.trabecular == 0
     assert (patient.anatomy.trabeculae, patient.brightness.patches, patient.probe.arcs, patient.probe.cloud) == (0,) * 4
 
 

@@ -431,6 +431,26 @@ def test_augmentation_moves_outlines_with_their_stills(settings_of: SettingsOf) 
     assert torch.allclose(again[0], stills[1]), "by index alone"
 
 
+def test_haze_hides_what_is_darker_inside_the_sector_alone(settings_of: SettingsOf) -> None:
+    fan = torch.zeros(1, 1, 32, 32)
+    fan[..., 4:28, 6:26] = 0.9
+    fan[..., 10:22, 12:20] = 0.0
+    assert outline.sector(fan[0]).sum() == 24 * 20, "dark blood is in the sector"
+    plain = {"noise": 0.0, "gain": 0.0, "contrast": 0.0, "rotation": 0.0, "shift": 0.0, "zoom": 0.0, "stretch": 0.0}
+    clear, _ = outline.augmented(
+        fan.repeat(16, 1, 1, 1), fan.repeat(16, 1, 1, 1), settings_of("outline", haze=0.0, **plain), range(16)
+    )
+    hazy, _ = outline.augmented(
+        fan.repeat(16, 1, 1, 1), fan.repeat(16, 1, 1, 1), settings_of("outline", haze=0.4, **plain), range(16)
+    )
+    blood, tissue = (slice(None), 0, slice(13, 19), slice(14, 18)), (slice(None), 0, slice(5, 9), slice(8, 24))
+    raised = (hazy - clear)[blood].mean((1, 2))
+    assert 5 < int((raised > 0.02).sum()) < 16, "in most stills, not in all"
+    assert float(raised.max()) > 0.1
+    assert float((hazy - clear)[tissue].abs().mean()) < 0.25 * float(raised.mean())
+    assert float((hazy - clear)[:, :, :3].abs().max()) == 0
+
+
 def test_a_dataset_without_tracings_is_refused_in_a_line(
     begun: Callable[..., Any], video_dataset: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,8 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
     xi = np.linspace(-1, 1, _CONTOUR)
     septal = 1 / (1 + np.exp((xi + 0.1) * 9))
     thickness = (1 - (1 - anatomy.apex_thinning) * np.exp(-((xi / 0.35) ** 2))) * (1 + (anatomy.septum - 1) * septal)
-    outer = inner + normals(inner) * (size.wall[:, None] * thickness)[..., None]
+    closing = size.closing[:, None] * np.exp(-((xi / 0.35) ** 2))
+    outer = inner + normals(inner) * (size.wall[:, None] * thickness + closing)[..., None]
 
     crux, hinge = (inner[:, 0] + outer[:, 0]) / 2, (inner[:, -1] + outer[:, -1]) / 2
     ascent = (size.top + size.length)[:1] - (size.top + size.length)
@@ -43,11 +44,14 @@ def sheets(patient: Patient, motion: Motion, generator: np.random.Generator) -> 
         return decibels + patchy(bright, line[0], generator)
 
     wall = bright.septum * septal + bright.lateral * (1 - septal) + bright.apex * np.exp(-((xi / 0.45) ** 2))
-    edges = np.array([-8.0, bright.inner_edge, 0.0, 0.0, 1.0, -6.0])[:, None]
-    lv = strip(move(inner), move(outer), (-0.03, 0.08, 0.3, 0.7, 0.9, 1.0), edges + varied(inner, wall))
+    edges = np.array([-8.0, bright.inner_edge, bright.trabecular, 0.0, 1.0, -6.0])[:, None]
+    grown = anatomy.trabecular + anatomy.trabecular_growth * motion.emptied[:, None, None] * patient.ef / 100
+    grown = np.minimum(grown, 0.7)
+    compact = np.minimum(0.7 + 0.5 * (grown - 0.3), 0.9)
+    lv = strip(move(inner), move(outer), (-0.03, 0.08, grown, compact, 0.9, 1.0), edges + varied(inner, wall))
     atrial = np.concatenate([np.linspace(bright.annulus, -4, 5), np.linspace(-5, bright.atria + 4, 6)])
-    closed = move(_leaflets(patient, inner[:, 0], inner[:, -1], motion.mitral, anatomy.leaflet))
-    right_leaf = move(_leaflets(patient, tricuspid, outer[:, 0] - [0, 0.45], motion.mitral, 0.53))
+    closed = move(_leaflets(anatomy.tenting, inner[:, 0], inner[:, -1], motion.mitral, anatomy.leaflet))
+    right_leaf = move(_leaflets(anatomy.tenting, tricuspid, outer[:, 0] - [0, 0.45], motion.mitral, 0.53))
     half = closed.shape[1] // 2
     outline = _outline(outer, left_atrium, right_atrium, free_wall)
     centre = outline[0].mean(0) * [1, 0] + [0, outline[0, :, 1].mean()]
@@ -91,12 +95,12 @@ def _pouch(
     return np.stack([x, y], -1)
 
 
-def _leaflets(patient: Patient, left: Array, right: Array, opening: Array, length: float, num: int = 8) -> Array:
+def _leaflets(tenting: float, left: Array, right: Array, opening: Array, length: float, num: int = 8) -> Array:
     """Two leaflets hinged at ``left`` and ``right``, the left one first: ``(T, 2 * num, 2)``."""
     annulus = np.linalg.norm(right[0] - left[0])
     t = np.linspace(0, 1, num)
     # Closed leaflets meet a little on the apical side of the annulus; open ones point to the apex.
-    swing = 0.28 + 1.15 * opening[:, None] * (0.55 + 0.45 * t)
+    swing = tenting + 1.15 * opening[:, None] * (0.55 + 0.45 * t)
     step = length * annulus / (num - 1)
     x = np.cumsum(np.cos(swing) * step, 1) - np.cos(swing[:, :1]) * step
     y = -np.cumsum(np.sin(swing) * step, 1) + np.sin(swing[:, :1]) * step

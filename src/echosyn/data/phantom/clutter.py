@@ -17,7 +17,7 @@ def trabeculae(patient: Patient, inner: Array, wall: Array, generator: np.random
     found = []
     for _ in range(_at_most(patient.anatomy.trabeculae, generator)):
         place = int(generator.integers(inner.shape[1]))
-        centre = inner[:, place] + generator.uniform(0, 0.25) * (middle - inner[:, place])
+        centre = inner[:, place] + generator.uniform(0, 0.4) * (middle - inner[:, place])
         radius = np.full(len(centre), generator.uniform(0.12, 0.4))
         found.append(disc(centre, radius, float(wall[place]) + generator.uniform(-8, 4)))
     return found

@@ -38,13 +38,13 @@ def stack_nodes(sheets: Sequence[Sheet]) -> Array:
     return np.concatenate([s.nodes.reshape(len(s.nodes), -1, 2) for s in sheets], 1)
 
 
-def strip(inner: Array, outer: Array, layers: Sequence[float], decibels: Array, density: float = 1.0) -> Sheet:
+def strip(inner: Array, outer: Array, layers: Sequence[float | Array], decibels: Array, density: float = 1.0) -> Sheet:
     """A sheet between two lines ``(T, M, 2)`` with a layer at each fraction (0 inner, 1 outer).
 
     Args:
         inner: Line at fraction 0.
         outer: Line at fraction 1.
-        layers: Fractions of the layers, ascending; may leave 0..1.
+        layers: Fractions of the layers, ascending, fixed or ``(T, 1, 1)``; may leave 0..1.
         decibels: Echo strength, broadcast to ``(len(layers), M)``.
         density: See :class:`Sheet`.
     """

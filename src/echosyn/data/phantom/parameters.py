@@ -30,7 +30,7 @@ class Anatomy:
 
     elongation: float = _drawn(1.4, 1.85, clinical=(1.3, 2.0))
     """Long axis over diameter (A4C)."""
-    widest: float = _drawn(0.52, 0.7, clinical=(0.4, 0.75))
+    widest: float = _drawn(0.52, 0.7, clinical=(0.4, 0.85))
     """Where along the long axis (0 apex, 1 base) the ventricle is widest."""
     apex_bluntness: float = _drawn(0.4, 0.56, clinical=(0.36, 0.6))
     """Exponent of the apex: 0.5 is an ellipse, less is blunter."""
@@ -40,13 +40,13 @@ class Anatomy:
     """Sideways bow of the long axis over the radius; the tracing's chords bow with it."""
     tilt: float = _drawn(-0.1, 0.2, clinical=(-0.2, 0.3))
     """Rotation of the heart in the image, radians; positive moves the base to the right (A4C)."""
-    longitudinal: float = _drawn(0.2, 0.32)
+    longitudinal: float = _drawn(0.2, 0.32, clinical=(0.2, 0.6))
     """Relative shortening of the long axis for a stroke volume of the whole cavity (A4C)."""
-    wall: float = _drawn(0.65, 1.1, clinical=(0.4, 0.95))
+    wall: float = _drawn(0.65, 1.1, clinical=(0.5, 1.5))
     """Thickness of the myocardium."""
     septum: float = _drawn(0.85, 1.2, clinical=(0.6, 1.1))
     """Thickness of the septum over that of the lateral wall."""
-    apex_thinning: float = _drawn(0.55, 0.85)
+    apex_thinning: float = _drawn(0.55, 0.85, clinical=(0.6, 1.4))
     """Thickness of the wall at the apex over that at the base."""
     rv_width: float = _drawn(0.7, 1.15, clinical=(0.6, 1.3))
     """Width of the right ventricle over the left one's diameter."""
@@ -82,6 +82,16 @@ class Anatomy:
     """Angle of the papillary muscles from the vertical, radians (PSAX)."""
     trabeculae: float = _clinical(0.0, 12.0)
     """At most so many pieces of muscle on the inside of the left ventricle."""
+    taper: float = _clinical(0.0, 0.7)
+    """How much more the apex narrows than the base for a stroke volume of the whole cavity (A4C)."""
+    apex_closing: float = _clinical(0.0, 1.6)
+    """How far trabeculae close the apex for a stroke volume of the whole cavity, over the wall (A4C)."""
+    trabecular: float = _clinical(0.1, 0.4, plain=0.3)
+    """Part of the wall on its inside that is trabeculae (A4C)."""
+    trabecular_growth: float = _clinical(0.0, 0.9)
+    """How much larger that part is for a stroke volume of the whole cavity (A4C)."""
+    tenting: float = _clinical(0.05, 0.8, plain=0.28)
+    """Angle of closed mitral leaflets towards the apex, radians (A4C)."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Brightness:
 
     septum: float = _drawn(3.0, 12.0)
     lateral: float = _drawn(-8.0, 3.0, clinical=(-14.0, 6.0))
-    apex: float = _drawn(-9.0, 0.0, clinical=(-14.0, 2.0))
+    apex: float = _drawn(-9.0, 0.0, clinical=(-20.0, 2.0))
     right_ventricle: float = _drawn(-9.0, 0.0, clinical=(-14.0, 2.0))
     atria: float = _drawn(-14.0, -3.0, clinical=(-22.0, -4.0))
     annulus: float = _drawn(6.0, 14.0, clinical=(2.0, 16.0))
@@ -106,6 +116,8 @@ class Brightness:
     """Tissue close to the probe over that at depth."""
     inner_edge: float = _clinical(-14.0, 3.0, plain=1.5)
     """Inside of the left ventricle's wall over its middle; dim where trabeculae and blood mix."""
+    trabecular: float = _clinical(-14.0, 2.0)
+    """The trabecular part of the left ventricle's wall over its middle."""
     patches: float = _clinical(0.0, 4.0)
     """Standard deviation of changes over some millimetres."""
 
@@ -126,9 +138,9 @@ class Probe:
     """Radius of the probe's face, pixels."""
     heart_x: float = _drawn(-3.0, 9.0, clinical=(-16.0, 6.0))
     """Column of the heart's top against the fan's apex, pixels."""
-    heart_y: float = _drawn(9.0, 16.0, clinical=(6.0, 24.0))
+    heart_y: float = _drawn(9.0, 16.0, clinical=(6.0, 32.0))
     """Row of the cavity's top against the fan's apex, pixels."""
-    heart_pixels: float = _drawn(56.0, 70.0, clinical=(44.0, 70.0))
+    heart_pixels: float = _drawn(56.0, 70.0, clinical=(38.0, 70.0))
     """Length of the left ventricle (A4C), 1.4 times its diameter (PSAX), pixels: sets the depth of the scan."""
     axial: float = _drawn(0.5, 0.8, clinical=(0.45, 0.7))
     """Standard deviation of the pulse, range bins."""

@@ -16,11 +16,20 @@ from echosyn.errors import DataError
 NUM_SCATTERERS: dict[Look, int] = {"plain": 14_000, "clinical": 30_000}
 
 
-def render(patient: Patient) -> NDArray[np.uint8]:
-    """The video: ``(num_frames, 112, 112)``, 0 outside of the fan."""
+def render(patient: Patient, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
+    """The video: ``(num_frames, 112, 112)``, 0 outside of the fan.
+
+    Args:
+        patient: Whose recording.
+        frames: Only these, in a fraction of the time; the noise of a frame is another than in the whole video.
+
+    Raises:
+        DataError: If a frame is not in ``0..num_frames - 1``.
+    """
+    motion = cycle.motion(patient) if frames is None else _at(patient, frames)
     generator = rng.numpy_generator(patient.seed, "phantom scatterers", patient.index)
     view = apical if patient.view == "A4C" else short_axis
-    tissue = view.sheets(patient, _from_diastole(cycle.motion(patient)), generator)
+    tissue = view.sheets(patient, _from_diastole(motion), generator)
     _, reach = fan.depths(patient)
     scatterers = mesh.scatter(
         tissue, NUM_SCATTERERS[patient.look], fan.half_angle(patient), reach, patient.brightness.streaks, generator
@@ -38,22 +47,27 @@ def volumes(patient: Patient) -> NDArray[np.float64]:
     return patient.edv * (1 - patient.ef / 100 * emptied)
 
 
-def tracings(patient: Patient, name: str) -> list[Tracing]:
-    """The long axis and 20 chords at end-diastole, then at end-systole, in pixels of the video.
+def tracings(patient: Patient, name: str, frames: Sequence[int] | None = None) -> list[Tracing]:
+    """The long axis and 20 chords of each traced frame, in pixels of the video.
 
     Args:
         patient: Whose recording.
         name: File name with extension.
+        frames: Which are traced; end-diastole, then end-systole if None.
+
+    Raises:
+        DataError: If a frame is not in ``0..num_frames - 1``.
     """
-    motion = cycle.motion(patient)
-    traced = [int(motion.emptied.argmin()), int(motion.emptied.argmax())]
-    motion = _at(motion, traced)
+    if frames is None:
+        emptied = cycle.motion(patient).emptied
+        frames = [int(emptied.argmin()), int(emptied.argmax())]
+    motion = _at(patient, frames)
     chords = ventricle.to_pixels(
         patient, ventricle.chords(patient, ventricle.cavity(patient, motion.emptied)), motion
     ).round(4)
     return [
         Tracing(name, float(x1), float(y1), float(x2), float(y2), frame)
-        for frame, rows in zip(traced, chords, strict=True)
+        for frame, rows in zip(frames, chords, strict=True)
         for (x1, y1), (x2, y2) in rows
     ]
 
@@ -88,15 +102,16 @@ def lv_mask(patient: Patient, frames: Sequence[int]) -> NDArray[np.bool_]:
     Raises:
         DataError: If a frame is not in ``0..num_frames - 1``.
     """
-    if any(not 0 <= f < patient.num_frames for f in frames):
-        raise DataError(f"phantom: frames {list(frames)}, expected numbers in 0..{patient.num_frames - 1}")
-    motion = _at(cycle.motion(patient), list(frames))
+    motion = _at(patient, frames)
     size = ventricle.cavity(patient, motion.emptied)
     return ventricle.inside(patient, size, ventricle.to_local(patient, motion)).reshape(-1, SIZE, SIZE)
 
 
-def _at(motion: cycle.Motion, frames: list[int]) -> cycle.Motion:
-    return cycle.Motion(*(getattr(motion, f.name)[frames] for f in fields(motion)))
+def _at(patient: Patient, frames: Sequence[int]) -> cycle.Motion:
+    if any(not 0 <= f < patient.num_frames for f in frames):
+        raise DataError(f"phantom: frames {list(frames)}, expected numbers in 0..{patient.num_frames - 1}")
+    motion = cycle.motion(patient)
+    return cycle.Motion(*(getattr(motion, f.name)[list(frames)] for f in fields(motion)))
 
 
 def _from_diastole(motion: cycle.Motion) -> cycle.Motion:

@@ -29,6 +29,10 @@ class Cavity:
     """Local y of the apex (A4C)."""
     wall: Array
     """Mean thickness of the myocardium."""
+    closing: Array
+    """Further thickness of the wall at the apex (A4C)."""
+    taper: Array
+    """How much narrower the apex is than at end-diastole, over its width there; the base keeps its share (A4C)."""
 
 
 def half_width(anatomy: Anatomy, s: Array) -> Array:
@@ -36,6 +40,11 @@ def half_width(anatomy: Anatomy, s: Array) -> Array:
     m = anatomy.widest
     apex = (1 - (1 - (s / m).clip(0, 1)) ** 2) ** anatomy.apex_bluntness
     return apex - anatomy.annulus_narrowing * ((s - m) / (1 - m)).clip(0) ** 2
+
+
+def _half_widths(anatomy: Anatomy, s: Array, taper: Array) -> Array:
+    """`half_width` of a ventricle whose apex has narrowed, per frame: ``(T, len(s))``."""
+    return half_width(anatomy, s) * (1 - taper[:, None] * (1 - s))
 
 
 def bow(anatomy: Anatomy, s: Array) -> Array:
@@ -68,15 +77,20 @@ def cavity(patient: Patient, emptied: Array) -> Cavity:
         # An ellipse with semi-axes a, b and a wall h around it: (a + h)(b + h) - a b = constant.
         half = (length / 2 + radius) / 2
         area = anatomy.wall * (anatomy.wall + diastolic / 2 * (1 + anatomy.roundness))
-        return Cavity(length, radius, np.zeros_like(length), np.sqrt(half**2 + area) - half)
+        return Cavity(
+            length, radius, np.zeros_like(length), np.sqrt(half**2 + area) - half, *np.zeros((2, len(length)))
+        )
     length = diastolic * (1 - anatomy.longitudinal * lost)
-    radius = diastolic / (2 * anatomy.elongation) * np.sqrt((1 - lost) * diastolic / length)
+    taper = anatomy.taper * lost
+    fullness = (_half_widths(anatomy, _LEVELS, taper) ** 2).mean(1) / (half_width(anatomy, _LEVELS) ** 2).mean()
+    radius = diastolic / (2 * anatomy.elongation) * np.sqrt((1 - lost) * diastolic / length / fullness)
     # A strip of thickness h along a contour of length p that turns by pi: area = p h + pi/2 h**2.
     p = 2 * length + 1.6 * radius
     p0 = 2 * diastolic + 1.6 * diastolic / (2 * anatomy.elongation)
     area = p0 * anatomy.wall + np.pi / 2 * anatomy.wall**2
     wall = (np.sqrt(p**2 + 2 * np.pi * area) - p) / np.pi
-    return Cavity(length, radius, (wall - anatomy.wall) * anatomy.apex_thinning, wall)
+    closing = anatomy.apex_closing * anatomy.wall * lost
+    return Cavity(length, radius, (wall - anatomy.wall) * anatomy.apex_thinning + closing, wall, closing, taper)
 
 
 def contour(patient: Patient, size: Cavity, num: int) -> Array:
@@ -94,7 +108,7 @@ def contour(patient: Patient, size: Cavity, num: int) -> Array:
         )
     xi = np.linspace(-1, 1, num)
     s = xi**2
-    side = bow(anatomy, s) + np.sign(xi) * half_width(anatomy, s)
+    side = bow(anatomy, s) + np.sign(xi) * _half_widths(anatomy, s, size.taper)
     return np.stack([size.radius[:, None] * side, size.top[:, None] + size.length[:, None] * s], -1)
 
 
@@ -110,7 +124,8 @@ def chords(patient: Patient, size: Cavity) -> Array:
         axis = np.stack([np.stack([zero, -size.length / 2], -1), np.stack([zero, size.length / 2], -1)], 1)
         return _rotate(np.concatenate([axis[:, None], ends], 1), anatomy.orientation)
     y = size.top[:, None] + size.length[:, None] * _LEVELS
-    middle, half = (size.radius[:, None] * f(anatomy, _LEVELS) for f in (bow, half_width))
+    middle = size.radius[:, None] * bow(anatomy, _LEVELS)
+    half = size.radius[:, None] * _half_widths(anatomy, _LEVELS, size.taper)
     ends = np.stack([np.stack([middle - half, y], -1), np.stack([middle + half, y], -1)], 2)
     zero = np.zeros_like(size.top)
     axis = np.stack([np.stack([zero, size.top], -1), np.stack([zero, size.top + size.length], -1)], 1)
@@ -128,7 +143,8 @@ def inside(patient: Patient, size: Cavity, points: Array) -> NDArray[np.bool_]:
     s = (y - size.top[:, None]) / size.length[:, None]
     clipped = s.clip(0, 1)
     off = x / size.radius[:, None] - bow(patient.anatomy, clipped)
-    within = (s >= 0) & (s <= 1) & (np.abs(off) <= half_width(patient.anatomy, clipped))
+    half = half_width(patient.anatomy, clipped) * (1 - size.taper[:, None] * (1 - clipped))
+    within = (s >= 0) & (s <= 1) & (np.abs(off) <= half)
     return within
 
 

@@ -21,6 +21,10 @@ from echosyn.training.stages.vae import reader
 
 SMOOTH = 1.0
 """Pixels added to both sides of a Dice coefficient, so that an empty mask has one."""
+HAZY = 0.7
+"""Share of stills that are shown through haze."""
+COMPRESSION = 11.0
+"""Natural logarithms of power from black to white: 48 dB, as scanners show them."""
 
 
 class OutlineSettings(StageSettings):
@@ -28,7 +32,9 @@ class OutlineSettings(StageSettings):
 
     rotation: float = Field(0.3, ge=0)
     """Largest rotation, radians."""
-    stretch: float = Field(0.3, ge=0, lt=1)
+    zoom: float = Field(0.2, ge=0)
+    """Largest logarithm of a zoom."""
+    stretch: float = Field(0.2, ge=0, lt=1)
     """Largest relative change of width and of height, each by itself."""
     shift: float = Field(0.1, ge=0)
     """Largest movement over the frame's size."""
@@ -36,6 +42,8 @@ class OutlineSettings(StageSettings):
     """Largest logarithm of the exponent of grey levels."""
     gain: float = Field(0.35, ge=0)
     """Standard deviation of the logarithm of a gain that changes slowly over the frame."""
+    haze: float = Field(0.45, ge=0)
+    """Largest grey level of haze, which hides what is darker; white is 1."""
     noise: float = Field(0.08, ge=0)
     """Largest standard deviation of noise; white is 1."""
 
@@ -140,30 +148,58 @@ def augmented(
     seed = settings.loop.seed
     shown, moved = [], []
     for still, mask, generator in zip(stills, masks, rng.generators(seed, "augmentation", indices), strict=True):
-        numbers = 2 * torch.rand(9, generator=generator) - 1
+        numbers = 2 * torch.rand(12, generator=generator) - 1
         grid = F.affine_grid(_placement(numbers, settings)[None], [1, *still.shape], align_corners=False)
-        both = F.grid_sample(torch.stack([still, mask], 1), grid.to(still.device), align_corners=False)
-        shown.append(_developed(both[:, :1], numbers, settings, generator)[0])
-        moved.append(both[0, 1:])
+        layers = torch.stack([still, mask, sector(still)], 1)
+        all_three = F.grid_sample(layers, grid.to(still.device), align_corners=False)
+        inside = all_three[:, 2:] > 0.5
+        clouded = _hazy(all_three[:, :1], inside, numbers, settings, generator)
+        shown.append(_developed(clouded, inside, numbers, settings, generator)[0])
+        moved.append(all_three[0, 1:2])
     return torch.stack(shown), torch.stack(moved)
+
+
+def sector(still: Tensor) -> Tensor:
+    """1 between the first and the last echo of each row of a still ``(1, H, W)``, 0 outside."""
+    echo = (still > 0).float()
+    return echo.cummax(-1).values * echo.flip(-1).cummax(-1).values.flip(-1)
 
 
 def _placement(numbers: Tensor, settings: OutlineSettings) -> Tensor:
     """``(2, 3)``: where a pixel's content comes from."""
-    angle, wide, high = (
-        settings.rotation * numbers[0],
-        1 + settings.stretch * numbers[1],
-        1 + settings.stretch * numbers[2],
-    )
+    angle, zoom = settings.rotation * numbers[0], torch.exp(settings.zoom * numbers[9])
+    wide, high = (zoom * (1 + settings.stretch * number) for number in numbers[1:3])
     cos, sin = torch.cos(angle), torch.sin(angle)
     across, down = 2 * settings.shift * numbers[3], 2 * settings.shift * numbers[4]
     return torch.stack([torch.stack([cos * wide, -sin * high, across]), torch.stack([sin * wide, cos * high, down])])
 
 
-def _developed(still: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator) -> Tensor:
-    """Another grey curve, gain, sharpness and noise; what is black stays nearly so."""
+def _hazy(
+    still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator
+) -> Tensor:
+    """Echoes of haze, uneven and with speckle of its own, added in power: grey levels are its logarithm.
+
+    Half of them thicken towards the probe, where apexes of ventricles are hard to see.
+    """
+    if numbers[10] > 2 * HAZY - 1 or not settings.haze:
+        return still
     size = still.shape[-2:]
-    inside = still > 0
+    slow = F.interpolate(torch.randn(1, 1, 4, 4, generator=generator), size=size, mode="bicubic", align_corners=False)
+    parts = F.avg_pool2d(torch.randn(1, 4, *size, generator=generator) ** 2, (1, 3), stride=1, padding=(0, 1))
+    speckle = parts.mean(dim=1, keepdim=True).clamp(min=1e-3).log() / COMPRESSION
+    near, fall, grain = torch.rand(3, generator=generator)
+    depth = inside.float().cumsum(dim=2).cpu() / (0.36 * size[0])
+    thicker = 1.6 * (near - 0.5).clamp(min=0) * torch.exp(-depth * (1 + fall))
+    level = settings.haze * (0.5 + 0.5 * numbers[11] + 0.27 * slow + thicker)
+    haze = (level + 1.5 * grain * speckle).to(still.device)
+    return torch.where(inside, torch.logaddexp(COMPRESSION * still, COMPRESSION * haze) / COMPRESSION, still)
+
+
+def _developed(
+    still: Tensor, inside: Tensor, numbers: Tensor, settings: OutlineSettings, generator: torch.Generator
+) -> Tensor:
+    """Another grey curve, gain, sharpness and noise; outside of the sector is nearly black."""
+    size = still.shape[-2:]
     slow = F.interpolate(torch.randn(1, 1, 4, 4, generator=generator), size=size, mode="bicubic", align_corners=False)
     noise = torch.randn(1, 1, *size, generator=generator) * settings.noise * numbers[5].abs()
     slow, noise = slow.to(still.device), noise.to(still.device)
