@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from looks import SIZE, squared, still
 from PIL import Image
 
 from echosyn import __version__, weights
@@ -27,27 +28,13 @@ from echosyn.metrics.cavity import volume_from_area
 from echosyn.metrics.outlining import outline
 from echosyn.metrics.regression import regression_report
 
-SIZE = 112
 CAVITY = 85
 PHASES = ("ED", "ES")
 
 
-def squared(path: Path) -> Image.Image:
-    """The picture at the top of a square."""
-    picture = Image.open(path).convert("L")
-    square = Image.new("L", (max(picture.size),) * 2)
-    square.paste(picture, ((square.width - picture.width) // 2, 0))
-    return square
-
-
-def still(path: Path) -> np.ndarray:
-    """A picture as ``(SIZE, SIZE)``."""
-    return np.asarray(squared(path).resize((SIZE, SIZE), Image.Resampling.BOX))
-
-
 def cavity(path: Path) -> np.ndarray:
     """A mask as ``(SIZE, SIZE)``, true in the cavity."""
-    inside = squared(path).point(lambda level: 255 * (level == CAVITY))
+    inside = squared(Image.open(path)).point(lambda level: 255 * (level == CAVITY))
     return np.asarray(inside.resize((SIZE, SIZE), Image.Resampling.BOX)) > 127
 
 
@@ -65,7 +52,7 @@ def of_stills(folder: Path, network: Any) -> dict[str, Any]:
     for first in sorted((folder / "images").glob("*_4CH_ED.png")):
         paths = [first.with_name(first.name.replace("_ED", f"_{phase}")) for phase in PHASES]
         masks = [cavity(folder / "masks" / path.name) for path in paths]
-        found = [outline(still(path)[None], network).masks[0] for path in paths]
+        found = [outline(still(Image.open(path))[None], network).masks[0] for path in paths]
         areas, truth = ([float(x.sum()) for x in group] for group in (found, masks))
         for phase, a, b in zip(PHASES, found, masks, strict=True):
             dice[phase].append(2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0))
