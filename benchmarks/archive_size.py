@@ -146,9 +146,19 @@ def item(seed: int, of_each: Mapping[str, tuple[int, int]]) -> Views:
 def screen_of(references: Gallery) -> Screen[Sequence[Views]]:
     """A screen that keeps everything."""
     fusion = Fusion([0.0] * len(references.references), [1.0] * len(references.references))
-    return Screen(
-        references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"], VECTORS
+    never = Threshold(
+        value=100.0,
+        low=100.0,
+        high=100.0,
+        requested_rate=0.05,
+        claimed_rate=0.05,
+        rate_low=0.0,
+        rate_high=1.0,
+        num_patients=1,
+        num_frames=1,
+        enough=True,
     )
+    return Screen(references, fusion, never, torch.zeros(1), ["nobody"], VECTORS)
 
 
 def judged(patients: int) -> dict[str, float]:
