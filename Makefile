@@ -48,8 +48,8 @@ sbom: .venv/.usable  ## What an installation consists of, as CycloneDX, in build
 	mkdir -p build && $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json .venv
 
 audit-deps: .venv/.usable  ## Known weaknesses of what an installation consists of; asks pypi.org, or osv.dev with ADVISORIES=osv.
+	mkdir -p build && $(BIN)/pip freeze --exclude-editable | sed 's/+.*//' > build/installed.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
-	mkdir -p build && $(BIN)/pip freeze --exclude-editable > build/installed.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --vulnerability-service $(ADVISORIES) --requirement build/installed.txt \
 	  || { echo "audit-deps: not passed. A weakness is listed above, or no advisory database was reached."; exit 1; }
 
