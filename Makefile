@@ -46,6 +46,8 @@ gallery: .venv/.usable  ## The videos of docs/gallery.md anew.
 sbom: .venv/.usable  ## What an installation consists of, as CycloneDX, in build/sbom.json.
 	$(BIN)/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	mkdir -p build && $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json .venv
+	$(BIN)/python -c "import echosyn, json, pathlib; file = pathlib.Path('build/sbom.json'); found = json.loads(file.read_text()); \
+	  found['metadata']['component']['version'] = echosyn.__version__; file.write_text(json.dumps(found, indent=2))"
 
 audit-deps: .venv/.usable  ## Known weaknesses of what an installation consists of; asks pypi.org, or osv.dev with ADVISORIES=osv.
 	mkdir -p build && $(BIN)/pip freeze --exclude-editable | sed 's/+.*//' > build/installed.txt
