@@ -59,12 +59,13 @@ TABLE: Mapping[str, Benchmark] = {
     "cpu_paths": Benchmark("--tries 1 --json", "--json"),
     "deidentification": Benchmark("--num 2 --frames 8", "--num 32"),
     "designs": Benchmark(
-        "WORK/latents --minutes 0.05 --num 2 --designs ModeUNet",
+        "WORK/latents --minutes 0.05 --num 4 --designs ModeUNet",
         None,
         {
             "WORK/phantoms": f"{PHANTOMS} --frames 64",
             "WORK/latents": "encode WORK/phantoms WORK/latents --vae SHIPPED/vae --courses --quiet",
         },
+        {"small": 40},
     ),
     "ef_adherence": Benchmark("--num 4 --frames 64", "--num 200 --seed 9100"),
     "executors": Benchmark("--items 4 --seconds 0.1"),
