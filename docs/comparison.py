@@ -263,5 +263,9 @@ def _interval(found: Mapping[str, float], digits: int | None) -> str:
 
 
 if __name__ == "__main__":
-    there = partial(result, folder=Path(sys.argv[1]))
-    sys.stdout.write(page(lambda name: there(name) or result(name)))
+    chosen = Path(sys.argv[1])
+    there = partial(result, folder=chosen)
+    text = page(lambda name: there(name) or result(name))
+    for file in chosen.glob("*.json"):
+        text = text.replace(f"benchmarks/results/{file.name}", file.as_posix())
+    sys.stdout.write(text)
