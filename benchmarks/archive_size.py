@@ -44,6 +44,8 @@ OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
 """Vectors of a real video of six seconds, and their dimensions, by space."""
 OF_A_QUERY = {"reid": (8, 128), "pixels": (72, 784), "motion": (4, 1568)}
 """Of a video that is matched."""
+REGISTERED = {"registered": (1, 3136)}
+"""The same of the picture that is registered before it is compared, where a real archive is calibrated on."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -218,7 +220,7 @@ def decided(folder: Path) -> dict[str, float]:
     """A worker's own memory when it has compared a few finished videos with that archive."""
     began = own_bytes()
     screen = stored.read(folder / "screen", Vectors)
-    for one in items(3, OF_A_QUERY):
+    for one in items(3, OF_A_QUERY | REGISTERED):
         screen.judge([one])
     mapped = int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) * 1024
     return {"worker_own_bytes": own_bytes() - began, "worker_mapped_bytes": mapped}
