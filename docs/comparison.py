@@ -254,8 +254,10 @@ def _rivals(result: Results, gauge: str, digits: int | None) -> dict[str, Cell]:
     return {name: Cell(_interval(found[name][gauge], digits), "rivals") for name in RIVALS}
 
 
-def _interval(found: Mapping[str, float], digits: int | None) -> str:
+def _interval(found: Mapping[str, Any], digits: int | None) -> str:
     """Value and interval with so many digits after the point, or with three in all."""
+    if None in (found["value"], found["low"], found["high"]):
+        return "too few to say"
     value, low, high = (
         f"{found[k]:.3g}" if digits is None else f"{found[k]:.{digits}f}" for k in ("value", "low", "high")
     )
