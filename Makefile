@@ -1,8 +1,9 @@
 # Everything runs in .venv, which the first target makes. PYTHON picks the interpreter (3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
+ADVISORIES ?= pypi
 
-.PHONY: quickstart test test-all check fmt models bench docs gallery sbom clean
+.PHONY: quickstart test test-all check fmt models bench docs gallery sbom audit-deps clean
 
 quickstart: .venv/.usable  ## The main job on the phantom: install, generate with the models that ship, evaluate.
 	$(BIN)/echosyn quickstart quickstart
@@ -29,8 +30,11 @@ models: .venv/.installed  ## Make the models that ship anew, in build/models/pac
 	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/models.py build/models
 	OMP_NUM_THREADS=1 $(BIN)/python docs/recipes/references.py build/models/packed --stills build/models
 
-bench: .venv/.installed  ## Benchmarks: print JSON.
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+SIZE ?= small
+RESULTS ?= build/bench
+bench: .venv/.installed  ## Every benchmark at its smallest, in build/bench; docs/benchmarks.md says how its figures are made.
+	$(BIN)/python benchmarks/run_all.py --size $(SIZE) --out $(RESULTS) $(NAMES)
+	$(BIN)/python docs/comparison.py $(RESULTS) > build/benchmarks.md
 
 docs: .venv/.installed  ## The docs site, in build/site; to search it: python -m http.server -d build/site.
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
@@ -42,6 +46,14 @@ gallery: .venv/.usable  ## The videos of docs/gallery.md anew.
 sbom: .venv/.usable  ## What an installation consists of, as CycloneDX, in build/sbom.json.
 	$(BIN)/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	mkdir -p build && $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json .venv
+	$(BIN)/python -c "import echosyn, json, pathlib; file = pathlib.Path('build/sbom.json'); found = json.loads(file.read_text()); \
+	  found['metadata']['component']['version'] = echosyn.__version__; file.write_text(json.dumps(found, indent=2))"
+
+audit-deps: .venv/.usable  ## Known weaknesses of what an installation consists of; asks pypi.org, or osv.dev with ADVISORIES=osv.
+	mkdir -p build && $(BIN)/pip freeze --exclude-editable | sed 's/+.*//' > build/installed.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --vulnerability-service $(ADVISORIES) --requirement build/installed.txt \
+	  || { echo "audit-deps: not passed. A weakness is listed above, or no advisory database was reached."; exit 1; }
 
 .venv/.usable: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -44,6 +44,8 @@ OF_A_REFERENCE = {"reid": (24, 128), "pixels": (24, 784), "motion": (40, 1568)}
 """Vectors of a real video of six seconds, and their dimensions, by space."""
 OF_A_QUERY = {"reid": (8, 128), "pixels": (72, 784), "motion": (4, 1568)}
 """Of a video that is matched."""
+REGISTERED = {"registered": (1, 3136)}
+"""The same of the picture that is registered before it is compared, where a real archive is calibrated on."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -146,9 +148,19 @@ def item(seed: int, of_each: Mapping[str, tuple[int, int]]) -> Views:
 def screen_of(references: Gallery) -> Screen[Sequence[Views]]:
     """A screen that keeps everything."""
     fusion = Fusion([0.0] * len(references.references), [1.0] * len(references.references))
-    return Screen(
-        references, fusion, Threshold(100.0, 100.0, 100.0, 0.05, 0.05, 1, 1, True), torch.zeros(1), ["nobody"], VECTORS
+    never = Threshold(
+        value=100.0,
+        low=100.0,
+        high=100.0,
+        requested_rate=0.05,
+        claimed_rate=0.05,
+        rate_low=0.0,
+        rate_high=1.0,
+        num_patients=1,
+        num_frames=1,
+        enough=True,
     )
+    return Screen(references, fusion, never, torch.zeros(1), ["nobody"], VECTORS)
 
 
 def judged(patients: int) -> dict[str, float]:
@@ -208,7 +220,7 @@ def decided(folder: Path) -> dict[str, float]:
     """A worker's own memory when it has compared a few finished videos with that archive."""
     began = own_bytes()
     screen = stored.read(folder / "screen", Vectors)
-    for one in items(3, OF_A_QUERY):
+    for one in items(3, OF_A_QUERY | REGISTERED):
         screen.judge([one])
     mapped = int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) * 1024
     return {"worker_own_bytes": own_bytes() - began, "worker_mapped_bytes": mapped}

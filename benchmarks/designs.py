@@ -133,7 +133,7 @@ def main() -> None:
     """Train, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("latents", type=Path, help="made with `echosyn encode --courses`")
-    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, default=weights.shipped() / "vae")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--num", type=int, default=60)
     parser.add_argument("--designs", nargs="+", default=list(DESIGNS), choices=list(DESIGNS))

@@ -78,6 +78,7 @@ def main() -> None:
     """Train, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--train", type=int, default=480, help="phantoms to learn from, held-out ones included")
     parser.add_argument("--minutes", type=float, default=9.0, help="CPU minutes of each training")
     parser.add_argument("--num", type=int, default=60, help="phantoms a side to judge on")
     parser.add_argument("--videos", type=int, default=160, help="of the texture's fit")
@@ -86,7 +87,7 @@ def main() -> None:
     asked = parser.parse_args()
     data = asked.folder / "phantoms"
     if not data.exists():
-        make_phantom(data, num=480, seed=1, view="both", num_frames=64, fps=32.0)
+        make_phantom(data, num=asked.train, seed=1, view="both", num_frames=64, fps=32.0)
     recorded, others = (phantoms(asked.seed + i, asked.num, 40) for i in (0, 1))
     judge = Judge(others)
     result: dict[str, Any] = {"version": __version__, "asked": {**vars(asked), "folder": None}, "networks": {}}

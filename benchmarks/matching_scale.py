@@ -3,7 +3,7 @@
     python benchmarks/matching_scale.py [--references 1000000] [--candidates 100000] [--dimensions 128] [--workers 2]
 
 Whole, a quarter of the references and a quarter of the candidates, each through `--workers` processes; a sample of the
-candidates is compared with the plain formula. Writes benchmarks/results/matching_scale.json.
+candidates is compared with the plain formula. Writes --out after each part.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from echosyn.pipeline.workers.executors import Processes
 from echosyn.privacy import vectors
 from echosyn.privacy.matching import standardized
 
-RESULTS = Path(__file__).parent / "results" / "matching_scale.json"
 CHECKED = 200
 COPIES = 50
 """Candidates that are a reference, scaled and shifted: they must be found."""
@@ -93,6 +92,8 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--dimensions", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
+    default = Path(__file__).parent / "results" / "matching_scale.json"
+    parser.add_argument("--out", type=Path, default=default, help="file of the figures")
     args = parser.parse_args()
     n, m = args.references, args.candidates
     results: dict[str, object] = {"dimensions": args.dimensions, "workers": args.workers, "cores": os.cpu_count()}
@@ -101,13 +102,13 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             rows.append(measured(Path(folder), references, candidates, args.dimensions, args.workers))
         results["runs"] = rows
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        args.out.write_text(json.dumps(results, indent=2) + "\n")
         print(json.dumps(rows[-1]), flush=True)
     results["growth_exponent"] = {
         "references": math.log(rows[2]["seconds"] / rows[0]["seconds"], 4),
         "candidates": math.log(rows[2]["seconds"] / rows[1]["seconds"], 4),
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    args.out.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results["growth_exponent"]))
 
 

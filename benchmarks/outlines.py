@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from looks import SIZE, squared, still
 from PIL import Image
 
 from echosyn import __version__, weights
@@ -33,28 +34,14 @@ from echosyn.metrics.regression import regression_report
 from echosyn.training import catalog
 from echosyn.training.stages.outline import augmented
 
-SIZE = 112
 CAVITY = 85
 PHASES = ("ED", "ES")
 LOOKED_AT = 60
 
 
-def squared(path: Path) -> Image.Image:
-    """The picture at the top of a square."""
-    picture = Image.open(path).convert("L")
-    square = Image.new("L", (max(picture.size),) * 2)
-    square.paste(picture, ((square.width - picture.width) // 2, 0))
-    return square
-
-
-def still(path: Path) -> np.ndarray:
-    """A picture as ``(SIZE, SIZE)``."""
-    return np.asarray(squared(path).resize((SIZE, SIZE), Image.Resampling.BOX))
-
-
 def cavity(path: Path) -> np.ndarray:
     """A mask as ``(SIZE, SIZE)``, true in the cavity."""
-    inside = squared(path).point(lambda level: 255 * (level == CAVITY))
+    inside = squared(Image.open(path)).point(lambda level: 255 * (level == CAVITY))
     return np.asarray(inside.resize((SIZE, SIZE), Image.Resampling.BOX)) > 127
 
 
@@ -99,7 +86,7 @@ def of_stills(firsts: Sequence[Path], network: Any, line: np.ndarray, within: fl
     for first in firsts:
         paths = [first.with_name(first.name.replace("_ED", f"_{phase}")) for phase in PHASES]
         masks = [cavity(path.parents[1] / "masks" / path.name) for path in paths]
-        found = [outline(still(path)[None], network).masks[0] for path in paths]
+        found = [outline(still(Image.open(path))[None], network).masks[0] for path in paths]
         areas, truth = ([float(x.sum()) for x in group] for group in (found, masks))
         for phase, a, b in zip(PHASES, found, masks, strict=True):
             dice[phase].append(2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0))

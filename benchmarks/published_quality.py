@@ -108,6 +108,9 @@ def measured(videos: np.ndarray, wanted: list[float]) -> dict[str, Any]:
         found = ef_from_area(track_lv(frames, VIEW).areas, VIEW)
         if found is not None:
             pairs.append((found, ef))
+    if len(pairs) < 2:
+        nothing = dict.fromkeys(("value", "low", "high"), float("nan"))
+        return {"untracked": len(videos) - len(pairs), **dict.fromkeys(("r2", "mae", "pearson"), nothing)}
     report = regression_report(*np.array(pairs).T).to_json()
     return {"untracked": len(videos) - len(pairs), **{name: report[name] for name in ("r2", "mae", "pearson")}}
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from looks import lite0, power, spectra
 
 from echosyn import weights
 from echosyn.data import filelist, video
-from echosyn.data.background import background
 from echosyn.data.clips import resampled
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
@@ -30,7 +30,6 @@ from echosyn.pipeline.models import codec
 from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.pixels import convention
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.texture import Texture
 from echosyn.training import catalog
@@ -55,12 +54,6 @@ def dataset(out: Path, clips: Path) -> Path:
     return out
 
 
-def power(frames: np.ndarray) -> np.ndarray:
-    """Of each ring, geometric mean over frames."""
-    rings: np.ndarray = np.exp(spectrum.spectrum(frames, ~background(frames))[:, : spectrum.RINGS].mean(axis=0))
-    return rings
-
-
 def judged(data: Path, vae: Path) -> dict[str, Any]:
     """Held-out recordings through a VAE and its texture."""
     encoder, texture, index = (
@@ -77,25 +70,19 @@ def judged(data: Path, vae: Path) -> dict[str, Any]:
         back = grey(encoder.decode(encoder.encode(torch.from_numpy(frames)))).numpy()
         errors.append(psnr(torch.from_numpy(back), torch.from_numpy(frames)).mean)
         shown = back if texture is None else texture.lay(back, 0, i)
-        ratios.append(power(shown) / power(frames))
+        ratios.append(power([shown]) / power([frames]))
         sides["real"].append(frames)
         sides["through"].append(shown)
     mean = np.mean(ratios, axis=0)
     codes = {name: np.repeat(np.arange(len(x)), [len(f) for f in x]) for name, x in sides.items()}
-
-    def lite0(x: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            rows: np.ndarray = lite.pooled(convention("symmetric").to_model(torch.from_numpy(x[:, None]))).numpy()
-        return rows
-
-    def rings(x: np.ndarray) -> np.ndarray:
-        rows: np.ndarray = spectrum.spectrum(x, ~background(x))
-        return rows
-
-    areas = {}
-    for name, of in (("efficientnet-lite0", lite0), ("spectrum", rings)):
-        real, through = (np.concatenate([of(x) for x in side]) for side in sides.values())
-        areas[name] = classifier_auc(real, through, codes["real"], codes["through"], seed=0)
+    features = {
+        "efficientnet-lite0": [np.concatenate([lite0(x, lite) for x in side]) for side in sides.values()],
+        "spectrum": [spectra(side) for side in sides.values()],
+    }
+    areas = {
+        name: classifier_auc(real, through, codes["real"], codes["through"], seed=0)
+        for name, (real, through) in features.items()
+    }
     bands = {name: round(float(mean[slice(*ends)].mean()), 3) for name, ends in spectrum.OCTAVES.items()}
     return {"psnr": float(np.mean(errors)), "power_ratio": bands, "auc": areas, "frames": len(codes["real"])}
 

@@ -5,7 +5,7 @@
 ``--items 0`` leaves the memory out and keeps what an earlier run found of it.
 
 Every run is a command of its own, timed from outside, so beginning is counted; the machine should be idle. A node of one core
-is held to it by its affinity. WORK is a new folder. Writes benchmarks/results/scaling.json.
+is held to it by its affinity. WORK is a new folder. Writes --out after each part.
 """
 
 import argparse
@@ -26,7 +26,6 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import cluster as clusters
 
-RESULTS = Path(__file__).parent / "results" / "scaling.json"
 SAMPLE_S = 2.0
 
 
@@ -106,11 +105,13 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--num", type=int, default=300)
     parser.add_argument("--items", type=int, default=1000)
+    default = Path(__file__).parent / "results" / "scaling.json"
+    parser.add_argument("--out", type=Path, default=default, help="file of the figures")
     args = parser.parse_args()
     args.work.mkdir(parents=True)
     results: dict[str, object] = {"machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"}
     results |= {"videos": args.num, "frames": 192, "load_before": os.getloadavg()[0]}
-    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    earlier = json.loads(args.out.read_text()) if args.out.exists() else {}
     results["memory"] = earlier.get("memory", {})
     seconds: dict[str, float] = {}
     hashes: dict[str, str] = {}
@@ -120,7 +121,7 @@ def main() -> None:
         seconds[name] = generate(out, args.num, 192, how)
         hashes[name] = digest(out)
         results.update(seconds=seconds, equal=len(set(hashes.values())) == 1)
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        args.out.write_text(json.dumps(results, indent=2) + "\n")
         sys.stdout.write(f"{name}: {seconds[name]:.1f} s\n")
         sys.stdout.flush()
 
@@ -139,7 +140,7 @@ def main() -> None:
     base = seconds["in process"]
     results["overhead"] = {name: seconds[name] / base - 1 for name in ("two processes", "ray local")}
     results["two_nodes_over_one"] = seconds["one node of one core"] / seconds["two nodes of one core"]
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    args.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from looks import SIZE, lite0, power, spectra, still
 from PIL import Image, ImageSequence
 from scipy.spatial.distance import cdist
 
 from echosyn import rng, weights
 from echosyn.data import filelist, latents, surroundings, video
-from echosyn.data.background import background
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import grey
 from echosyn.metrics import spectrum
@@ -40,7 +40,6 @@ from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.pixels import convention
 from echosyn.privacy.intervals import wilson
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
@@ -48,7 +47,7 @@ from echosyn.training import catalog
 from echosyn.training.verification import opposite_frames, verify
 
 HERE = Compute("cpu")
-SIZE, NEIGHBOURS = 112, 5
+NEIGHBOURS = 5
 
 
 def recordings(folder: Path) -> dict[str, np.ndarray]:
@@ -56,18 +55,12 @@ def recordings(folder: Path) -> dict[str, np.ndarray]:
     found = {}
     for path in sorted(folder.glob("*.gif")):
         with Image.open(path) as file:
-            frames = np.stack([_square(frame) for frame in ImageSequence.Iterator(file)])
+            frames = np.stack([still(frame) for frame in ImageSequence.Iterator(file)])
         found[path.stem] = surroundings.blackened(frames)[0]
     for path in sorted(folder.glob("*_4CH_ED.png")):
         pair = [Image.open(path.with_name(path.name.replace("_ED", f"_{phase}"))) for phase in ("ED", "ES")]
-        found[path.name.split("_")[0]] = np.stack([_square(picture) for picture in pair])
+        found[path.name.split("_")[0]] = np.stack([still(picture) for picture in pair])
     return found
-
-
-def _square(picture: Image.Image) -> np.ndarray:
-    square = Image.new("L", (max(picture.size),) * 2)
-    square.paste(picture.convert("L"), ((square.width - picture.width) // 2, 0))
-    return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BOX))
 
 
 def dataset(out: Path, folder: Path, held_out: int) -> Path:
@@ -110,10 +103,12 @@ def adapted(data: Path, work: Path, look_only: bool, overrides: Mapping[str, lis
 
 def features(frames: np.ndarray, lite: Any) -> dict[str, np.ndarray]:
     """Of each frame ``(n, 112, 112)``."""
-    with torch.no_grad():
-        of_lite = lite.pooled(convention("symmetric").to_model(torch.from_numpy(frames[:, None]))).numpy()
-    of_spectrum = [spectrum.spectrum(frame[None], ~background(frame[None]))[0] for frame in frames]
-    return {"efficientnet-lite0": of_lite, "spectrum": np.array(of_spectrum)}
+    return {"efficientnet-lite0": lite0(frames, lite), "spectrum": spectra(alone(frames))}
+
+
+def alone(frames: np.ndarray) -> list[np.ndarray]:
+    """Each frame as a clip of its own."""
+    return [frame[None] for frame in frames]
 
 
 def told(real: np.ndarray, made: np.ndarray, lite: Any) -> dict[str, Any]:
@@ -196,10 +191,7 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
 
 def power_ratio(real: np.ndarray, made: np.ndarray) -> dict[str, float]:
     """Of each octave, made over real."""
-    one, two = (
-        np.exp(np.mean([spectrum.spectrum(x[None], ~background(x[None]))[0][: spectrum.RINGS] for x in side], axis=0))
-        for side in (real, made)
-    )
+    one, two = (power(alone(side)) for side in (real, made))
     return {
         name: float(np.mean(two[slice(*ends)]) / np.mean(one[slice(*ends)])) for name, ends in spectrum.OCTAVES.items()
     }

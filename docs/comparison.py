@@ -1,15 +1,20 @@
 """The table of docs/benchmarks.md, from benchmarks/results/*.json and the pages that state figures.
 
 A cell is what one run found; where nothing was run it says so. A page's sentence that no longer reads as it did is an error.
+`python docs/comparison.py FOLDER` prints the page of the result files in another folder, such as build/bench; what is not there
+is taken from benchmarks/results.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 DOCS_PAGE = ROOT / "docs" / "benchmarks.md"
 NOT_RUN = "not run"
 
@@ -41,9 +46,17 @@ closer to a TRAIN patient than 95 % of strangers are, so 0.05 is chance.
 
 {runs}
 
-On a machine with a GPU, `python benchmarks/gpu.py --check > benchmarks/results/gpu.json` fills the two rows for GPUs, and
-`python docs/generate.py` this page.
+`make bench` runs every benchmark at its smallest size, to see that it still runs (`python benchmarks/run_all.py --list` says with
+which arguments, and which need material that nobody can make); its figures, in `build/bench`, mean nothing. Those of this page
+take hours: `make bench SIZE=full RESULTS=benchmarks/results NAMES="sampling privacy"`, then `make fmt` writes the page. On a
+machine with a GPU, `NAMES=gpu` fills the two rows for GPUs.
 """
+
+
+Results = Callable[[str], Any]
+"""By the name of a benchmark, what its file says; nothing without one."""
+UTILITY = "with texture, preset settings"
+"""Section of the utility's file."""
 
 
 class Run(NamedTuple):
@@ -63,12 +76,18 @@ class Cell(NamedTuple):
     run: str
 
 
-def page() -> str:
-    """The page."""
-    runs = _runs()
+def result(name: str, folder: Path = RESULTS) -> Any:
+    """A result file; nothing if the benchmark was never run."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def page(result: Results = result) -> str:
+    """The page of some results."""
+    runs = _runs(result)
     letters = {name: chr(ord("a") + i) for i, name in enumerate(runs)}
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|{' --- |' * (len(COLUMNS) + 1)}"]
-    for title, cells in _rows():
+    for title, cells in _rows(result):
         shown = [f"{c.text} ({letters[c.run]})" if (c := cells.get(column)) else NOT_RUN for column in COLUMNS]
         lines.append(f"| {title} | {' | '.join(shown)} |")
     below = ["| | command | date | machine | figures in |", "| --- | --- | --- | --- | --- |"]
@@ -87,12 +106,6 @@ COLUMNS = (PUBLISHED, SAME, OURS, *RIVALS)
 Row = tuple[str, Mapping[str, Cell]]
 
 
-def result(name: str) -> Any:
-    """A result file; nothing if the benchmark was never run."""
-    path = ROOT / "benchmarks" / "results" / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
-
-
 def stated(name: str, pattern: str) -> tuple[str, ...]:
     """What a page states: the groups of a pattern that it has once."""
     text = " ".join((ROOT / "docs" / name).read_text().split())
@@ -102,15 +115,13 @@ def stated(name: str, pattern: str) -> tuple[str, ...]:
     return found[0] if isinstance(found[0], tuple) else (found[0],)
 
 
-def _runs() -> dict[str, Run]:
+def _runs(result: Results) -> dict[str, Run]:
     names = ("sampling", "published_quality", "utility", "privacy", "rivals", "gpu")
-    files = {name: found for name in names if (found := result(name))}
+    files = {name: found[UTILITY] if name == "utility" else found for name in names if (found := result(name))}
     runs = {
         name: Run(found["command"], found["date"], found["machine"], f"`benchmarks/results/{name}.json`")
         for name, found in files.items()
     }
-    textured = files["utility"]["with texture, preset settings"]
-    runs["utility"] = runs["utility"]._replace(command=textured["command"])
     two = "2 cores, no GPU"
     adherence = "python benchmarks/ef_adherence.py --num 200 --seed 9100"
     runs["texture"] = Run(adherence, "2026-11-27", two, "[models](models.md#ef-adherence-without-a-network)")
@@ -121,8 +132,9 @@ def _runs() -> dict[str, Run]:
     return runs
 
 
-def _rows() -> Sequence[Row]:
-    return [*_size(), *_speed(), *_adherence(), *_utility(), *_realism(), *_privacy()]
+def _rows(result: Results) -> Sequence[Row]:
+    parts = (_speed, _adherence, _utility, _realism, _privacy)
+    return [*_size(), *(row for part in parts for row in part(result))]
 
 
 def _size() -> list[Row]:
@@ -132,7 +144,7 @@ def _size() -> list[Row]:
     return [("size: parameters of the video network", sizes)]
 
 
-def _speed() -> list[Row]:
+def _speed(result: Results) -> list[Row]:
     cpu, gpu = result("sampling"), result("gpu")
     seconds = {PUBLISHED: "published_s", SAME: "same_weights_s", OURS: "fast_s"}
     peak = cpu["peak_mb"] | {"fast": max(cpu["peak_mb"]["fast"].values())}
@@ -162,7 +174,7 @@ def _speed() -> list[Row]:
     return rows
 
 
-def _adherence() -> list[Row]:
+def _adherence(result: Results) -> list[Row]:
     small, rivals = result("published_quality"), result("rivals")["gauges"]
     ways = {PUBLISHED: "64 ddpm, cut", SAME: "8 dpm++, alternate"}
     number = r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]"
@@ -178,18 +190,18 @@ def _adherence() -> list[Row]:
     return [("EF adherence, by tracking: R2", r2), ("EF adherence, by tracking: MAE, points", mae)]
 
 
-def _utility() -> list[Row]:
-    rows = {row["name"]: row for row in result("utility")["with texture, preset settings"]["rows"]}
+def _utility(result: Results) -> list[Row]:
+    rows = {row["name"]: row for row in result("utility")[UTILITY]["rows"]}
     both = {OURS: Cell(_interval(rows["synthetic"]["ratio"], 3), "utility")}
     drawn = {OURS: Cell(_interval(rows["synthetic, EF as real"]["ratio"], 3), "utility")}
     return [
         ("utility: R2 over that of real videos, 400 videos", both),
         ("the same, EFs drawn as in the real set", drawn),
-        ("utility: R2, 40 videos", _rivals("utility R2", 2)),
+        ("utility: R2, 40 videos", _rivals(result, "utility R2", 2)),
     ]
 
 
-def _realism() -> list[Row]:
+def _realism(result: Results) -> list[Row]:
     number = r"([\d.]+) \(([\d.]+) to ([\d.]+)\)"
     said = stated(
         "models.md",
@@ -197,20 +209,30 @@ def _realism() -> list[Row]:
     )
     ours = {"spectrum": said[0:3], "speckle": said[3:6], "motion of speckle": said[9:12]}
     rows: list[Row] = [
-        (f"realism: AUC, {name}", {OURS: Cell("{} [{}, {}]".format(*ours[name]), "looks")} | _rivals(f"AUC {name}", 2))
+        (
+            f"realism: AUC, {name}",
+            {OURS: Cell("{} [{}, {}]".format(*ours[name]), "looks")} | _rivals(result, f"AUC {name}", 2),
+        )
         for name in ours
     ]
-    rows += [(f"realism: {name}", _rivals(name, None)) for name in ("Fréchet, radiomics", "Fréchet, motion")]
-    return [*rows, ("realism: videos that fail a check of physiology", _rivals("physiology", 2))]
+    rows += [(f"realism: {name}", _rivals(result, name, None)) for name in ("Fréchet, radiomics", "Fréchet, motion")]
+    return [*rows, ("realism: videos that fail a check of physiology", _rivals(result, "physiology", 2))]
 
 
-def _privacy() -> list[Row]:
+def _privacy(result: Results) -> list[Row]:
     found = result("privacy")
     said, strangers = found["own"]["said"], found["strangers"]
-    close = {OURS: Cell(f"{said['videos too close']} of {said['videos']}", "privacy")} | _rivals("too close", None)
+    close = {OURS: Cell(f"{said['videos too close']} of {said['videos']}", "privacy")} | _rivals(
+        result, "too close", None
+    )
     rejected = {
         PUBLISHED: Cell(_interval(strangers["published"], 2), "privacy"),
         OURS: Cell(_interval(strangers["videos"], 2), "privacy"),
+    }
+    best = {
+        side: {OURS: Cell(_interval(max(aucs, key=lambda auc: auc["value"]), 2), "privacy")}
+        for side in ("videos", "weights")
+        if (aucs := [attack["auc"] for attack in found["own"]["attacks"] if attack["needs"] == side])
     }
     release = {
         name: Cell(each["left"].partition(":")[0], "rivals") for name, each in result("rivals")["release"].items()
@@ -218,19 +240,34 @@ def _privacy() -> list[Row]:
     return [
         ("privacy: too close to a patient", close),
         ("privacy: strangers that the filter rejects, 5 % asked for", rejected),
-        ("privacy: AUC of the best membership attack", _rivals("membership AUC", 2)),
+        (
+            "privacy: AUC of the best membership attack on the videos",
+            best["videos"] | _rivals(result, "membership AUC", 2),
+        ),
+        ("privacy: AUC of the best membership attack on the weights", best["weights"]),
         ("privacy: audit, after `withdraw`", {OURS: Cell(found["own"]["verdict"], "privacy")} | release),
     ]
 
 
-def _rivals(gauge: str, digits: int | None) -> dict[str, Cell]:
+def _rivals(result: Results, gauge: str, digits: int | None) -> dict[str, Cell]:
     found = result("rivals")["gauges"]
     return {name: Cell(_interval(found[name][gauge], digits), "rivals") for name in RIVALS}
 
 
-def _interval(found: Mapping[str, float], digits: int | None) -> str:
+def _interval(found: Mapping[str, Any], digits: int | None) -> str:
     """Value and interval with so many digits after the point, or with three in all."""
+    if None in (found["value"], found["low"], found["high"]):
+        return "too few to say"
     value, low, high = (
         f"{found[k]:.3g}" if digits is None else f"{found[k]:.{digits}f}" for k in ("value", "low", "high")
     )
     return f"{value} [{low}, {high}]"
+
+
+if __name__ == "__main__":
+    chosen = Path(sys.argv[1])
+    there = partial(result, folder=chosen)
+    text = page(lambda name: there(name) or result(name))
+    for file in chosen.glob("*.json"):
+        text = text.replace(f"benchmarks/results/{file.name}", file.as_posix())
+    sys.stdout.write(text)

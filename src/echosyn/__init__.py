@@ -6,7 +6,7 @@ The names below load on first use: ``import echosyn`` itself imports nothing hea
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from echosyn.api.datasets import ClipDataset, EchoDataset, EchoVideo, load_dataset

@@ -1,5 +1,6 @@
 """The page of benchmarks says what the result files say, and nothing where there is none."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,22 +25,20 @@ def cells(page: str, title: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")[2:-1]]
 
 
-def changed(comparison: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> str:
-    before = comparison.result
-    monkeypatch.setattr(comparison, "result", lambda asked: value if asked == name else before(asked))
-    return str(comparison.page())
+def changed(comparison: Any, name: str, value: Any) -> str:
+    return str(comparison.page(lambda asked: value if asked == name else comparison.result(asked)))
 
 
-def test_a_changed_result_changes_the_page(comparison: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_result_changes_the_page(comparison: Any) -> None:
     found = comparison.result("sampling") | {"fast_s": 7.0, "date": "2031-01-02"}
-    page = changed(comparison, monkeypatch, "sampling", found)
+    page = changed(comparison, "sampling", found)
     assert cells(page, "speed: seconds a video of 192 frames, 2 CPU")[2] == "7 (a)"
     assert "| 2031-01-02 |" in page
     assert page != comparison.DOCS_PAGE.read_text()
 
 
-def test_what_was_not_run_says_so_and_what_was_has_a_letter(comparison: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = changed(comparison, monkeypatch, "gpu", None)
+def test_what_was_not_run_says_so_and_what_was_has_a_letter(comparison: Any) -> None:
+    page = changed(comparison, "gpu", None)
     assert set(cells(page, "speed: seconds a training step")) == {"not run"}
     family = {"fp32": GPU, "bf16": GPU}
     gpu = {
@@ -49,7 +48,7 @@ def test_what_was_not_run_says_so_and_what_was_has_a_letter(comparison: Any, mon
         "published": family,
         "fast": family,
     }
-    page = changed(comparison, monkeypatch, "gpu", gpu)
+    page = changed(comparison, "gpu", gpu)
     assert cells(page, "speed: seconds a video of 192 frames, float32")[:3] == ["1.23 (f)", "not run", "1.23 (f)"]
     assert "| f | `python benchmarks/gpu.py` | 2031-01-02 | G |" in page
 
@@ -72,3 +71,21 @@ def test_every_figure_has_a_run_with_command_and_date(comparison: Any) -> None:
 def test_a_page_that_no_longer_states_a_figure_is_named(comparison: Any) -> None:
     with pytest.raises(SystemExit, match=r"docs/models.md: states 0 times"):
         comparison.stated("models.md", r"no such (sentence)")
+
+
+def test_membership_is_told_of_videos_and_weights_apart(comparison: Any) -> None:
+    attacks = comparison.result("privacy")["own"]["attacks"]
+    for side in ("videos", "weights"):
+        ours = cells(comparison.page(), f"privacy: AUC of the best membership attack on the {side}")[2]
+        best = max(attack["auc"]["value"] for attack in attacks if attack["needs"] == side)
+        assert ours.startswith(f"{best:.2f} [")
+        assert ours.endswith("(d)")
+
+
+def test_results_of_another_folder_make_a_page_of_their_own(comparison: Any, tmp_path: Path) -> None:
+    for path in comparison.RESULTS.glob("*.json"):
+        (tmp_path / path.name).write_text(path.read_text().replace("2026-", "2031-"))
+    command = [sys.executable, str(DOCS / "comparison.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.count("| 2031-") > 3
+    assert "| 2026-11-22 |" not in done.stdout

@@ -1,12 +1,16 @@
 """The examples of docs/interoperability.md run against the real libraries, where they are installed."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from archive import serving
 
@@ -58,6 +62,41 @@ def test_the_archive_takes_and_gives(folder: Path, tmp_path: Path, monkeypatch: 
     expected = text.replace("https://archive.example/dicom-web", archive.url).splitlines()
     said = [line for line in expected if not line.startswith("$ ") and line != "..."]
     assert [line for line in done.stdout.splitlines() if line in said] == said
+
+
+@pytest.mark.slow
+def test_nnunet_reads_the_export_and_its_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own check of a dataset, its planner and preprocessing, and the fold that its trainer takes."""
+    for name in ("raw", "preprocessed", "results"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(f"nnUNet_{name}", str(tmp_path / name))  # read once, when nnU-Net is imported
+    pytest.importorskip("nnunetv2", reason="needs nnU-Net v2")
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+        extract_fingerprints,
+        plan_experiments,
+        preprocess_dataset,
+    )
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    from echosyn.pipeline.ingest.phantom import make_phantom
+    from echosyn.pipeline.publish.nnunet import export_nnunet
+
+    raw, made = tmp_path / "raw" / "Dataset701_Hearts", tmp_path / "preprocessed" / "Dataset701_Hearts"
+    make_phantom(tmp_path / "set", num=12, seed=1, num_frames=64, fps=32.0)
+    export_nnunet(tmp_path / "set", raw)
+    extract_fingerprints([701], num_processes=1, check_dataset_integrity=True)
+    plan_experiments([701])
+    preprocess_dataset(701, configurations=("2d",), num_processes=(1,))
+    shutil.copy(raw / "splits_final.json", made)
+    trainer = get_trainer_from_args("701", "2d", 0, device=torch.device("cpu"))
+    train, val = (set(cases) for cases in trainer.do_split())
+    (fold,) = json.loads((raw / "splits_final.json").read_text())
+    assert (train, val) == (set(fold["train"]), set(fold["val"]))
+    dataset = trainer.dataset_class(trainer.preprocessed_dataset_folder, sorted(train))
+    for case in sorted(train):
+        image, mask = (np.asarray(x[:]) for x in dataset.load_case(case)[:2])
+        assert image.shape == mask.shape
+        assert set(np.unique(mask)) - {-1} == {0, 1}  # -1: what was cropped away
 
 
 def test_every_library_has_an_example() -> None:

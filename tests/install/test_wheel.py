@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -102,6 +103,19 @@ def test_the_version_is_the_same_everywhere(wheel: Path, bare: Path, tmp_path: P
         (declared,) = re.findall(r"^Version: (.+)$", archive.read(name).decode(), re.MULTILINE)
     assert shown == declared != ""
     assert "version" in PROJECT["dynamic"]
+
+
+def test_what_names_the_version_names_this_one() -> None:
+    (version,) = re.findall(
+        r'^__version__ = "(.+)"$', (ROOT / "src" / "echosyn" / "__init__.py").read_text(), re.MULTILINE
+    )
+    (newest, *_) = re.findall(r"^## \[(\d[^]]*)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (version, newest[1]) == (newest[0], str(cited["date-released"]))
+    assert cited["version"] == version
+    files = [*(ROOT / "deploy").iterdir(), ROOT / "docs" / "releasing.md", ROOT / "README.md"]
+    named = {v for f in files for v in re.findall(r"echosyn[:-](\d+\.\d+\.\d+)", f.read_text())}
+    assert named == {version}
 
 
 def test_all_is_every_extra_that_a_user_wants() -> None:

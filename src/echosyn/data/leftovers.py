@@ -57,20 +57,26 @@ def by_reason(what: str, reasons: Iterable[tuple[str, str]]) -> list[LeftOut]:
     return [row for reason, found in ordered for row in of(what, reason, found)]
 
 
-def files(src: Path, read: Collection[Path], folders: Collection[Path] = ()) -> list[LeftOut]:
+def files(
+    src: Path,
+    read: Collection[Path],
+    folders: Collection[Path] = (),
+    own: Mapping[str, tuple[str, str]] | None = None,
+) -> list[LeftOut]:
     """Every file below ``src`` that is not ``read``, by extension; nothing is followed that is a link to a folder.
 
     Args:
         src: Searched with its sub-folders.
         read: Files that are left out of the table.
         folders: Folders that are not looked into.
+        own: What files are and why they are left out, by extension such as ``nii.gz``, where the layout knows better.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for path in sorted(_below(src, folders)):
         if path in read:
             continue
         name = path.relative_to(src).as_posix()
-        groups.setdefault(_kind(path, name), []).append(name)
+        groups.setdefault(_kind(path, name, own or {}), []).append(name)
     return [row for (what, why), names in sorted(groups.items()) for row in of(what, why, names)]
 
 
@@ -83,7 +89,7 @@ def _below(src: Path, folders: Collection[Path]) -> Iterator[Path]:
         inner[:] = [name for name in inner if here / name not in folders]
 
 
-def _kind(path: Path, name: str) -> tuple[str, str]:
+def _kind(path: Path, name: str, own: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
     if path.is_symlink() and path.is_dir():
         return "link to a folder", "not followed: pass that folder, or copy it"
     if any(part.startswith(".") or part.casefold() in _SYSTEM for part in name.split("/")):
@@ -91,6 +97,8 @@ def _kind(path: Path, name: str) -> tuple[str, str]:
     if not path.is_file():
         return "broken link", "what it points to is not there"
     extension = "nii.gz" if name.lower().endswith(".nii.gz") else path.suffix.lower().lstrip(".")
+    if extension in own:
+        return own[extension]
     what = f".{extension} file" if extension else "file without extension"
     if path.suffix.lower() in EXTENSIONS:
         return what, "a video where none is looked for: move it to the others"

@@ -111,6 +111,19 @@ def test_the_folder_inside_will_do_and_splits_are_drawn_by_patient(tmp_path: Pat
     assert any("4 patient(s) have no published list" in note for note in summary["notes"])
 
 
+def test_files_of_the_operating_system_are_no_masks(tmp_path: Path) -> None:
+    src = camus(tmp_path / "src", patients=1)
+    inside = src / "database_nifti" / "patient0001"
+    (inside / "._patient0001_2CH_ED.nii.gz").write_bytes(b"resource fork")
+    (inside / "notes.pdf").write_bytes(b"")
+    summary = ingest(src, tmp_path / "out", source="camus", size=16)
+    assert {row["what"]: row["count"] for row in summary["left_out"]} == {
+        "still or mask": 8,
+        "system file": 1,
+        ".pdf file": 1,
+    }
+
+
 def test_one_view_can_be_chosen(tmp_path: Path) -> None:
     src = camus(tmp_path / "src", patients=1)
     summary = ingest(src, tmp_path / "out", source="camus", view="a4c", size=16)

@@ -180,8 +180,6 @@ def _traced(one: _Found, path: Path, number: int) -> list[Tracing]:
 
 
 def _left_out(src: Path, read: set[Path]) -> list[LeftOut]:
-    others = {path for path in src.rglob("*.nii*") if path not in read}
     lists = {src / "database_split" / name for name in LISTS}
-    why = "outlines are read from the masks ED_gt and ES_gt, pictures from half sequences"
-    names = sorted(path.relative_to(src).as_posix() for path in others)
-    return [*leftovers.of("still or mask", why, names), *leftovers.files(src, {*read, *others, *lists})]
+    still = ("still or mask", "outlines are read from the masks ED_gt and ES_gt, pictures from half sequences")
+    return leftovers.files(src, {*read, *lists}, own=dict.fromkeys(("nii", "nii.gz"), still))

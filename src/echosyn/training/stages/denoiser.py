@@ -18,7 +18,7 @@ from echosyn.data import latents, loading
 from echosyn.data.clips import resampled, spaced
 from echosyn.data.records import Record
 from echosyn.diffusion import rhythm
-from echosyn.diffusion.codec import grey
+from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.conditions import EF, Condition, Schema
 from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import masked_mse, noised, time_weight, times
@@ -164,14 +164,8 @@ class DenoiserStage(Stage):
         if not clips.records:
             return {}
         losses = self._held_out_losses(clips)
-        if self.settings.vae is not None:
-            self._show(clips, folder)
         found = {"loss": sum(losses.values()) / len(losses)} | {f"loss_at_{time:g}": x for time, x in losses.items()}
-        return found | self._further(clips)
-
-    def _further(self, clips: loading.LatentClips) -> dict[str, float]:
-        """What else a kind of denoiser is judged by, on held-out clips."""
-        return {}
+        return found | self._samples(clips, folder)
 
     @torch.no_grad()
     def _held_out_losses(self, clips: loading.LatentClips) -> dict[float, float]:
@@ -201,8 +195,8 @@ class DenoiserStage(Stage):
         return predict(self.network, x_t, t, batch["still"], conditions, given, batch.get("course"))
 
     @abstractmethod
-    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
-        """Write samples with fixed draws, decoded by the VAE of the settings."""
+    def _samples(self, clips: loading.LatentClips, folder: Path) -> dict[str, float]:
+        """Write samples with fixed draws, where the settings have a VAE, and say what else they tell of the network."""
 
     def _decoder(self) -> dict[str, Any]:
         """What a pipeline needs of the VAE."""
@@ -292,47 +286,39 @@ class LIDMStage(DenoiserStage):
             self.taught = clips
         return clips
 
-    @torch.no_grad()
-    def _further(self, clips: loading.LatentClips) -> dict[str, float]:
-        """With enough patients on both sides, whether it learns by heart.
+    def _samples(self, clips: loading.LatentClips, folder: Path) -> dict[str, float]:
+        """A picture of the first `NUM_STILLS`; with enough patients on both sides, whether it learns by heart.
 
         ``nearer_to_train`` is the share of `NUM_INVENTED` samples that are nearer to a still of TRAIN than to any of as many
         held-out ones; half of them, if the model knows no still in particular. ``memorised`` is 1 where the share is
         significantly more (one-sided binomial test, 2.5 %): such a step is never the best.
         """
         num = min(len(self.taught.records) if self.taught else 0, len(clips.records), MOST_COMPARED)
-        if self.taught is None or num < LEAST_COMPARED:
+        compared, shown = num >= LEAST_COMPARED, self.settings.vae is not None
+        made = self._invented(NUM_INVENTED if compared else NUM_STILLS) if compared or shown else None
+        if made is not None and shown:
+            frames = LatentCodec(**self._decoder()).decode(made[:NUM_STILLS])
+            pictures.write_stills(folder / "stills.png", grey(frames).numpy(), columns=4)
+        if made is None or not compared or self.taught is None:
             return {}
-        made = self._invented()
         taught, unseen = (
-            torch.stack([side.first_still(i) for i in spaced(len(side.records), num)]) for side in (self.taught, clips)
+            torch.stack([side.first_still(i) for i in spaced(len(side.records), num)]).flatten(1)
+            for side in (self.taught, clips)
         )
-        nearer = torch.cdist(made, taught.flatten(1)).amin(dim=1) < torch.cdist(made, unseen.flatten(1)).amin(dim=1)
+        points = made.flatten(1)
+        nearer = torch.cdist(points, taught).amin(dim=1) < torch.cdist(points, unseen).amin(dim=1)
         count = int(nearer.sum())
-        chance = float(binom.sf(count - 1, len(made), 0.5))
-        return {"nearer_to_train": count / len(made), "memorised": float(chance < MEMORISED_LEVEL)}
+        chance = float(binom.sf(count - 1, len(points), 0.5))
+        return {"nearer_to_train": count / len(points), "memorised": float(chance < MEMORISED_LEVEL)}
 
-    def _invented(self) -> Tensor:
-        """Samples ``(NUM_INVENTED, C h w)``, with the same draws at every call."""
+    def _invented(self, num: int) -> Tensor:
+        """Samples ``(num, C, h, w)`` on the CPU, with the same draws at every call; ``num`` in whole `NUM_STILLS`."""
         pipeline = LatentImagePipeline(None, self.network, self.scheduler)
         parts = []
-        for first in range(0, NUM_INVENTED, NUM_STILLS):
+        for first in range(0, num, NUM_STILLS):
             draws = rng.generators(self.settings.loop.seed, "validation stills", range(first, first + NUM_STILLS))
-            shown = pipeline(NUM_STILLS, self.settings.num_inference_steps, draws)
-            parts.append(shown.latents.cpu().flatten(1))
+            parts.append(pipeline(NUM_STILLS, self.settings.num_inference_steps, draws).latents[:, :, 0].cpu())
         return torch.cat(parts)
-
-    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
-        settings = self.settings
-        pipeline = LatentImagePipeline(unet=self.network, scheduler=self.scheduler, **self._decoder())
-        shown = pipeline(
-            batch_size=NUM_STILLS,
-            num_inference_steps=settings.num_inference_steps,
-            generator=rng.generators(settings.loop.seed, "validation stills", range(NUM_STILLS)),
-            output_type="pixel",
-        )
-        assert shown.videos is not None
-        pictures.write_stills(folder / "stills.png", grey(shown.videos[:, 0]).numpy(), columns=4)
 
 
 class LVDMStage(DenoiserStage):
@@ -359,8 +345,10 @@ class LVDMStage(DenoiserStage):
                 raise DataError(f"{data}: {error}; expected longer videos, of 2 seconds or more") from error
         return clips
 
-    def _show(self, clips: loading.LatentClips, folder: Path) -> None:
+    def _samples(self, clips: loading.LatentClips, folder: Path) -> dict[str, float]:
         settings, schema = self.settings, self.schema
+        if settings.vae is None:
+            return {}
         assert self.fps is not None
         facts = [c.model_dump(mode="json", exclude_defaults=True) for c in schema.conditions]
         pipeline = LatentVideoPipeline(
@@ -386,3 +374,4 @@ class LVDMStage(DenoiserStage):
             assert shown.videos is not None
             rows.append(grey(shown.videos).numpy())
         pictures.write_videos(folder, "videos", np.stack(rows), self.fps)
+        return {}
