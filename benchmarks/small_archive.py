@@ -6,15 +6,16 @@
 FOLDER has GIFs, or PNGs ``NAME_4CH_ED.png`` and ``NAME_4CH_ES.png``, of one patient each, apical four-chamber. The VAE (its
 decoder alone with --look-only), the re-identification and, without --look-only, the image model are adapted (preset ``adapt``).
 Marks around the sector of GIFs are blackened, as by `import`. Then hearts are invented and judged: how many the filter rejects
-(calibrated at 5 % on the held-out patients), how many held-out patients they cover, whether more than half are nearer to TRAIN
-patients than to as many held-out ones, and whether a linear classifier tells them from held-out patients. ``WORK/sheet.png`` is
-to look at. WORK shows patients.
+(calibrated at 5 % on the held-out patients), how many held-out patients they cover, whether more are nearer to TRAIN patients
+than by chance (a permutation test over patients; beside it hearts of the model before), and whether a linear classifier tells
+them from held-out patients. ``WORK/sheet.png`` is to look at. WORK shows patients.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import train
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.privacy.intervals import wilson
+from echosyn.privacy.nearer_side import nearer_side
 from echosyn.settings.making import EncodeSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
 from echosyn.training import catalog
@@ -145,8 +147,9 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
     verdict = screen.judge(made)
     unseen, taught = pooled(of["held out"]), pooled(of["train"])
     own = np.sort(cdist(unseen, unseen), axis=1)[:, min(NEIGHBOURS, len(unseen) - 1)]
-    as_many = rng.numpy_generator(0, "as many").permutation(len(taught))[: len(unseen)]
-    nearer = cdist(pooled(made), taught[as_many]).min(axis=1) < cdist(pooled(made), unseen).min(axis=1)
+    strangers = invent(
+        image_pipeline(weights.shipped() / "lidm_a4c", torch.device("cpu")), range(num), 0, facts.num_inference_steps
+    )
     reid = weights.load(models["reid"], "reid")
     pairs = opposite_frames(sides["held out"], lambda r: latents.read(work / "latents", r))
     with torch.no_grad():
@@ -177,7 +180,8 @@ def judged(data: Path, work: Path, models: Mapping[str, Path], num: int) -> dict
         "rejected": shares((int((~verdict.kept).sum()), num)),
         "coverage": shares((int((cdist(unseen, pooled(made)).min(axis=1) <= own).sum()), len(unseen))),
         "coverage_by_train": shares((int((cdist(unseen, taught).min(axis=1) <= own).sum()), len(unseen))),
-        "nearer_to_train": shares((int(nearer.sum()), num)),
+        "nearer_to_train": asdict(nearer_side(pooled(made), taught, unseen)),
+        "nearer_to_train_before": asdict(nearer_side(pooled(strangers), taught, unseen)),
         "auc_invented": told(first["held out"], shown[: len(unseen)], lite),
         "auc_invented_with_texture": told(first["held out"], textured[: len(unseen)], lite),
         "auc_reconstructed": told(first["train"][: len(unseen)], through, lite),

@@ -82,9 +82,9 @@ class Judge:
     def is_in_vain(self) -> bool:
         """Whether ``patience`` looks in a row have found nothing better."""
         loop = self.training.settings
-        if loop.patience is None or loop.validate_every_steps is None or self.best_step is None:
+        if loop.patience is None or loop.validate_every_steps is None:
             return False
-        return self.training.step - self.best_step >= loop.patience * loop.validate_every_steps
+        return self.training.step - (self.best_step or 0) >= loop.patience * loop.validate_every_steps
 
     def remember(self) -> None:
         """Write down which step was best, before its checkpoint is saved: a kill in between finds it again."""

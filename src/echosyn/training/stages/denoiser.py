@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.stats import binom  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
@@ -24,6 +23,7 @@ from echosyn.diffusion.denoiser import needs_course, predict
 from echosyn.diffusion.objective import masked_mse, noised, time_weight, times
 from echosyn.diffusion.pipelines import LatentImagePipeline, LatentVideoPipeline
 from echosyn.errors import ConfigError, DataError
+from echosyn.privacy.nearer_side import nearer_side
 from echosyn.training import pictures
 from echosyn.training.stage import Batch, Objective, Stage, StageSettings
 
@@ -290,8 +290,9 @@ class LIDMStage(DenoiserStage):
         """A picture of the first `NUM_STILLS`; with enough patients on both sides, whether it learns by heart.
 
         ``nearer_to_train`` is the share of `NUM_INVENTED` samples that are nearer to a still of TRAIN than to any of as many
-        held-out ones; half of them, if the model knows no still in particular. ``memorised`` is 1 where the share is
-        significantly more (one-sided binomial test, 2.5 %): such a step is never the best.
+        held-out ones; half of them on average, if the model knows no still in particular, and up to ``nearer_to_train_high`` by
+        chance, for some stills are the nearest of many samples (`echosyn.privacy.nearer_side`). ``memorised`` is 1 where the
+        share is significantly more (one-sided, 2.5 %): such a step is never the best.
         """
         num = min(len(self.taught.records) if self.taught else 0, len(clips.records), MOST_COMPARED)
         compared, shown = num >= LEAST_COMPARED, self.settings.vae is not None
@@ -305,11 +306,12 @@ class LIDMStage(DenoiserStage):
             torch.stack([side.first_still(i) for i in spaced(len(side.records), num)]).flatten(1)
             for side in (self.taught, clips)
         )
-        points = made.flatten(1)
-        nearer = torch.cdist(points, taught).amin(dim=1) < torch.cdist(points, unseen).amin(dim=1)
-        count = int(nearer.sum())
-        chance = float(binom.sf(count - 1, len(points), 0.5))
-        return {"nearer_to_train": count / len(points), "memorised": float(chance < MEMORISED_LEVEL)}
+        found = nearer_side(made.flatten(1).numpy(), taught.numpy(), unseen.numpy())
+        return {
+            "nearer_to_train": found.share,
+            "nearer_to_train_high": found.high,
+            "memorised": float(found.p_value < MEMORISED_LEVEL),
+        }
 
     def _invented(self, num: int) -> Tensor:
         """Samples ``(num, C, h, w)`` on the CPU, with the same draws at every call; ``num`` in whole `NUM_STILLS`."""
