@@ -59,8 +59,6 @@ KINDS = (
 KINDS += ("speed 125", "reversed")
 COPIED = (10, 2, 1)
 VIDEOS, PLANTED = 100, 73
-membership.NUM_BOOTSTRAP = 20  # of intervals, on which no line depends
-permutation.MOST = 999
 Array = NDArray[np.float64]
 
 
@@ -196,6 +194,8 @@ def repeated(bench: Bench, num: int, repetitions: int, copies: Callable[[int], A
 
 def main() -> None:
     """Measure and print."""
+    membership.NUM_BOOTSTRAP = 20  # of intervals, on which no line depends
+    permutation.MOST = 999
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--train", type=int, default=500)

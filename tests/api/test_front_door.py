@@ -126,6 +126,7 @@ def test_a_pipeline_gives_equal_arrays_for_equal_arguments_and_hears_the_ef():
         echosyn.load_pipeline(view="nowhere")
 
 
+@pytest.mark.slow
 def test_generate_makes_what_the_command_makes_and_shows_it(tmp_path):
     made = echosyn.generate(tmp_path / "python", num=2, ef="40", num_frames=64, seed=3)
     words = [

@@ -59,6 +59,7 @@ def test_a_vector_autoregression_is_found_again() -> None:
     assert np.abs(root @ root.T - np.eye(2)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_linear_motion_is_blurred_and_has_labels_of_training_patients(real: Path, tmp_path: Path) -> None:
     originals, labels = folder.read(real)
     videos, efs = made("linear_motion", real, tmp_path / "linear", "--components", "8")

@@ -9,7 +9,7 @@ import pytest
 
 from echosyn.data import filelist
 from echosyn.pipeline.publish import checksums
-from echosyn.pipeline.publish.audit_gate import WITHOUT
+from echosyn.pipeline.publish.audit_gate import UNFILTERED, WITHOUT
 from echosyn.pipeline.publish.publish import publish
 from echosyn.settings.sharing import PublishSettings
 
@@ -21,6 +21,7 @@ _SPEC.loader.exec_module(reader)
 
 ROOT = Path(__file__).parents[2]
 SAID = ["--licence", "cc-by-4.0", "--without-audit", WITHOUT, "--quiet"]
+UNFILTERED_SAID = ["--licence", "cc-by-4.0", "--without-audit", UNFILTERED, "--quiet"]
 
 
 @pytest.mark.parametrize("kind", ["dataset", "synthetic"])
@@ -28,7 +29,9 @@ def test_the_echonet_reader_reads_a_release(
     kind: str, program: Any, dataset: Path, workshop: Any, tmp_path: Path
 ) -> None:
     source = dataset if kind == "dataset" else workshop.synthetic
-    program.good("publish", source, tmp_path / "release", "--splits", "3,1,1", *SAID)
+    program.good(
+        "publish", source, tmp_path / "release", "--splits", "3,1,1", *(SAID if kind == "dataset" else UNFILTERED_SAID)
+    )
     counts = {split: len(list(reader.echonet(str(tmp_path / "release"), split))) for split in ("train", "val", "test")}
     assert counts == {"train": 3, "val": 1, "test": 1}
     assert program.good("verify", tmp_path / "release", "--json").json["audit"] == "none"
@@ -61,7 +64,7 @@ def test_a_release_in_many_folders_becomes_dicom(program: Any, dataset: Path, tm
 
 def test_a_release_tells_what_made_it_and_keeps_the_weights(program: Any, workshop: Any, tmp_path: Path) -> None:
     options = ["--models", workshop.folder / "models", "--evaluation", workshop.report / "report.json"]
-    program.good("publish", workshop.synthetic, tmp_path / "release", *options, *SAID)
+    program.good("publish", workshop.synthetic, tmp_path / "release", *options, *UNFILTERED_SAID)
     cards = sorted(p.name for p in (tmp_path / "release" / "model-cards").iterdir())
     assert cards == ["lidm.md", "lvdm.md", "vae.md"]
     assert "VideoTransformer" in (tmp_path / "release" / "model-cards" / "lvdm.md").read_text()

@@ -75,7 +75,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("verb", ["encode", "sample", "filter", "animate", "generate"])
+@pytest.mark.parametrize(
+    "verb", ["encode", "sample", "filter", "animate", pytest.param("generate", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Make], tmp_path: Path) -> None:
     makers[verb](tmp_path / "whole", WHOLE)

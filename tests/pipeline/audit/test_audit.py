@@ -237,7 +237,7 @@ def test_a_threshold_of_val_that_is_wrong_for_test_is_seen_and_many_videos_of_a_
     assert found.p_value is not None
     assert found.p_value < 0.01
     p_values, held = [], []
-    for _ in range(60):
+    for _ in range(30):
         scores = np.repeat(draws.normal(size=40), 10) + 0.33 * draws.normal(size=400)
         found = false_rejection(held_out(scores, np.repeat(names[:40], 10).tolist()), split)
         assert found.p_value is not None
@@ -247,6 +247,7 @@ def test_a_threshold_of_val_that_is_wrong_for_test_is_seen_and_many_videos_of_a_
     assert np.mean(held) > 0.8
 
 
+@pytest.mark.slow
 def test_a_model_is_attacked_with_what_it_was_taught(tmp_path: Path) -> None:
     """The shipped models learned end-diastolic stills and courses: so are they shown to them."""
     make_phantom(tmp_path / "real", num=3, seed=5, num_frames=64, fps=32.0)

@@ -58,6 +58,7 @@ def test_a_video_has_its_texture_whatever_else_is_made(both, tmp_path):
     np.testing.assert_array_equal(one[0], both[0][0])
 
 
+@pytest.mark.slow
 def test_provenance_says_whether_there_is_texture(tmp_path):
     made(tmp_path / "with", num=1)
     made(tmp_path / "without", num=1, no_texture=True)

@@ -276,6 +276,7 @@ def test_what_is_wrong_with_a_copy_of_ev9v(tmp_path: Path) -> None:
 # Both
 
 
+@pytest.mark.slow
 def test_the_command_line_makes_it(tmp_path: Path) -> None:
     src = camus(tmp_path / "src", patients=1, splits={"training": [1]})
     command = [sys.executable, "-m", "echosyn", "import", str(src), str(tmp_path / "out"), "--from", "camus", "--json"]

@@ -43,6 +43,7 @@ def test_the_model_says_what_it_promises_and_whom_it_saw(lidm: Path, latents_fol
     )
 
 
+@pytest.mark.slow
 def test_less_epsilon_is_more_noise_and_nobody_can_repeat_it(lidm: Path, latents_folder: Path, tmp_path: Path) -> None:
     made = [
         finetune(latents_folder, tmp_path / name, lidm, FinetuneSettings(epsilon=epsilon, steps=2, batch_size=3))

@@ -258,6 +258,7 @@ def test_short_videos_are_left_out_with_the_reason(datasets, tmp_path):
     assert "0 real and 0 synthetic videos are long enough" in shown["reason"]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(datasets, tmp_path, monkeypatch):
     class StoppedError(Exception):
         pass
