@@ -194,8 +194,6 @@ def repeated(bench: Bench, num: int, repetitions: int, copies: Callable[[int], A
 
 def main() -> None:
     """Measure and print."""
-    membership.NUM_BOOTSTRAP = 20  # of intervals, on which no line depends
-    permutation.MOST = 999
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--train", type=int, default=500)
@@ -205,6 +203,8 @@ def main() -> None:
     parser.add_argument("--innocents", type=int, default=200, help="repetitions without a copy")
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 50, 100, 200])
     args = parser.parse_args()
+    membership.NUM_BOOTSTRAP = 20  # of intervals, on which no line depends
+    permutation.MOST = 999
     args.work.mkdir(parents=True, exist_ok=True)
     started = time.process_time()
     bench = Bench(args)

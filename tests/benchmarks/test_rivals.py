@@ -35,6 +35,7 @@ def made(rival: str, real: Path, out: Path, *more: str) -> tuple[np.ndarray, np.
     return videos.astype(np.float64), efs
 
 
+@pytest.mark.slow
 def test_a_noisy_copy_is_a_training_video_under_noise_with_its_label(real: Path, tmp_path: Path) -> None:
     originals, labels = folder.read(real)
     for copy, ef in zip(*made("noisy_copies", real, tmp_path / "copies"), strict=True):

@@ -143,6 +143,7 @@ def test_one_patient_is_refused(program: Any, workshop: Any, dataset: Path, tmp_
     assert "1 TRAIN and 0 held-out" in result.stderr
 
 
+@pytest.mark.slow
 def test_who_withdraws_takes_what_is_near_along(program: Any, workshop: Any, dataset: Path, tmp_path: Path) -> None:
     patient = filelist.read(dataset)[0].patient
     copied = tmp_path / "synthetic"

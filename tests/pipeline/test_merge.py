@@ -90,15 +90,8 @@ def test_merged_parts_are_the_whole(verb: str, count: int, makers: dict[str, Mak
     assert [content(path) for path in parts] == before, "parts stay as they are"
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        pytest.param("encode", marks=pytest.mark.slow),
-        pytest.param("filter", marks=pytest.mark.slow),
-        "animate",
-        pytest.param("generate", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["encode", "filter", "animate", "generate"])
 def test_other_processes_make_the_same(verb: str, makers: dict[str, Make], tmp_path: Path) -> None:
     makers[verb](tmp_path / "here")
     with Processes(1) as processes:

@@ -41,6 +41,7 @@ def test_a_verdict_has_numbers_and_no_names(studio):
     assert not any(isinstance(value, str) and value != "kept" for value in vars(verdict).values())
 
 
+@pytest.mark.slow
 def test_a_dataset_with_the_same_heart_shows_the_same_but_for_a_grey_level(studio, tmp_path):
     made = studio.beat("a4c", 7, Asked(61.26, 64))
     video.write_avi(tmp_path / "ours.avi", made.frames, 32.0)

@@ -234,6 +234,7 @@ def test_parts_need_one_key_and_the_same_files(archive: Path, tmp_path: Path) ->
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.slow
 def test_a_file_that_only_some_could_read_is_noticed(archive: Path, tmp_path: Path) -> None:
     parts, private = [tmp_path / f"part-{number}" for number in (1, 2)], keeper(tmp_path / "mine")
     for number, path in enumerate(parts, 1):

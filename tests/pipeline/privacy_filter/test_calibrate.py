@@ -123,6 +123,7 @@ def test_the_set_is_that_of_a_job_that_calibrates_for_itself(
     assert content(screens) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nobody_reads_the_archive")
 def test_shards_with_the_same_screens_become_the_whole(make: Any, screens: Path, tmp_path: Path) -> None:
     make(tmp_path / "whole", calibrated=screens)

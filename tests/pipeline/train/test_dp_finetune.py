@@ -94,6 +94,7 @@ def test_coins_are_fair_and_those_who_are_no_canaries_take_part() -> None:
     assert included.sum() == 1000 + included[chosen].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("private", [False, True])
 def test_a_training_without_noise_is_shown_to_leak_and_one_with_much_of_it_is_not(
     private: bool, build: Build, tmp_path: Path
