@@ -124,7 +124,7 @@ def replay(file: Path, out: Path, *, models: Path, device: str = "auto", progres
                 f"{file}: its video was made with another {stage} (weights {expected[:12]}...) than {folders[stage]}; give the "
                 "same --models"
             )
-    if recipe.models.get("texture") != _texture_hash(folders["vae"]).get("texture"):
+    if recipe.models and recipe.models.get("texture") != _texture_hash(folders["vae"]).get("texture"):
         raise ModelError(
             f"{file}: its video was made with another texture than {folders['vae']} has; give the same --models"
         )
