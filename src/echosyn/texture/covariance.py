@@ -38,11 +38,20 @@ def products(x: Array) -> Double:
     return _even(fft.irfftn(np.abs(fft.rfftn(x.astype(np.float32), s=shape)) ** 2, s=shape))
 
 
-def sums_of_stills(field: Array, weight: Array) -> Double:
-    """As `sums`, each frame by itself: at lags in time it is 0."""
-    each = [sums(field[t : t + 1], weight[t : t + 1]) for t in range(len(field))]
-    result: Double = np.stack(each).sum(0)
-    return result
+def sums_of_stills(field: Array, weight: Array, of_weight: Double | None = None) -> Double:
+    """As `sums`, each frame by itself: at lags in time it is 0. ``of_weight`` is of `products_of_stills`."""
+    means = (field * weight).sum((1, 2)) / np.maximum(weight.sum((1, 2)), 1e-9)
+    known = products_of_stills(weight) if of_weight is None else of_weight
+    return np.stack([products_of_stills((field - means[:, None, None]) * weight), known])
+
+
+def products_of_stills(x: Array) -> Double:
+    """As `products`, of each frame with itself alone."""
+    shape = [fft.next_fast_len(n + lag, real=True) for n, lag in zip(x.shape[1:], LAGS[1:], strict=True)]
+    spectrum = (np.abs(fft.rfftn(x.astype(np.float32), s=shape, axes=(1, 2))) ** 2).sum(0)
+    found = np.zeros(LAGS)
+    found[0] = _even(fft.irfftn(spectrum, s=shape)[None])[0]
+    return found
 
 
 def in_motion(correlations: Double, moving: NDArray[Any]) -> Double:

@@ -72,7 +72,10 @@ def fit(
     quantiles = _quantiles(inside, levels, rng.numpy_generator(seed, "texture quantiles", 0))
     inverse = _inverse(quantiles)
     weights = [_weights(mean, sector) for (mean, _), sector in zip(levels, known, strict=True)]
-    of_weights = [] if moving else [[covariance.products(weight) for weight in each] for each in weights]
+    still = moving is not None
+    products = covariance.products_of_stills if still else covariance.products
+    sums = covariance.sums_of_stills if still else covariance.sums
+    of_weights = [[products(weight) for weight in each] for each in weights]
 
     def measured(i: int, pixels: Frames) -> tuple[Double, Double]:
         """Sums at all lags, and moments, of each kind of place of video i."""
@@ -80,10 +83,7 @@ def fit(
         image = np.zeros((len(pixels), *known[i].inside.shape), np.float32)
         image[:, known[i].inside] = scores
         polar = known[i].to_polar(image)
-        if moving is None:
-            lags = np.stack([covariance.sums(polar, *each) for each in zip(weights[i], of_weights[i], strict=True)])
-        else:
-            lags = np.stack([covariance.sums_of_stills(polar, weight) for weight in weights[i]])
+        lags = np.stack([sums(polar, *each) for each in zip(weights[i], of_weights[i], strict=True)])
         return lags, _moments(scores, levels[i][0], known[i])
 
     def correlations(lags: Double) -> Double:
@@ -97,7 +97,7 @@ def fit(
     lags, moments = (np.stack([each[k] for each in found]) for k in (0, 1))
     progress("texture", 2, ROUNDS + 2)
     aim = correlations(lags)
-    effects = _effects(lags, moments, aim, rng.numpy_generator(seed, "texture effects", 0), still=moving is not None)
+    effects = _effects(lags, moments, aim, rng.numpy_generator(seed, "texture effects", 0), still=still)
     known_features = np.stack([features(video, sector) for video, sector in zip(decoded, known, strict=True)])
     start = np.stack([_possible(c) for c in aim]).astype(np.float32)
     ones = np.ones(len(PLACES), np.float32)

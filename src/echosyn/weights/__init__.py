@@ -404,9 +404,9 @@ def _config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: no such folder; expected a model folder (config.json and weights), e.g. OUT/model of `echosyn train`"
         )
-    if not path.is_file() and (folder / "run.json").is_file():
-        raise ModelError(f"{folder}: a training that is not finished; continue it by its command with --resume")
     if not path.is_file():
+        if (folder / "run.json").is_file():
+            raise ModelError(f"{folder}: a training that is not finished; continue it by its command with --resume")
         raise ModelError(
             f"{folder}: no config.json; expected a model folder (config.json and {WEIGHTS}), e.g. OUT/model of `echosyn train`"
         )

@@ -18,7 +18,7 @@ from echosyn.hashing import content_hash
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.publish import cards, checksums, layout
 from echosyn.pipeline.publish.audit_gate import UNFILTERED, WITHOUT
-from echosyn.pipeline.publish.publish import _model_cards, publish
+from echosyn.pipeline.publish.publish import _filter, _model_cards, publish
 from echosyn.pipeline.publish.verify import verify
 from echosyn.settings.sharing import PublishSettings
 
@@ -86,6 +86,18 @@ def test_a_set_that_has_not_passed_its_filter_asks_for_more_words(synthetic: Pat
     assert not (tmp_path / "out").exists()
     publish(synthetic, tmp_path / "out", replace(WORDS, without_audit=UNFILTERED))
     assert "No privacy filter was applied" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_card_says_why_a_set_has_not_passed_its_filter() -> None:
+    def told(**privacy: Any) -> str:
+        return _filter(
+            {"call": {"command": "generate"}, "privacy": {"filter": "calibrated", "rejection_rate": 0.1} | privacy}
+        )
+
+    assert "not" not in told(releasable=True)
+    assert "completed with rejected ones" in told(completed_with_rejected=2)
+    assert "too close to real ones" in told(final_check={"videos_too_close": 1})
+    assert "not known well enough" in told(final_check={"videos_too_close": 0})
 
 
 @pytest.mark.parametrize("command", ["import", "encode", None])

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from echosyn.settings.judging import AttackedSettings, AuditSettings, ModelsOfSe
 from echosyn.settings.running import DeviceSettings, RunSettings
 from echosyn.settings.training import FinetuneSettings
 
+if TYPE_CHECKING:
+    from echosyn.data.records import Record
+
 __all__ = ["app"]
 
 
@@ -28,12 +31,12 @@ class StartModel:
     """Image model to start from; not trained on these patients."""
 
 
-def _check_both(synthetic: Path, real: Path) -> None:
-    """Say what is wrong with the datasets before anything is said of the models."""
+def _check_both(synthetic: Path, real: Path) -> "list[Record]":
+    """Say what is wrong with the datasets before anything is said of the models; the real one's records."""
     from echosyn.data import filelist
 
     filelist.read(synthetic)
-    filelist.read(real)
+    return filelist.read(real)
 
 
 @app.command()
@@ -44,15 +47,14 @@ def audit(
 
     Looks for real patients in it and attacks it; exit code 3 if a criterion fails.
     """
-    from echosyn.data import filelist
     from echosyn.pipeline.audit.audit import FAILED, foreseen
     from echosyn.pipeline.audit.audit import audit as audit_videos
 
-    _check_both(synthetic, real)
+    records = _check_both(synthetic, real)
     if asked.canaries < 1:
         raise ConfigError(f"--canaries {asked.canaries}: expected at least 1")
     models = _models(attacked, () if attacked.videos_only else ("lidm", "lvdm"))
-    for text in foreseen(filelist.read(real), asked):
+    for text in foreseen(records, asked):
         typer.echo(f"warning: this audit cannot pass: {text}", err=True)
     with computing(run) as compute:
         result = audit_videos(synthetic, real, out, models, asked, compute)

@@ -43,7 +43,7 @@ def half_width(anatomy: Anatomy, s: Array) -> Array:
 
 
 def _half_widths(anatomy: Anatomy, s: Array, taper: Array) -> Array:
-    """`half_width` of a ventricle whose apex has narrowed, per frame: ``(T, len(s))``."""
+    """`half_width` of a ventricle whose apex has narrowed, per frame: ``(T, n)`` at ``(n,)`` or ``(T, n)``."""
     return half_width(anatomy, s) * (1 - taper[:, None] * (1 - s))
 
 
@@ -143,7 +143,7 @@ def inside(patient: Patient, size: Cavity, points: Array) -> NDArray[np.bool_]:
     s = (y - size.top[:, None]) / size.length[:, None]
     clipped = s.clip(0, 1)
     off = x / size.radius[:, None] - bow(patient.anatomy, clipped)
-    half = half_width(patient.anatomy, clipped) * (1 - size.taper[:, None] * (1 - clipped))
+    half = _half_widths(patient.anatomy, clipped, size.taper)
     within = (s >= 0) & (s <= 1) & (np.abs(off) <= half)
     return within
 

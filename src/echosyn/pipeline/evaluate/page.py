@@ -120,7 +120,8 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
             f" On real patients a regressor trained on {numbers['counts']['synthetic_train']} synthetic videos reaches an R2 of "
             f"{number(synthetic)}, one trained on {numbers['counts']['real_train']} real videos {number(real)}."
         )
-    if privacy.get("releasable"):
+    why = unfit_to_share(privacy)
+    if why is None:
         return {
             "status": "info",
             "headline": "Every still passed the calibrated privacy filter",
@@ -132,7 +133,6 @@ def verdict(numbers: Mapping[str, Any]) -> Verdict:
             "headline": "Not to be shared without an audit",
             "text": f"No privacy filter is recorded for this set; `echosyn audit` looks for real patients in it.{use}",
         }
-    why = unfit_to_share(privacy) or "see the warnings below"
     return {"status": "warn", "headline": "Not to be shared", "text": f"{why[0].upper()}{why[1:]}.{use}"}
 
 

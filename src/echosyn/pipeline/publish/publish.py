@@ -286,4 +286,6 @@ def _filter(made: Mapping[str, Any]) -> str:
         return text
     if privacy.get("completed_with_rejected"):
         return f"{text} This set was completed with rejected ones: it has **not** passed it."
+    if privacy.get("final_check", {}).get("videos_too_close"):
+        return f"{text} Some videos came out too close to real ones: this set has **not** passed it."
     return f"{text} How often it rejects strangers is **not known well enough**, for want of held-out patients."
