@@ -31,7 +31,13 @@ def make_dataset(folder: Path, num: int = 9) -> Path:
         (partial / "Videos").mkdir()
         records = [
             Record(
-                f"synthetic_{i:06d}", ef=20.0 + i, height=16, width=16, fps=32.0, num_frames=4, extra={"Note": "ours"}
+                f"synthetic_{i:06d}",
+                ef=20.0 + i % 60,
+                height=16,
+                width=16,
+                fps=32.0,
+                num_frames=4,
+                extra={"Note": "ours"},
             )
             for i in range(num)
         ]
@@ -43,6 +49,11 @@ def make_dataset(folder: Path, num: int = 9) -> Path:
         (partial / "private" / "similarity.csv").write_text("Still,NearestPatient\n0,Jane Doe 1950\n")
         note(partial, privacy={"filter": "calibrated", "rejection_rate": 0.05, "releasable": True}, secret="Jane Doe")
     return folder
+
+
+@pytest.fixture
+def make_set() -> Callable[..., Path]:
+    return make_dataset
 
 
 @pytest.fixture
