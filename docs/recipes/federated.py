@@ -15,7 +15,7 @@ import torch
 from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
 
-from echosyn.pipeline.folder import refuse_existing
+from echosyn.files import refuse_existing
 from echosyn.training import catalog
 
 CLIENT = Path(__file__).with_name("federated_client.py")

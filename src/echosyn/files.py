@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from echosyn.errors import DataError
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -33,6 +35,14 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
+
+
+def refuse_existing(out: Path) -> None:
+    """Raise `DataError` if a step's output is already there."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: exists already; expected a new folder: choose another name or remove it")
+    if out.exists():
+        out.rmdir()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_a_bare_ray_means_auto_and_eats_no_folder(words: str, said: str | None) 
 
 
 def test_a_verb_hears_a_bare_ray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["train", "reid", "--ray", str(tmp_path / "none"), str(tmp_path / "out"), "--dry-run"]
+    given = ["train", "reid", "--ray", str(tmp_path), str(tmp_path / "out"), "--dry-run"]
     assert "--ray has no effect with --dry-run" in refusal(given, capsys)
 
 

@@ -8,8 +8,9 @@ import pytest
 from safetensors import SafetensorError
 
 from echosyn.errors import DataError, EchosynError
+from echosyn.files import refuse_existing
 from echosyn.hashing import PROVENANCE, content_hash
-from echosyn.pipeline.folder import new_folder, note, provenance, read_provenance, refuse_existing
+from echosyn.pipeline.folder import new_folder, note, provenance, read_provenance
 
 
 class CrashError(Exception):

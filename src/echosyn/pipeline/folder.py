@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from echosyn import __version__
 from echosyn.data import lineage
 from echosyn.errors import DataError, EchosynError, StoppedError
-from echosyn.files import read_json, whole
+from echosyn.files import read_json, refuse_existing, whole
 from echosyn.hashing import PROVENANCE, content_hash
 from echosyn.pipeline import finished
 from echosyn.pipeline.workers.shards import WHOLE, Shard
@@ -121,14 +121,6 @@ def note(folder: Path, **facts: Any) -> None:
 def read_provenance(folder: Path) -> dict[str, Any]:
     """The provenance record of a folder, empty if it has none."""
     return read_json(folder / PROVENANCE)
-
-
-def refuse_existing(out: Path) -> None:
-    """Raise `DataError` if a step's output is already there."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: exists already; expected a new folder: choose another name or remove it")
-    if out.exists():
-        out.rmdir()
 
 
 def write_json(path: Path, value: object) -> None:

@@ -9,11 +9,12 @@ from echosyn import weights
 from echosyn.data import checking, filelist, table
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError
+from echosyn.files import refuse_existing
 from echosyn.pipeline import starting
 from echosyn.pipeline.evaluate.evaluate import evaluate
 from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.page import headline
-from echosyn.pipeline.folder import new_folder, refuse_existing
+from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.generate import generate
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.texture import learned_or_kept

@@ -74,7 +74,7 @@ def import_weights(
 
     Nothing in it is executed.
     """
-    from echosyn.pipeline.folder import refuse_existing
+    from echosyn.files import refuse_existing
     from echosyn.weights.published import import_checkpoint
 
     refuse_existing(out)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from echosyn.apps.cli.early import refuse
 from echosyn.apps.cli.executors import ray_said
 from echosyn.apps.cli.options import options_of
+from echosyn.apps.cli.stopping import cure_told
 from echosyn.errors import ConfigError, EchosynError
 
 if TYPE_CHECKING:
@@ -64,12 +66,19 @@ class Verb(TyperCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Bring the inputs, run, send the output."""
+        """Bring the inputs, refuse what can be refused at once, run, send the output; when stopped, say how to go on."""
         places: dict[str, str] = ctx.meta.get(_KEY, {})
-        if not places:
-            return super().invoke(ctx)
-        with renamed(places):
-            return _run(lambda: super(Verb, self).invoke(ctx), str(self.name), ctx.params, places)
+        name = str(self.name)
+
+        def verb() -> Any:
+            refuse(name, ctx.params)
+            return super(Verb, self).invoke(ctx)
+
+        with cure_told(name, ctx.params):
+            if not places:
+                return verb()
+            with renamed(places):
+                return _run(verb, name, ctx.params, places)
 
 
 class Program(typer.Typer):

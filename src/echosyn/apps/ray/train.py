@@ -18,7 +18,7 @@ from echosyn import errors, extras
 from echosyn.apps.ray import train_worker
 from echosyn.apps.ray.cluster import OBJECT_STORE_BYTES, SETTINGS, own_token, silence
 from echosyn.errors import ConfigError, EchosynError, StoppedError
-from echosyn.pipeline.folder import refuse_existing
+from echosyn.files import refuse_existing
 from echosyn.pipeline.train import mixture
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.progress import Progress

@@ -19,8 +19,8 @@ from echosyn.data.records import Record
 from echosyn.data.splits import split_patients
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
-from echosyn.files import journal, journal_of
-from echosyn.pipeline.folder import new_folder, note, refuse_existing
+from echosyn.files import journal, journal_of, refuse_existing
+from echosyn.pipeline.folder import new_folder, note
 from echosyn.pipeline.ingest import review, twinning
 from echosyn.pipeline.ingest.summary import REPORT, finish_dicom, listed
 from echosyn.pipeline.workers.compute import HERE, Compute

@@ -14,7 +14,8 @@ from echosyn.data.dicom.faults import BadDicomError
 from echosyn.data.dicom.finding import Source
 from echosyn.errors import ConfigError, DataError
 from echosyn.extras import require
-from echosyn.pipeline.folder import disk_is_full, refuse_existing
+from echosyn.files import refuse_existing
+from echosyn.pipeline.folder import disk_is_full
 from echosyn.pipeline.ingest import dicom
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.pipeline.workers.shards import WHOLE

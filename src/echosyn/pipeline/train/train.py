@@ -19,9 +19,10 @@ from echosyn import weights
 from echosyn.data import filelist, latents, video
 from echosyn.data.records import Record
 from echosyn.errors import ConfigError, DataError, EchosynError
+from echosyn.files import refuse_existing
 from echosyn.hashing import folder_hash
 from echosyn.pipeline import trained_on
-from echosyn.pipeline.folder import disk_is_full, refuse_existing, write_json
+from echosyn.pipeline.folder import disk_is_full, write_json
 from echosyn.pipeline.ingest import review
 from echosyn.pipeline.train import distributed, mixture
 from echosyn.pipeline.train.encode import completed
