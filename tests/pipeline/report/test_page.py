@@ -107,6 +107,12 @@ def test_real_videos_make_the_page_private(tmp_path):
     assert "of real patients" not in page(tmp_path, full(), videos()[1:]).text
 
 
+def test_phantoms_are_not_called_patients(tmp_path):
+    shown = page(tmp_path, full() | {"of_phantoms": True}, videos()).text
+    assert "of real patients" not in shown
+    assert "No patient is behind this page" in shown
+
+
 def test_it_is_accessible(tmp_path):
     shown = page(tmp_path, full(), videos())
     assert shown.all("html")[0]["lang"] == "en"

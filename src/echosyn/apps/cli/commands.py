@@ -40,6 +40,9 @@ app = Program(
     cls=Grouped,
 )
 
+CALIBRATING = 400
+"""Phantoms of which enough are held out to calibrate the privacy filter for a release."""
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -373,6 +376,12 @@ def quickstart(
     result = run_quickstart(out, asked, run.device, Console(run.quiet))
     show(result, run.json)
     _warn_unless_releasable(result)
+    if not result["releasable"] and asked.patients < CALIBRATING:
+        typer.echo(
+            "note: that is expected of this demo: a quarter of its phantoms is held out, too few to calibrate the privacy filter "
+            f"for a release; `echosyn quickstart FOLDER --patients {CALIBRATING}` holds out enough; then `echosyn audit`",
+            err=True,
+        )
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from echosyn.data import lineage
 from echosyn.data.records import Record
 from echosyn.pipeline.evaluate import media, sections
 from echosyn.pipeline.evaluate.fidelity import tables
@@ -77,6 +78,7 @@ def write_page(
         "verdict": verdict(numbers),
         "cards": _cards(numbers),
         "warnings": warnings(numbers),
+        "of_phantoms": lineage.steps(sets.real) == ["phantom"],
         "mosaic": tiles,
         "sections": _sections(numbers, readings, public),
         "provenance": _protocol(numbers) | numbers["provenance"],

@@ -127,7 +127,8 @@ def ingest_dicom(
         summary = finish_dicom(folder, records, became, keyed.of("source", "\n".join(sorted(names))), sheets, notes)
         facts = {"part": {"files": len(names)}} if shard != WHOLE else {}
         note(folder, **facts, **({"server": fetched.host} if fetched else {}))
-    return {"dataset": str(out), "private": str(private), **summary}
+    look = {"look at": f"{out / review.FOLDER}, then sign off with `echosyn review`"} if sheets else {}
+    return {"dataset": str(out), "private": str(private), **summary, **look}
 
 
 def keeper(out: Path) -> Path:

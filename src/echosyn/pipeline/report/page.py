@@ -84,6 +84,8 @@ class Report(TypedDict):
     verdict: NotRequired[Verdict]
     cards: NotRequired[Sequence[Card]]
     warnings: NotRequired[Sequence[str]]
+    of_phantoms: NotRequired[bool]
+    """Whether no patient is behind the real side either."""
     mosaic: NotRequired[Mosaic | None]
     pairs: NotRequired[Sequence[tuple[Media, Media, float]]]
     """Synthetic videos, the real ones most like them, and the similarity; they make the page private."""

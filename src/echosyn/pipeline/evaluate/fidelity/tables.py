@@ -62,11 +62,17 @@ def _note(shown: Mapping[str, Any]) -> str:
 def section(fidelity: Mapping[str, Any]) -> Section:
     """The table of a report's page."""
     sets = fidelity["sets"]
+    fewer = any((r["n"] or 0) < sets["synthetic"]["videos"] for r in fidelity["rows"] if r["value"] is not None)
+    halved = (
+        "Each figure takes equally many videos of both sets, at most half of the real ones, so that one half of these can be "
+        "compared with the other at the same number. "
+    )
     return {
         "title": "Fidelity",
         "explanation": f"Protocol {fidelity['protocol']['id']}: {sets['synthetic']['videos']} synthetic videos against "
         f"{sets['real']['videos']} real ones. Brackets: 95 % interval over patients. Real against real is what a perfect "
-        "generator would score at the same number of videos. Distances in different feature spaces do not compare. "
+        "generator would score at the same number of videos. "
+        f"{halved if fewer else ''}Distances in different feature spaces do not compare. "
         f"Around the sector: {BACKGROUND[fidelity['protocol'].get('background', 'raw')]}.",
         "columns": ["Metric", "Features", "Value", "Real against real", "Videos per set", "Interpretation"],
         "rows": [
