@@ -179,6 +179,7 @@ _DEFAULTS: dict[str, Any] = {
     "verdict": None,
     "cards": (),
     "warnings": (),
+    "of_phantoms": False,
     "mosaic": None,
     "pairs": (),
     "sections": (),
