@@ -131,8 +131,16 @@ def write_info(folder: Path, **facts: object) -> None:
         temporary.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
-def info(folder: Path) -> dict[str, object]:
-    """What made the latents; a folder without it is not a latents folder."""
+def info(folder: Path, *, sparse: bool = False) -> dict[str, object]:
+    """What made the latents; a folder without it is not a latents folder.
+
+    Args:
+        folder: latents folder.
+        sparse: whether one with only every n-th frame, ``every``, will do.
+
+    Raises:
+        DataError: it is no latents folder, or lacks frames.
+    """
     try:
         facts: dict[str, object] = json.loads((folder / INFO).read_text())
     except FileNotFoundError as error:
@@ -143,4 +151,8 @@ def info(folder: Path) -> dict[str, object]:
         ) from error
     except json.JSONDecodeError as error:
         raise DataError(f"{folder / INFO}: not JSON ({error}); encode the dataset again") from error
+    if not sparse and facts.get("every", 1) != 1:
+        raise DataError(
+            f"{folder}: holds every {facts['every']}th frame only, to compare stills with; expected all: encode the dataset"
+        )
     return facts

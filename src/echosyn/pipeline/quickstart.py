@@ -14,6 +14,8 @@ from echosyn.settings.whole import QuickstartSettings, WholeSettings
 NUM_FRAMES = 96
 FPS = 32.0
 PROTOCOL = "echosyn-quick-v3"
+EF_STEPS = 200
+"""Of each of the two EF regressors that are trained for the report."""
 
 
 def quickstart(
@@ -40,7 +42,8 @@ def quickstart(
     models: dict[str, Any] = (
         {"start": starting.NONE} if asked.train else {"models": weights.shipped(), "variant": "a4c"}
     )
+    overrides = asked.overrides if asked.train else (f"ef.loop.steps={EF_STEPS}",)
     wanted = WholeSettings(
-        num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=asked.overrides, **models
+        num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=overrides, **models
     )
     return run(dataset, finished, wanted, device, progress)

@@ -16,6 +16,7 @@ from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.page import headline
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.generate.generate import generate
+from echosyn.pipeline.privacy_filter.reference_frames import REFERENCE_STRIDE
 from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import discard_checkpoints, train
@@ -118,7 +119,9 @@ def _complete(
         if stage == "vae" and not latents.exists():
             missing = [s for name, s in settings.items() if name in starting.TRAINED and name not in found]
             courses = any(isinstance(s, DenoiserSettings) and s.courses for s in missing)
-            encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses), compute)
+            trains = any(name not in found for name in starting.TRAINED)
+            every = 1 if trains else REFERENCE_STRIDE  # the screen of stills looks at no other frames
+            encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses, every=every), compute)
 
 
 def _add_texture(dataset: Path, vae: Path, settings: StageSettings, compute: Compute) -> None:

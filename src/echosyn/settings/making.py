@@ -38,6 +38,8 @@ class EncodeSettings(SeedSettings, GreySettings):
 
     mean: bool = False
     """Posterior means instead of samples."""
+    every: Annotated[int, Spelled()] = 1
+    """Encode every n-th frame only, for a folder that stills are compared with."""
     any_scale: bool = False
     """Accept latents far from unit variance."""
     courses: bool = False

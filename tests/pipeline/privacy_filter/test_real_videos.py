@@ -25,6 +25,7 @@ from echosyn.pipeline.privacy_filter.real_videos import (
     from_latents,
     from_videos,
 )
+from echosyn.pipeline.privacy_filter.reference_frames import of_latents
 from echosyn.pipeline.workers.executors import InProcess
 from echosyn.privacy import screen as screening
 from echosyn.privacy.fingerprints import Embed
@@ -75,6 +76,7 @@ def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
     filelist.write(tmp_path / "real", [record])
     frames = torch.from_numpy(video.read(tmp_path / "real" / "Videos" / "a.avi").grey())
     latents.write(tmp_path / "latents", record, codec.encode(frames))
+    latents.write_info(tmp_path / "latents", vae="a")
     readers = from_videos(tmp_path / "real", codec), from_latents(tmp_path / "latents", codec)
     for every, between in ((False, 0), (True, 36)):
         one, other = (read(record, every) for read in readers)
@@ -82,6 +84,24 @@ def test_files_and_their_latents_look_alike(tmp_path: Path) -> None:
         assert one.between.shape == other.between.shape == (between, 28, 28)
         assert torch.equal(one.latents, other.latents)
         assert (one.every - other.every).abs().mean() < 6
+
+
+def test_latents_of_every_eighth_frame_are_compared_with_stills_as_all_are_and_with_nothing_else(
+    tmp_path: Path,
+) -> None:
+    records = [Record(str(i), split="TRAIN" if i < 2 else "VAL", fps=32.0, num_frames=50) for i in range(3)]
+    for name, every in (("all", 1), ("sparse", 8)):
+        for i, record in enumerate(records):
+            latents.write(tmp_path / name, record, rng.normal((50, 4, 2, 2), i, "latents", [0])[0][::every])
+        filelist.write(tmp_path / name, records)
+        latents.write_info(tmp_path / name, vae="a", **({} if every == 1 else {"every": every}))
+    whole, sparse = (of_latents(tmp_path / name) for name in ("all", "sparse"))
+    for ours, theirs in ((sparse.train, whole.train), (sparse.held_out, whole.held_out)):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert latents.info(tmp_path / "all")["vae"] == "a"
+    for use in (latents.info, lambda folder: from_latents(folder, Pooling())):  # type: ignore[arg-type]
+        with pytest.raises(DataError, match="holds every 8th frame only"):
+            use(tmp_path / "sparse")
 
 
 def test_of_whom_the_threshold_is_made_every_frame_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

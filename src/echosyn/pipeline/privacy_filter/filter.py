@@ -135,6 +135,7 @@ def _published(
     Latents are scaled to -1..1 as published: a real frame by the extremes of its video, a synthetic still by those of
     all candidates.
     """
+    latents.info(reference)
     records = filelist.read(reference)
     model = weights.load(screens.reid, "reid").to(devices.resolve(device))
     scaled = model.config.normalize

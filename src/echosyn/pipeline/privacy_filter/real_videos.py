@@ -156,6 +156,7 @@ def from_videos(dataset: Path, codec: LatentCodec) -> Read:
 
 def from_latents(folder: Path, codec: LatentCodec) -> Read:
     """Reads a latents folder and decodes it: what the models have seen of the videos."""
+    latents.info(folder)
 
     def read(record: Record, every: bool) -> VideoDigest:
         chosen = sampled(latents.count(folder, record), record.fps or RATE)

@@ -38,10 +38,16 @@ def of_latents(folder: Path, stride: int = REFERENCE_STRIDE) -> References:
             "first and is calibrated on the second, expected at least one of each"
         )
 
-    def frames(record: Record) -> Tensor:
-        return latents.read(folder, record)[::stride]
+    said = latents.info(folder, sparse=True)
+    vae, held = said.get("vae"), int(str(said.get("every", 1)))
+    if stride % held:
+        raise DataError(
+            f"{folder}: holds every {held}th frame, expected every {stride}th among them; encode the dataset"
+        )
 
-    vae = latents.info(folder).get("vae")
+    def frames(record: Record) -> Tensor:
+        return latents.read(folder, record)[:: stride // held]
+
     return References(
         LazySequence(len(train), lambda i: frames(train[i])),
         [r.patient for r in train],

@@ -65,7 +65,7 @@ class Screens:
         reid, vae = weights.resolve(models["reid"]), weights.resolve(models["vae"]) if "vae" in models else None
         weights.load(reid, "reid")
         if reference is not None:
-            check_latents(models["reid"], latents.info(reference).get("vae"), reference)
+            check_latents(models["reid"], latents.info(reference, sparse=True).get("vae"), reference)
         if vae is not None:
             check_same_vae(reid, weights.load_facts(reid).vae, vae)
         return cls(reid, vae, RATE if rate is None else rate)

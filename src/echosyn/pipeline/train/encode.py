@@ -42,6 +42,7 @@ class Encode:
     courses: bool
     device: str = "auto"
     grey: str = "luma"
+    every: int = 1
 
     def start(self) -> Callable[[tuple[int, Record]], bool]:
         """Load the VAE."""
@@ -50,7 +51,7 @@ class Encode:
         def run(item: tuple[int, Record]) -> bool:
             record = item[1]
             if not latents.path(self.folder, record).exists():
-                pixels = video.read(index.path(record), grey=self.grey == "luma").grey()
+                pixels = video.read(index.path(record), grey=self.grey == "luma").grey()[:: self.every]
                 frames = torch.from_numpy(pixels)
                 check_frames(frames.shape[1:])
                 noise = None
@@ -129,20 +130,23 @@ def encode(
     encoder = codec(vae, devices.resolve("cpu"))
     settings: dict[str, Any] = {"posterior": posterior, "seed": seed, "courses": courses}
     settings |= {} if asked.grey == "luma" else {"grey": asked.grey}
+    sparse = {} if asked.every == 1 else {"every": asked.every}
     folder_of_vae = weights.resolve(vae)
     executor = compute.workers()
     own = shard.of(list(enumerate(records)))
     result: dict[str, Any] = {"latents": str(out), "videos": len(own)}
-    with new_folder(out, "encode", settings, {"dataset": dataset, "vae": folder_of_vae}, shard=shard) as folder:
+    with new_folder(
+        out, "encode", settings | sparse, {"dataset": dataset, "vae": folder_of_vae}, shard=shard
+    ) as folder:
         own = _counted(dataset, own, executor, progress)
         measured = weights.load_facts(folder_of_vae).stage is not None
         if warning := check_scale(_spread(encoder, index, records), vae, must_fit=measured and not asked.any_scale):
             result["warning"] = warning
             note(folder, warnings=[warning])
         latents.write_info(
-            folder, vae=weights.latents_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior
+            folder, vae=weights.latents_hash(folder_of_vae), pixels=encoder.pixels.name, posterior=posterior, **sparse
         )
-        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device, asked.grey)
+        work = Encode(dataset, folder, folder_of_vae, posterior, seed, courses, compute.device, asked.grey, asked.every)
         found: list[bool] = []
         for (_, record), tracked in executor.map([work], own):
             if isinstance(tracked, Lost):
