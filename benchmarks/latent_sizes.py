@@ -59,7 +59,7 @@ def judged(vae: Path, data: Path, judge: Judge, recorded: list[np.ndarray], vide
     """PSNR, and the classifiers without and with texture."""
     autoencoder = codec(vae, torch.device("cpu"))
     decoded = [autoencoder.reconstruct(torch.from_numpy(video)).numpy() for video in recorded]
-    texture, _ = learned(data, vae, TextureFitSettings(videos=videos, seed=1), CPU)
+    texture, *_ = learned(data, vae, TextureFitSettings(videos=videos, seed=1), CPU)
     laid = [texture.lay(video, 1, i) for i, video in enumerate(decoded)]
     error = psnr(*(torch.from_numpy(np.concatenate(videos)) for videos in (decoded, recorded))).mean
     return {"psnr": error, "decode, CPU ms a frame": speed(autoencoder, recorded[0]), "decoded": judge(decoded),

@@ -130,7 +130,7 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         weights.save(network, target, facts, noise)
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
-            texture, _ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
+            texture, *_ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
             texture.save(target)
         run = json.loads((source.parent / trained_on.RUN).read_text())
         data = folder / data_of(name)
