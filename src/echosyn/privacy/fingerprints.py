@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
-from echosyn.privacy import registration
+from echosyn.privacy import registration, self_similarity
 from echosyn.privacy.matching import varied
 from echosyn.privacy.scenes import distinct, scenes
 from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequence, VideoDigest
@@ -20,7 +20,7 @@ from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequen
 QUERY_FRAMES = 8
 """Frames of a video that are matched, evenly from its first to its last; besides, those that are like none of them."""
 QUERY_MOTIONS = 4
-"""Stretches of a video whose motion is matched."""
+"""Stretches of a video whose motion and self-similarity are matched."""
 MOTION_FRAMES = 8
 """Steps of a stretch: one second."""
 CELLS = (-0.5, 0.0, 0.5)
@@ -94,7 +94,7 @@ class StillPrints:
 
 @dataclass(frozen=True, eq=False)
 class VideoPrints:
-    """Vectors of whole videos: spaces ``reid``, ``pixels``, ``motion`` and `echosyn.privacy.registration.SPACE`.
+    """Vectors of whole videos: spaces ``reid``, ``pixels``, ``motion``, and those of `registration` and `self_similarity`.
 
     Of what is blank there is nothing to recognise.
 
@@ -114,6 +114,7 @@ class VideoPrints:
             "pixels": varied((digest.thumbnails[::REFERENCE_EVERY] - self.centre[0]).flatten(1)),
             "motion": motions(digest.thumbnails),
             registration.SPACE: registration.reference(digest.thumbnails),
+            self_similarity.SPACE: varied(self_similarity.self_similarities(digest.thumbnails)),
         }
 
     def of_queries(self, items: Sequence[VideoDigest]) -> Sequence[Views]:
@@ -132,6 +133,7 @@ class VideoPrints:
             "pixels": varied((frames - self.centre[0]).flatten(1)),
             "motion": evenly(motions(digest.thumbnails), QUERY_MOTIONS),
             registration.SPACE: torch.cat(pictures),
+            self_similarity.SPACE: varied(self_similarity.self_similarities(digest.thumbnails, QUERY_MOTIONS)),
         }
 
 
