@@ -4,7 +4,7 @@
 
 Phantoms of the apical four-chamber view, 64 frames in two seconds: recordings, a tenth each VAL and TEST, and as a synthetic set
 phantoms of another seed. Each audit is a process of its own, so that its largest memory is its own; bundled models, videos alone.
-Without registration the same audit runs on screens that lack the spaces `registered` and `self-similarity`, all else being equal.
+Without registration the same audit runs on screens that lack the spaces `registered` and `parts`, all else being equal.
 """
 
 import argparse
@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import torch
-
 from echosyn import weights
 from echosyn.data import filelist, phantom, video
 from echosyn.pipeline.audit import audit as auditing
 from echosyn.pipeline.audit import membership, positive_controls
 from echosyn.pipeline.folder import new_folder
-from echosyn.privacy import registration, self_similarity
+from echosyn.privacy import closeness, parts, registration, screen
 from echosyn.privacy.fingerprints import VideoPrints, Views
 from echosyn.privacy.video_digests import VideoDigest
 from echosyn.settings.judging import AuditSettings
@@ -66,7 +64,7 @@ def drawn(out: Path, seed: int, num: int, split_of: Callable[[int], str]) -> Pat
 def unregistered() -> Iterator[None]:
     """Screens without the spaces that look for disguised copies."""
     reference, picture = VideoPrints.of_reference, registration.query
-    left_out, none = (registration.SPACE, self_similarity.SPACE), torch.zeros(0, 2)
+    left_out = (registration.SPACE, parts.SPACE)
 
     def without(made: Views) -> Views:
         return {space: rows for space, rows in made.items() if space not in left_out}
@@ -75,13 +73,12 @@ def unregistered() -> Iterator[None]:
         return without(reference(self, digest))
 
     query = VideoPrints.of_query
-    without_windows = mock.patch.object(self_similarity, "self_similarities", return_value=none)
 
     def of_query(self: VideoPrints, digest: VideoDigest) -> Views:
         with mock.patch.object(registration, "query", lambda frames, centre: picture(frames[:0], centre)):
             return without(query(self, digest))
 
-    with without_windows, mock.patch.multiple(VideoPrints, of_reference=of_reference, of_query=of_query):
+    with mock.patch.multiple(VideoPrints, of_reference=of_reference, of_query=of_query):
         yield
 
 
@@ -102,12 +99,42 @@ def timed(laps: dict[str, float]) -> list[Any]:
     return [mock.patch.object(of, name, clocked(stage, getattr(of, name))) for stage, (of, name) in STAGES.items()]
 
 
+def timed_spaces(spent: dict[str, float]) -> list[Any]:
+    """Patches that add the processor time of the vectors and comparisons of each space to ``spent``, in whatever stage."""
+
+    def clocked_one(work: Callable[..., Any], space_of: Callable[..., str]) -> Callable[..., Any]:
+        @wraps(work)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            started = time.process_time()
+            try:
+                return work(*args, **kwargs)
+            finally:
+                space = space_of(*args)
+                spent[space] = spent.get(space, 0.0) + time.process_time() - started
+
+        return run
+
+    def clocked(of: Any, name: str, space_of: Callable[..., str]) -> Any:
+        return mock.patch.object(of, name, clocked_one(getattr(of, name), space_of))
+
+    compared = {
+        space: clocked_one(find, lambda *args, space=space: space) for space, find in screen.PICTURES_OF_EACH.items()
+    }
+    return [
+        clocked(closeness, "_closest", lambda items, space, *others: space),
+        mock.patch.object(screen, "PICTURES_OF_EACH", compared),
+        clocked(registration, "query", lambda *args: registration.SPACE),
+        clocked(registration, "reference", lambda *args: registration.SPACE),
+    ]
+
+
 def one(args: argparse.Namespace) -> dict[str, Any]:
     """One audit in this process: seconds of processor time in all and of each stage, and the largest memory."""
     out = args.work / f"audit-{args.run}"
     models = weights.find_all(weights.shipped(), ("vae", "reid"), VIEW.lower())
     laps: dict[str, float] = {}
-    for patch in timed(laps):
+    spent: dict[str, float] = {}
+    for patch in [*timed(laps), *timed_spaces(spent)]:
         patch.start()
     wall, started = time.time(), time.process_time()
     asked = AuditSettings(canaries=args.canaries)
@@ -123,6 +150,7 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
         "wall_s": round(time.time() - wall, 1),
         "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "stages_cpu_s": {name: round(seconds, 1) for name, seconds in laps.items()},
+        "spaces_cpu_s": {name: round(seconds, 1) for name, seconds in spent.items()},
         "said": {key: value for key, value in said.items() if key != "audit"},
     }
 
