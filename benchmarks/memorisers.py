@@ -73,11 +73,16 @@ VIDEOS, PLANTED = 100, 73
 Array = NDArray[np.float64]
 
 
+def patient(seed: int, index: int) -> phantom.Patient:
+    """Of two seconds."""
+    return phantom.patient(seed, index, view=VIEW, num_frames=64, fps=32.0)
+
+
 def recordings(work: Path, name: str, seed: int, indices: Sequence[int]) -> NDArray[np.uint8]:
     """Phantoms of two seconds, 16 frames a second, ``(n, 32, 112, 112)``; drawn once."""
     path = work / f"{name}.npy"
     if not path.is_file():
-        drawn = [phantom.render(phantom.patient(seed, i, view=VIEW, num_frames=64, fps=32.0))[::2] for i in indices]
+        drawn = [phantom.render(patient(seed, i))[::2] for i in indices]
         np.save(path, np.stack(drawn).astype(np.uint8))
     return np.load(path, mmap_mode="r")
 
@@ -103,7 +108,7 @@ class Bench:
             name: [look(self.of(name, i), self.encoder) for i in range(len(x))] for name, x in self.frames.items()
         }
         self.names = [f"{name}{i:04d}" for name in ("held", "train") for i in range(len(digests[name]))]
-        efs = {name: [phantom.patient(seed, i, view=VIEW).ef for i in which] for name, (seed, which) in draw.items()}
+        efs = {name: [patient(seed, i).ef for i in which] for name, (seed, which) in draw.items()}
         self.efs, self.strange_efs = efs["held"] + efs["train"], efs["strange"]
         real = digests["held"] + digests["train"]
         self.is_train = np.array([name.startswith("train") for name in self.names])
