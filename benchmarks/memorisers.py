@@ -61,11 +61,9 @@ KINDS = (
 KINDS += (
     "speed 125",
     "reversed",
-    "warped 10",
     "half inverted",
     "quarters swapped",
     "tiled 2",
-    "cut out 40",
     "inset 50",
 )
 COPIED = (10, 2, 1)
