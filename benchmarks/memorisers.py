@@ -64,7 +64,7 @@ KINDS += (
     "half inverted",
     "quarters swapped",
     "tiled 2",
-    "inset 50",
+    "in a corner 50",
 )
 COPIED = (10, 2, 1)
 VIDEOS, PLANTED = 100, 73

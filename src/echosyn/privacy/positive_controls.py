@@ -78,7 +78,7 @@ def in_pixels(relay: Relay | None = None) -> list[PositiveControl]:
         *_graded("tiled", "times a side", _TILES, lambda n: lambda x, y, g: tiled(x, round(n)), essential=False),
         *_graded("cut out", "% of the side", _CUT, lambda p: lambda x, y, g: cut_out(x, p / 100), essential=False),
         *_graded(
-            "inset", "% of another's side", _INSETS, lambda p: lambda x, y, g: inset(x, y, p / 100), essential=False
+            "in a corner", "% of the side", _SMALL, lambda p: lambda x, y, g: cornered(x, p / 100), essential=False
         ),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
         *other,
@@ -104,7 +104,7 @@ _SPEEDS: Grades = ((80, 0.95), (125, 0.95))
 _WARPS: Grades = ((5, None), (10, None), (20, None))
 _TILES: Grades = ((2, 0.95), (3, None))
 _CUT: Grades = ((60, None), (40, None))
-_INSETS: Grades = ((50, 0.95), (33, None))
+_SMALL: Grades = ((50, 0.95), (33, None))
 _SHARES: Grades = ((10, None), (25, None), (50, None))
 _LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
 _REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
@@ -185,13 +185,10 @@ def cut_out(frames: Tensor, share: float) -> Tensor:
     return black
 
 
-def inset(frames: Tensor, other: Tensor, share: float) -> Tensor:
-    """The recording made small, in the upper right corner of another patient's; as long as the shorter."""
-    num = min(len(frames), len(other))
+def cornered(frames: Tensor, share: float) -> Tensor:
+    """The recording made small, in the upper right corner; black beside it."""
     height, width = (round(share * side) for side in frames.shape[-2:])
-    shown = other[:num].clone()
-    shown[:, :height, -width:] = _resized(frames[:num], height, width)
-    return shown
+    return pad(_resized(frames, height, width), (frames.shape[-1] - width, 0, 0, frames.shape[-2] - height))
 
 
 def noisy(frames: Tensor, decibel: float, generator: torch.Generator) -> Tensor:
