@@ -56,6 +56,7 @@ TABLE: Mapping[str, Benchmark] = {
         "--rows 1000 --files 200 --videos 2 --patients 20 --audited 20 --archives 40 --held-out 10"
     ),
     "area_accuracy": Benchmark("--num 3"),
+    "audit_time": Benchmark("WORK --real 20 --synthetic 3 --canaries 1", "WORK"),
     "cpu_paths": Benchmark("--tries 1 --json", "--json"),
     "deidentification": Benchmark("--num 2 --frames 8", "--num 32"),
     "designs": Benchmark(
@@ -68,6 +69,7 @@ TABLE: Mapping[str, Benchmark] = {
         {"small": 40},
     ),
     "ef_adherence": Benchmark("--num 4 --frames 64", "--num 200 --seed 9100"),
+    "exact_tests": Benchmark("--repetitions 5 --power 2 --coverage 5", "--repetitions 10000 --power 1000"),
     "executors": Benchmark("--items 4 --seconds 0.1"),
     "gauges": Benchmark("--patients 8 --protocol echosyn-quick-v3", "--patients 120 --seed 9300"),
     "gpu": Benchmark("--device cpu --quick --check", "--check", gpu=True),

@@ -1,7 +1,18 @@
 import pytest
 import torch
 
-from echosyn.privacy.positive_controls import in_latents, in_pixels, later, noisy, reencoded
+from echosyn.privacy.positive_controls import (
+    cornered,
+    cut_out,
+    half_inverted,
+    in_latents,
+    in_pixels,
+    later,
+    noisy,
+    reencoded,
+    tiled,
+    warped,
+)
 
 
 def recording(seed: int = 0, num: int = 12) -> torch.Tensor:
@@ -62,6 +73,24 @@ def test_recoding_is_lossy_but_small_and_a_later_phase_is_the_rest():
     assert 0 < (reencoded(original, 90).float() - original.float()).abs().mean() < 4
     assert torch.equal(later(original, 0.25), original[4:])
     assert len(later(original, 60.0)) == 6
+
+
+def test_rearranged_copies_are_what_their_names_say(generator):
+    original = recording()
+    half = half_inverted(original)
+    assert torch.equal(half[..., :56], 255 - original[..., :56])
+    assert torch.equal(half[..., 56:], original[..., 56:])
+    tiles = tiled(original, 3)
+    assert torch.equal(tiles[:, :37, :37], tiles[:, 37:74, 74:111])
+    assert tiles[:, 111:].max() == 0
+    corner = cornered(original, 0.5)
+    assert torch.equal(corner[:, :56, 56:], tiled(original, 2)[:, :56, :56])
+    assert corner[:, 56:].max() == corner[..., :56].max() == 0
+    middle = cut_out(original, 0.5)
+    assert torch.equal(middle[:, 28:84, 28:84], original[:, 28:84, 28:84])
+    assert middle.sum() == original[:, 28:84, 28:84].sum()
+    bent = [(warped(original, share, generator).float() - original.float()).abs().mean() for share in (0.0, 0.05, 0.2)]
+    assert bent[0] < 0.5 < bent[1] < bent[2]
 
 
 def test_latent_disguises_call_the_image_model_at_their_noise(generator):

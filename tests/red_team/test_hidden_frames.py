@@ -11,6 +11,7 @@ from torch import Tensor
 from echosyn import weights
 from echosyn.data import phantom, stills, video
 from echosyn.diffusion.codec import LatentCodec
+from echosyn.errors import DataError
 from echosyn.pipeline.audit.read_videos import DigestVideos
 from echosyn.pipeline.generate.tasks import ScreenVideos
 from echosyn.pipeline.models import codec
@@ -110,6 +111,19 @@ def test_an_inverted_host_does_not_stand_for_the_patient(gate: Gate) -> None:
 def test_strangers_are_mostly_left_alone(gate: Gate) -> None:
     found = gate.screen.judge([digest_of(recording(100 + i), gate.encoder, FPS) for i in range(12)])
     assert found.kept.double().mean() >= 0.75
+
+
+def test_a_patient_in_the_difference_of_the_channels_is_refused(tmp_path: Path) -> None:
+    """The mean of the channels, which is what is compared, shows the host alone."""
+    host, copied = recording(233, 64).float(), recording(COPIED[0], 64).float()
+    apart = (copied - 128) / 8
+    read = DigestVideos(weights.find_all(weights.shipped(), ("vae",), "a4c")["vae"], "cpu").start()
+    for name, shown in (("hidden", [host + apart, host, host - apart]), ("grey", [host, host, host])):
+        frames = torch.stack(shown, dim=-1).round().clamp(0, 255).to(torch.uint8)
+        video.write_avi(tmp_path / f"{name}.avi", frames.numpy(), FPS)
+    with pytest.raises(DataError, match=r"hidden.avi: its colour channels differ by up to [12]\d grey levels"):
+        read((0, tmp_path / "hidden.avi"))
+    assert len(read((1, tmp_path / "grey.avi")).every) == 64
 
 
 def test_the_gates_read_every_frame_of_a_file(gate: Gate) -> None:

@@ -1,6 +1,6 @@
 """How close an item is to its nearest real patient: in each of several spaces, and in one score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from echosyn.privacy import parts, registration
 from echosyn.privacy.fingerprints import Views
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import Matches, Prepared, nearest
-from echosyn.privacy.registration import SPACE, registered
 
 _LARGEST = 1 - 1e-6
 _LEAST_SPREAD = 0.02
@@ -47,6 +47,10 @@ class Match(Protocol):
         """The best match of each query."""
 
 
+PICTURES: Mapping[str, Match] = {registration.SPACE: registration.registered, parts.SPACE: parts.parted}
+"""Spaces whose vectors are compared in a way of their own."""
+
+
 def closeness(
     items: Sequence[Views], gallery: Gallery, patients: Sequence[str] | None = None, match: Match = nearest
 ) -> Closeness:
@@ -56,7 +60,7 @@ def closeness(
         items: The views of each, taken `ITEMS_AT_ONCE`.
         gallery: What they are compared with.
         patients: The patient of each item; with it, references of the same patient are skipped.
-        match: Finds the best match, but for registered pictures.
+        match: Finds the best match, but for `PICTURES`.
 
     Raises:
         DataError: What `nearest` refuses: NaN, constant vectors, no reference of another patient.
@@ -84,8 +88,7 @@ def _closest(
     item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
     best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)
     if len(item_of):
-        find = registered if space == SPACE else match
-        found = find(
+        found = PICTURES.get(space, match)(
             torch.cat(views),
             gallery.references[space],
             query_groups=None if patients is None else [patients[i] for i in item_of.tolist()],

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from echosyn.pixels import moved
-from echosyn.privacy import registration
+from echosyn.privacy import parts, registration
 from echosyn.privacy.matching import varied
 from echosyn.privacy.scenes import distinct, scenes
 from echosyn.privacy.video_digests import REFERENCE_EVERY, THUMBNAIL, LazySequence, VideoDigest
@@ -94,7 +94,7 @@ class StillPrints:
 
 @dataclass(frozen=True, eq=False)
 class VideoPrints:
-    """Vectors of whole videos: spaces ``reid``, ``pixels``, ``motion`` and `echosyn.privacy.registration.SPACE`.
+    """Vectors of whole videos: spaces ``reid``, ``pixels``, ``motion``, and those of `registration` and `parts`.
 
     Of what is blank there is nothing to recognise.
 
@@ -113,7 +113,8 @@ class VideoPrints:
             "reid": self.embed(digest.latents),
             "pixels": varied((digest.thumbnails[::REFERENCE_EVERY] - self.centre[0]).flatten(1)),
             "motion": motions(digest.thumbnails),
-            registration.SPACE: registration.reference(digest.thumbnails),
+            registration.SPACE: (picture := registration.reference(digest.thumbnails)),
+            parts.SPACE: picture,
         }
 
     def of_queries(self, items: Sequence[VideoDigest]) -> Sequence[Views]:
@@ -126,12 +127,13 @@ class VideoPrints:
         apart = every - self.centre[0]
         chosen = distinct(apart, evenly(torch.arange(len(digest.thumbnails)), QUERY_FRAMES))
         frames = shifted(every[chosen, None], THUMBNAIL_PIXELS)
-        pictures = [registration.query(every[scene], self.centre) for scene in scenes(apart)]
+        pictures = torch.cat([registration.query(every[scene], self.centre) for scene in scenes(apart)])
         return {
             "reid": self.embed(evenly(digest.latents, QUERY_FRAMES)),
             "pixels": varied((frames - self.centre[0]).flatten(1)),
             "motion": evenly(motions(digest.thumbnails), QUERY_MOTIONS),
-            registration.SPACE: torch.cat(pictures),
+            registration.SPACE: pictures,
+            parts.SPACE: pictures,
         }
 
 

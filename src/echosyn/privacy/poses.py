@@ -22,6 +22,8 @@ _ANGLES = tuple(math.radians(10 * k) for k in range(-2, 3))
 _SCALES = tuple(0.8 ** (-k / 2) for k in range(-2, 3))
 NUM_USUAL = len(_ANGLES) + len(_SCALES) - 1 + len(_ANGLES[1::2]) * len(_SCALES[1::2])
 """Turns and zooms that are tried at all shifts."""
+_CORNERS = ((1 / 2, (-1 / 2, 1 / 2)), (1 / 3, (-2 / 3, 2 / 3)))
+"""Scales and shifts of what is shown in a corner of another video, or in a tile."""
 _NEAR = _SHIFTS[2:5]
 _FAR_SCALES, _FAR_SHIFTS = (0.5, 0.63, 1.6, 2.0), _SHIFTS[1:6]
 _SQUEEZED = 0.6
@@ -38,8 +40,8 @@ SIDES = torch.tensor([
 def poses() -> Tensor:
     """``(poses, 5)``: shifts in half sides, angle, scale, and by what the scale along x exceeds and along y falls short of it.
 
-    Turned, zoomed, or a little of both, each at all shifts. Then, at fewer shifts: zoomed a lot, squeezed along x or y, and last
-    those that are tried on all `SIDES`: as it is, and turned by 45 degrees.
+    Turned, zoomed, or a little of both, each at all shifts. Then, at fewer shifts: zoomed a lot, in a corner, squeezed along x or
+    y, and last those that are tried on all `SIDES`: as it is, and turned by 45 degrees.
     """
     near = [(angle, 1.0, 1.0) for angle in _ANGLES] + [(0.0, scale, 1.0) for scale in _SCALES if scale != 1]
     near += [(angle, scale, 1.0) for angle in _ANGLES[1::2] for scale in _SCALES[1::2]]
@@ -47,7 +49,8 @@ def poses() -> Tensor:
     thin = math.sqrt(_SQUEEZED)
     squeezed = [(0.0, scale, aspect) for scale in (thin, 1 / thin) for aspect in (thin, 1 / thin)]
     turned = [(0.0, 1.0, 1.0), (math.radians(45), 1.0, 1.0)]
-    groups = (near, _SHIFTS), (far, _FAR_SHIFTS), (squeezed, _NEAR), (turned, _NEAR)
+    corners = [([(0.0, scale, 1.0)], shifts) for scale, shifts in _CORNERS]
+    groups = (near, _SHIFTS), (far, _FAR_SHIFTS), *corners, (squeezed, _NEAR), (turned, _NEAR)
     return torch.tensor([(x, y, *how) for some, shifts in groups for how in some for y in shifts for x in shifts])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import grid_sample, interpolate, pad
 
 from echosyn.pixels import moved
 from echosyn.privacy.video_digests import RATE
@@ -72,6 +72,14 @@ def in_pixels(relay: Relay | None = None) -> list[PositiveControl]:
         PositiveControl("quarter turn", 0, "", 0.95, lambda x, y, g: x.rot90(1, (-2, -1)), essential=False),
         PositiveControl("inverted grey levels", 0, "", 0.95, lambda x, y, g: 255 - x, essential=False),
         PositiveControl("reversed in time", 0, "", 0.95, lambda x, y, g: x.flip(0), essential=False),
+        *_graded("warped", "% of the side", _WARPS, lambda p: lambda x, y, g: warped(x, p / 100, g), essential=False),
+        PositiveControl("half inverted", 0, "", 0.95, lambda x, y, g: half_inverted(x), essential=False),
+        PositiveControl("quarters swapped", 0, "", 0.95, lambda x, y, g: _rolled(x), essential=False),
+        *_graded("tiled", "times a side", _TILES, lambda n: lambda x, y, g: tiled(x, round(n)), essential=False),
+        *_graded("cut out", "% of the side", _CUT, lambda p: lambda x, y, g: cut_out(x, p / 100), essential=False),
+        *_graded(
+            "in a corner", "% of the side", _SMALL, lambda p: lambda x, y, g: cornered(x, p / 100), essential=False
+        ),
         *_graded("mixture", "% of another patient", _SHARES, lambda p: lambda x, y, g: mixed(x, y, p / 100)),
         *other,
     ]
@@ -93,6 +101,10 @@ _ZOOMED: Grades = ((20, 0.95), (-20, 0.95), (50, 0.95), (-60, 0.95), (-100, 0.95
 _WIDTHS: Grades = ((60, 0.95),)
 _GAMMAS: Grades = ((0.5, 0.95), (2, 0.95))
 _SPEEDS: Grades = ((80, 0.95), (125, 0.95))
+_WARPS: Grades = ((5, None), (10, None), (20, None))
+_TILES: Grades = ((2, 0.95), (3, None))
+_CUT: Grades = ((60, None), (40, None))
+_SMALL: Grades = ((50, 0.95), (33, None))
 _SHARES: Grades = ((10, None), (25, None), (50, None))
 _LATENT_NOISES: Grades = ((0.1, None), (0.3, None), (0.5, None), (1.0, None))
 _REDRAWN: Grades = ((10, None), (25, None), (50, None), (75, None))
@@ -135,9 +147,48 @@ def squeezed(frames: Tensor, share: float) -> Tensor:
     """The recording at a share of its width, black beside it."""
     height, width = frames.shape[-2:]
     narrow = round(share * width)
-    small = interpolate(frames.float()[:, None], (height, narrow), mode="bilinear", antialias=True)[:, 0]
     left = (width - narrow) // 2
-    return _pixels(pad(small, (left, width - narrow - left)))
+    return pad(_resized(frames, height, narrow), (left, width - narrow - left))
+
+
+def warped(frames: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Smoothly bent, all frames alike; the farthest pixel comes from ``share`` of a side away."""
+    bend = interpolate(
+        torch.randn(1, 2, 3, 3, generator=generator), frames.shape[-2:], mode="bicubic", align_corners=True
+    )[0]
+    bend = bend * (2 * share / float(bend.norm(dim=0).max()))
+    height, width = (torch.linspace(-1, 1, side) for side in frames.shape[-2:])
+    y, x = torch.meshgrid(height, width, indexing="ij")
+    grid = torch.stack([x + bend[0], y + bend[1]], dim=-1)[None]
+    return _pixels(grid_sample(frames.float()[None], grid, align_corners=True)[0])
+
+
+def half_inverted(frames: Tensor) -> Tensor:
+    """Grey levels of the left half inverted."""
+    middle = frames.shape[-1] // 2
+    return torch.cat([255 - frames[..., :middle], frames[..., middle:]], dim=-1)
+
+
+def tiled(frames: Tensor, num: int) -> Tensor:
+    """The recording made small, ``num`` times beside and below itself; black where that leaves a rest."""
+    height, width = (side // num for side in frames.shape[-2:])
+    together = _resized(frames, height, width).repeat(1, num, num)
+    return pad(together, (0, frames.shape[-1] - num * width, 0, frames.shape[-2] - num * height))
+
+
+def cut_out(frames: Tensor, share: float) -> Tensor:
+    """The middle, ``share`` of each side; black around it."""
+    black = torch.zeros_like(frames)
+    height, width = (round(share * side) for side in frames.shape[-2:])
+    top, left = (frames.shape[-2] - height) // 2, (frames.shape[-1] - width) // 2
+    black[:, top : top + height, left : left + width] = frames[:, top : top + height, left : left + width]
+    return black
+
+
+def cornered(frames: Tensor, share: float) -> Tensor:
+    """The recording made small, in the upper right corner; black beside it."""
+    height, width = (round(share * side) for side in frames.shape[-2:])
+    return pad(_resized(frames, height, width), (frames.shape[-1] - width, 0, 0, frames.shape[-2] - height))
 
 
 def noisy(frames: Tensor, decibel: float, generator: torch.Generator) -> Tensor:
@@ -168,6 +219,14 @@ def _graded(
 def _moved(frames: Tensor, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0) -> Tensor:
     by = shift / frames.shape[-1]
     return _pixels(moved(frames.float(), shift=(by, by), degrees=degrees, scale=scale))
+
+
+def _rolled(frames: Tensor) -> Tensor:
+    return frames.roll((frames.shape[-2] // 2, frames.shape[-1] // 2), (-2, -1))
+
+
+def _resized(frames: Tensor, height: int, width: int) -> Tensor:
+    return _pixels(interpolate(frames.float()[:, None], (height, width), mode="bilinear", antialias=True)[:, 0])
 
 
 def _pixels(values: Tensor) -> Tensor:

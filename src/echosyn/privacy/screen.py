@@ -9,13 +9,14 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from echosyn.privacy import parts, registration
 from echosyn.privacy.by_patient import nearest_of_each
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
 from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness
 from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, VideoPrints, Views, evenly
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
-from echosyn.privacy.registration import SPACE, picture, registered_of_each
+from echosyn.privacy.registration import picture
 from echosyn.privacy.video_digests import LazySequence, VideoDigest
 from echosyn.progress import Progress, silent
 
@@ -23,6 +24,9 @@ SCALE_PATIENTS = 200
 """Training videos, evenly chosen, that set the scales of the spaces."""
 HELD_OUT_VIDEOS = 2000
 """Held-out videos, evenly chosen, that set a threshold, at most; for rates below 1 in 200 it is ten over the rate."""
+
+PICTURES_OF_EACH = {registration.SPACE: registration.registered_of_each, parts.SPACE: parts.parted_of_each}
+"""Spaces whose vectors are compared in a way of their own."""
 
 EMBEDDED_FRAMES = 128
 """Frames of stills that are embedded together: five times as fast as one by one."""
@@ -93,7 +97,7 @@ class Screen(Generic[Items]):
         score = torch.full((len(views), len(names)), -torch.inf, dtype=torch.float64)
         spaces = [""] * len(views)
         for s, (space, references) in enumerate(self.gallery.references.items()):
-            find = registered_of_each if space == SPACE else nearest_of_each
+            find = PICTURES_OF_EACH.get(space, nearest_of_each)
             present, found = find([view[space] for view in views], references, self.gallery.owners[space])
             similarity = torch.full((len(views), len(names)), UNLIKE)
             similarity[:, [place[name] for name in present]] = found

@@ -220,7 +220,7 @@ def _power(controls: Sequence[Caught]) -> Criterion:
 
 
 def _caught(c: Caught) -> str:
-    return f"{c.rate.successes} of {c.rate.num} caught, which shows {100 * c.rate.low:.0f} %"
+    return f"{c.rate.successes} of {c.rate.num} caught, which shows at least {100 * c.rate.low:.0f} %"
 
 
 def _risk(name: str, risk: Risk) -> Criterion:
@@ -251,8 +251,8 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
                 f"inference: {attack.name}",
                 not (shown[attack.name] and apart),
                 f"AUC not shown to differ from 0.5 by more than {LARGEST_ADVANTAGE:g} on either side",
-                f"{_estimate(auc.value, auc.low, auc.high)}, p = {attack.p_value:.4f}; true positives at 1 % false positives "
-                f"{_estimate(attack.tpr.value, attack.tpr.low, attack.tpr.high)} ({attack.members} against {attack.others})",
+                f"{_estimate(auc.value, auc.low, auc.high)}, p = {attack.p_value:.4f}; {_few_false_alarms(attack)}"
+                f" ({attack.members} against {attack.others})",
                 needs,
             )
         )
@@ -280,6 +280,14 @@ def _inference(found: Findings, needs: str) -> list[Criterion]:
             )
         )
     return lines
+
+
+def _few_false_alarms(attack: Attack) -> str:
+    """What is found at 1 % false positives."""
+    tpr = attack.tpr
+    if tpr.value is None:
+        return "too few held-out patients to speak of 1 % false positives"
+    return f"true positives at 1 % false positives {_estimate(tpr.value, tpr.low, tpr.high)}"
 
 
 def _promise(promise: Promise, leaked: Bound) -> Criterion:

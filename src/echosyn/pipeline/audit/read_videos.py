@@ -15,7 +15,11 @@ from echosyn.errors import DataError
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.privacy_filter.real_videos import digest_of, digests_of
 from echosyn.pipeline.workers.compute import Compute
+from echosyn.privacy.fingerprints import thumbnails
 from echosyn.privacy.video_digests import VideoDigest
+
+COLOUR = 8.0
+"""Grey levels by which the channels of a thumbnail's pixel may differ: the loss of encoders stays below."""
 
 
 def files_of(synthetic: Path) -> list[Path]:
@@ -57,7 +61,7 @@ def read_digests(files: Sequence[Path], vae: Path, folder: Path, compute: Comput
     """Digests of the videos, in a file of a private folder.
 
     Raises:
-        DataError: workers died at one, or its time stamps hide frames.
+        DataError: workers died at one, its time stamps hide frames, or its channels differ.
     """
     tell = partial(compute.progress, "read synthetic videos")
     return digests_of(DigestVideos(vae, compute.device), files, compute.workers(), folder / "finished digests", tell)
@@ -90,4 +94,16 @@ def _digest(path: Path, encoder: LatentCodec) -> VideoDigest:
             f"{path}: {hidden} frame(s) are shown for no time, so that nobody would look at them; expected a constant frame "
             "rate: convert it"
         )
+    _refuse_colour(path)
     return digest_of(torch.from_numpy(recording.grey()), encoder, recording.fps)
+
+
+def _refuse_colour(path: Path) -> None:
+    """Frames are compared in grey; what is hidden in the difference of their channels would not be seen."""
+    channels = torch.from_numpy(video.read(path, grey=False).frames).movedim(-1, 0).float()
+    apart = max(float(thumbnails(channels[c] - channels[1]).abs().max()) for c in (0, 2))
+    if apart > COLOUR:
+        raise DataError(
+            f"{path}: its colour channels differ by up to {apart:.0f} grey levels, which nobody would look at; expected a grey "
+            "video: convert it"
+        )
