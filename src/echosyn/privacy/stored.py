@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,18 @@ def write(path: Path, screen: Screen[Any]) -> None:
         save_file(tensors, temporary / _SCREEN, {"screen": json.dumps(said)})
 
 
+def spaces(path: Path) -> list[str]:
+    """In which a stored screen compares; none if nothing is stored there.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    if not path.is_dir():
+        return []
+    with _opened(path) as (_, said):
+        return list(said["spaces"])
+
+
 def read(path: Path, prints: Callable[[Tensor], Prints[Items]]) -> Screen[Items]:
     """What `write` wrote, with equal verdicts; the vectors are mapped, so that processes of a machine share them.
 
@@ -59,12 +72,8 @@ def read(path: Path, prints: Callable[[Tensor], Prints[Items]]) -> Screen[Items]
     Raises:
         DataError: It is damaged.
     """
-    try:
-        with safe_open(path / _SCREEN, framework="pt") as file:
-            said = json.loads(file.metadata()["screen"])
-            centre, held_out = (aligned(file.get_tensor(name)) for name in ("centre", "held_out"))
-    except (SafetensorError, OSError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: not readable as a privacy screen ({error}); remove it and run again") from error
+    with _opened(path) as (file, said):
+        centre, held_out = (aligned(file.get_tensor(name)) for name in ("centre", "held_out"))
     return Screen(
         Gallery.stored([path / f"{space}.safetensors" for space in said["spaces"]]),
         Fusion(**said["fusion"]),
@@ -73,3 +82,13 @@ def read(path: Path, prints: Callable[[Tensor], Prints[Items]]) -> Screen[Items]
         said["held_out_patients"],
         prints(centre),
     )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The file of `write` and what it says of the screen."""
+    try:
+        with safe_open(path / _SCREEN, framework="pt") as file:
+            yield file, json.loads(file.metadata()["screen"])
+    except (SafetensorError, OSError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: not readable as a privacy screen ({error}); remove it and run again") from error

@@ -24,6 +24,7 @@ from echosyn.pipeline.privacy_filter.screens import GROUPS, STILLS, VIDEOS, Scre
 from echosyn.pipeline.workers.compute import Compute
 from echosyn.pipeline.workers.executors import InProcess, Processes
 from echosyn.pipeline.workers.shards import WHOLE, Shard
+from echosyn.privacy import stored
 from echosyn.privacy.calibration import threshold_from_scores
 from echosyn.privacy.rejections import POOLED
 from echosyn.settings.making import CalibrateSettings, FilterSettings, GenerateSettings, SampleSettings
@@ -255,6 +256,15 @@ def test_screens_of_another_version_are_refused(make: Any, screens: Path, tmp_pa
     (older / "provenance.json").write_text(json.dumps(record))
     message = r"was calibrated by echosyn 0\.0\.1, this is .*; calibrate again"
     refused(make, tmp_path / "x", DataError, message, calibrated=older)
+
+
+def test_screens_that_do_not_compare_parts_are_refused(
+    make: Any, screens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = [space for space in stored.spaces(screens / "private" / "videos.screen") if space != "parts"]
+    monkeypatch.setattr(stored, "spaces", lambda path: spaces)
+    message = "which did not compare parts of a picture; calibrate again"
+    refused(make, tmp_path / "x", DataError, message, calibrated=screens)
 
 
 def test_the_filter_needs_one_of_the_two(tiny_models: Path, screens: Path, tmp_path: Path) -> None:

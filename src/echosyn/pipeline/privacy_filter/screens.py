@@ -19,7 +19,7 @@ from echosyn.pipeline.models import check_same_vae, embed
 from echosyn.pipeline.privacy_filter.parallel_matching import Matcher
 from echosyn.pipeline.privacy_filter.real_videos import Reading, RealVideos, gathered
 from echosyn.pipeline.workers.compute import Compute
-from echosyn.privacy import rejections, stored
+from echosyn.privacy import parts, rejections, stored
 from echosyn.privacy.fingerprints import Embed, StillPrints, VideoPrints
 from echosyn.privacy.matching import nearest
 from echosyn.privacy.rejections import GroupRate
@@ -98,6 +98,11 @@ class Screens:
         found = content_hash(out / PRIVATE)
         if found != said["screens"]:
             raise DataError(f"{out}: its screens are not those that were calibrated; calibrate again")
+        if parts.SPACE not in stored.spaces(out / PRIVATE / VIDEOS):
+            raise DataError(
+                f"{out}: was calibrated by an earlier echosyn, which did not compare parts of a picture; calibrate "
+                "again"
+            )
         hashes = {name: call["inputs"][name] for name in ("reference", "real") if name in call["inputs"]}
         rate = call["settings"]["rate"]
         return cls(folders["reid"], folders.get("vae"), rate, out / PRIVATE, hashes | {"calibrated": found})
