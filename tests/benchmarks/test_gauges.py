@@ -12,8 +12,6 @@ from echosyn.pipeline.evaluate.fidelity import protocols
 from echosyn.pipeline.evaluate.fidelity.protocols import Protocol
 from scripts import imported
 
-pytestmark = pytest.mark.xdist_group("gauges")  # what its tests share is made once
-
 ROOT = Path(__file__).parents[2]
 FORMULAS = ("spectrum", "speckle", "speckle-motion", "motion")
 """Spaces without a network."""

@@ -12,8 +12,6 @@ from echosyn.data import filelist, latents, lineage, video
 from echosyn.hashing import file_hash
 from echosyn.pipeline.publish import checksums
 
-pytestmark = pytest.mark.xdist_group("audit")  # what its tests share is made once
-
 PRIVATE = {"audit.json", "index.html", "private", "provenance.json"}
 PUBLIC = {"public.json", "public.html"}
 

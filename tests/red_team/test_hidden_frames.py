@@ -20,8 +20,6 @@ from echosyn.pipeline.privacy_filter.screens import VIDEOS, Screens
 from echosyn.privacy import stored
 from echosyn.privacy.screen import video_screen
 
-pytestmark = pytest.mark.xdist_group("hidden_frames")  # what its tests share is made once
-
 TRAIN, HELD_OUT, FPS = 30, 24, 32.0
 FIRST = 1500
 """The shipped models saw phantoms of this seed below."""

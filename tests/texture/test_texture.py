@@ -10,8 +10,6 @@ from echosyn.metrics.spectrum import OCTAVES, spatial_power, temporal_power
 from echosyn.texture import Texture, fit
 from echosyn.texture.texture import FILE
 
-pytestmark = pytest.mark.xdist_group("texture")  # what its tests share is made once
-
 SIZE, FRAMES = 64, 40
 
 

@@ -15,8 +15,6 @@ from echosyn.errors import ConfigError, DataError, EchosynError, MissingExtraErr
 from echosyn.pipeline.demo.replay import replay
 from waiting import until
 
-pytestmark = pytest.mark.xdist_group("calls")  # what its tests share is made once
-
 
 def files(page: Running) -> set[Path]:
     """All that is in the page's temporary folder."""

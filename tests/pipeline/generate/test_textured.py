@@ -20,8 +20,6 @@ from echosyn.pipeline.workers.compute import Compute
 from echosyn.settings.making import GenerateSettings
 from echosyn.texture.texture import FILE
 
-pytestmark = pytest.mark.xdist_group("textured")  # what its tests share is made once
-
 MODELS = weights.shipped()
 
 
