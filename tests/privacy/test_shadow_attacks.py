@@ -38,6 +38,7 @@ def test_what_the_loss_alone_does_not_show_is_found() -> None:
         assert area(scores) > 0.85, name
 
 
+@pytest.mark.slow
 def test_a_model_that_saw_none_of_the_patients_is_convicted_at_the_rate_of_the_test() -> None:
     draws, p_values = np.random.default_rng(1), []
     for seed in range(60):
