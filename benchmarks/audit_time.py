@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -82,49 +82,41 @@ def unregistered() -> Iterator[None]:
         yield
 
 
+def clocked(work: Callable[..., Any], spent: dict[str, float], name_of: Callable[..., str]) -> Callable[..., Any]:
+    """The same work, whose processor time is added to ``spent`` under the name that its arguments tell."""
+
+    @wraps(work)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        started = time.process_time()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            name = name_of(*args)
+            spent[name] = spent.get(name, 0.0) + time.process_time() - started
+
+    return run
+
+
+def patch(of: Any, attribute: str, spent: dict[str, float], name_of: Callable[..., str]) -> Any:
+    """What clocks a function of a module."""
+    return mock.patch.object(of, attribute, clocked(getattr(of, attribute), spent, name_of))
+
+
 def timed(laps: dict[str, float]) -> list[Any]:
     """Patches that add the processor time of each stage to ``laps``."""
-
-    def clocked(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(work)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            started = time.process_time()
-            try:
-                return work(*args, **kwargs)
-            finally:
-                laps[name] = laps.get(name, 0.0) + time.process_time() - started
-
-        return run
-
-    return [mock.patch.object(of, name, clocked(stage, getattr(of, name))) for stage, (of, name) in STAGES.items()]
+    return [patch(of, name, laps, lambda *args, stage=stage: stage) for stage, (of, name) in STAGES.items()]
 
 
 def timed_spaces(spent: dict[str, float]) -> list[Any]:
     """Patches that add the processor time of the vectors and comparisons of each space to ``spent``, in whatever stage."""
-
-    def clocked_one(work: Callable[..., Any], space_of: Callable[..., str]) -> Callable[..., Any]:
-        @wraps(work)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            started = time.process_time()
-            try:
-                return work(*args, **kwargs)
-            finally:
-                space = space_of(*args)
-                spent[space] = spent.get(space, 0.0) + time.process_time() - started
-
-        return run
-
-    def clocked(of: Any, name: str, space_of: Callable[..., str]) -> Any:
-        return mock.patch.object(of, name, clocked_one(getattr(of, name), space_of))
-
     compared = {
-        space: clocked_one(find, lambda *args, space=space: space) for space, find in screen.PICTURES_OF_EACH.items()
+        space: clocked(find, spent, lambda *args, space=space: space) for space, find in screen.PICTURES_OF_EACH.items()
     }
     return [
-        clocked(closeness, "_closest", lambda items, space, *others: space),
+        patch(closeness, "_closest", spent, lambda items, space, *others: space),
         mock.patch.object(screen, "PICTURES_OF_EACH", compared),
-        clocked(registration, "query", lambda *args: registration.SPACE),
-        clocked(registration, "reference", lambda *args: registration.SPACE),
+        patch(registration, "query", spent, lambda *args: registration.SPACE),
+        patch(registration, "reference", spent, lambda *args: registration.SPACE),
     ]
 
 
@@ -134,14 +126,11 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     models = weights.find_all(weights.shipped(), ("vae", "reid"), VIEW.lower())
     laps: dict[str, float] = {}
     spent: dict[str, float] = {}
-    for patch in [*timed(laps), *timed_spaces(spent)]:
-        patch.start()
+    for one_patch in [*timed(laps), *timed_spaces(spent)]:
+        one_patch.start()
     wall, started = time.time(), time.process_time()
     asked = AuditSettings(canaries=args.canaries)
-    if args.run == "unregistered":
-        with unregistered():
-            said = auditing.audit(args.work / "synthetic", args.work / "real", out, models, asked)
-    else:
+    with unregistered() if args.run == "unregistered" else nullcontext():
         said = auditing.audit(args.work / "synthetic", args.work / "real", out, models, asked)
     cpu = time.process_time() - started
     laps["read real videos, calibrate"] = cpu - sum(laps.values())

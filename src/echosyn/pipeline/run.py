@@ -119,8 +119,7 @@ def _complete(
         if stage == "vae" and not latents.exists():
             missing = [s for name, s in settings.items() if name in starting.TRAINED and name not in found]
             courses = any(isinstance(s, DenoiserSettings) and s.courses for s in missing)
-            trains = any(name not in found for name in starting.TRAINED)
-            every = 1 if trains else REFERENCE_STRIDE  # the screen of stills looks at no other frames
+            every = 1 if missing else REFERENCE_STRIDE  # the screen of stills looks at no other frames
             encode(dataset, latents, found["vae"], EncodeSettings(mean=True, courses=courses, every=every), compute)
 
 

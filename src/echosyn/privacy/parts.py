@@ -8,12 +8,15 @@ the mean of the four. Mean and deviation over time do not depend on phase, speed
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from echosyn.privacy.matching import Matches, Prepared
 from echosyn.privacy.owners import Owners
+from echosyn.privacy.registration import likest, likest_of_each
 from echosyn.privacy.video_digests import THUMBNAIL
 
 SPACE = "parts"
@@ -32,47 +35,29 @@ def parted(
     reference_groups: Sequence[str] | None = None,
 ) -> Matches:
     """The reference that each picture is likest to, quarter by quarter; see `echosyn.privacy.matching.nearest`."""
-    owners = None if reference_groups is None else Owners.of(reference_groups)
-    own = None if owners is None or query_groups is None else torch.from_numpy(owners.numbers(query_groups))
-    best, index = torch.full((len(queries),), -1.0), torch.zeros(len(queries), dtype=torch.int64)
-    for start, found in likeness(queries, references.rows):
-        if own is not None and owners is not None:
-            found[own[:, None] == torch.from_numpy(owners.codes[start : start + found.shape[1]])] = -1.0
-        value, place = found.max(dim=1)
-        index = torch.where(value > best, place + start, index)
-        best = best.maximum(value)
-    return Matches(best, index)
+    return likest(compared, queries, references, query_groups, reference_groups)
 
 
 def parted_of_each(
     items: Sequence[Tensor], references: Prepared, reference_groups: Sequence[str]
 ) -> tuple[list[str], Tensor]:
     """As `echosyn.privacy.by_patient.nearest_of_each`."""
-    owners = Owners.of(reference_groups).present()
-    of_row = torch.from_numpy(owners.codes).long()
-    best = torch.full((len(items), len(owners.names)), -1.0)
-    whose = torch.tensor([i for i, item in enumerate(items) for _ in item], dtype=torch.int64)
-    if len(whose):
-        for start, found in likeness(torch.cat(list(items)), references.rows):
-            of = of_row[start : start + found.shape[1]]
-            for i, row in zip(whose.tolist(), found, strict=True):
-                best[i].scatter_reduce_(0, of, row, "amax")
-    return list(owners.names), best
+    return likest_of_each(compared, items, references, reference_groups)
 
 
 @torch.no_grad()
-def likeness(queries: Tensor, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Of pictures to some real ones ``(n, k)`` in -1..1, and the number of the first of these.
-
-    Args:
-        queries: Of `echosyn.privacy.registration.query`, all with the same mean real picture, ``(n, 4 side^2)``.
-        rows: Of `echosyn.privacy.registration.reference`, ``(m, 2 side^2)``.
-    """
+def compared(
+    queries: Tensor, references: Prepared, own: NDArray[np.int32] | None = None, owners: Owners | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `echosyn.privacy.registration.aligned`, with all references of other patients."""
     pictures, centres = queries.float().cpu().unflatten(1, (2, -1)).unbind(dim=1)
     seen, centre = _coarse(pictures), _coarse(centres[:1])
-    for start in range(0, len(rows), REFERENCES_AT_ONCE):
-        real = _coarse(rows[start : start + REFERENCES_AT_ONCE].float().cpu())
-        yield start, _compared(seen, centre, real)
+    blocks = references.rows.split(REFERENCES_AT_ONCE)
+    found = torch.cat([_compared(seen, centre, _coarse(block.float().cpu())) for block in blocks], dim=1)
+    every = torch.arange(found.shape[1])
+    for i, one in enumerate(found):
+        rows = every if own is None or owners is None else every[torch.from_numpy(owners.codes != own[i])]
+        yield rows, one[rows]
 
 
 def _compared(pictures: Tensor, centre: Tensor, real: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ gain and offset, to inversion by its absolute value, and to what all patients ha
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -59,27 +60,54 @@ def registered(
     reference_groups: Sequence[str] | None = None,
 ) -> Matches:
     """The reference that each picture is likest to after registration; see `echosyn.privacy.matching.nearest`."""
-    owners = None if reference_groups is None else Owners.of(reference_groups)
-    own = None if owners is None or query_groups is None else owners.numbers(query_groups)
-    best = torch.full((len(queries),), -1.0)
-    index = torch.zeros(len(queries), dtype=torch.int64)
-    for i, (rows, found) in enumerate(aligned(queries, references, own, owners)):
-        if len(rows):
-            best[i], k = found.max(dim=0)
-            index[i] = rows[k]
-    return Matches(best, index)
+    return likest(aligned, queries, references, query_groups, reference_groups)
 
 
 def registered_of_each(
     items: Sequence[Tensor], references: Prepared, reference_groups: Sequence[str]
 ) -> tuple[list[str], Tensor]:
     """As `echosyn.privacy.by_patient.nearest_of_each`; of patients who are no candidate of an item, -1."""
+    return likest_of_each(aligned, items, references, reference_groups)
+
+
+class Compare(Protocol):
+    """How pictures are compared with references; see `aligned`."""
+
+    def __call__(
+        self, queries: Tensor, references: Prepared, own: NDArray[np.int32] | None = None, owners: Owners | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each picture: rows of references, none of its own patient's, and the likeness to each, -1..1."""
+
+
+def likest(
+    compare: Compare,
+    queries: Tensor,
+    references: Prepared,
+    query_groups: Sequence[str] | None,
+    reference_groups: Sequence[str] | None,
+) -> Matches:
+    """The reference that each picture is likest to."""
+    owners = None if reference_groups is None else Owners.of(reference_groups)
+    own = None if owners is None or query_groups is None else owners.numbers(query_groups)
+    best = torch.full((len(queries),), -1.0)
+    index = torch.zeros(len(queries), dtype=torch.int64)
+    for i, (rows, found) in enumerate(compare(queries, references, own, owners)):
+        if len(rows):
+            best[i], k = found.max(dim=0)
+            index[i] = rows[k]
+    return Matches(best, index)
+
+
+def likest_of_each(
+    compare: Compare, items: Sequence[Tensor], references: Prepared, reference_groups: Sequence[str]
+) -> tuple[list[str], Tensor]:
+    """The patients, and how like each item is to each of them; -1 where none of its pictures was compared with theirs."""
     owners = Owners.of(reference_groups).present()
     of_row = torch.from_numpy(owners.codes).long()
     best = torch.full((len(items), len(owners.names)), -1.0)
     whose = [i for i, item in enumerate(items) for _ in item]
     if whose:
-        for i, (rows, found) in zip(whose, aligned(torch.cat(list(items)), references), strict=True):
+        for i, (rows, found) in zip(whose, compare(torch.cat(list(items)), references), strict=True):
             best[i].scatter_reduce_(0, of_row[rows], found, "amax")
     return list(owners.names), best
 
