@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from echosyn.errors import DataError
-from echosyn.privacy.intervals import effective_patients, exact, risk, wilson
+from echosyn.privacy.clustered import Clusters
+from echosyn.privacy.intervals import exact, risk, wilson
 
 
 @given(st.integers(1, 500), st.data())
@@ -76,8 +77,8 @@ def test_videos_of_a_patient_count_as_far_as_they_differ(alike):
     draws = np.random.default_rng(0)
     codes = np.repeat(np.arange(300), 10)
     scores = alike**0.5 * draws.normal(size=300)[codes] + (1 - alike) ** 0.5 * draws.normal(size=3000)
-    num = effective_patients(scores, codes, 0.05)
+    num = Clusters.of(scores, codes).effective(0.05)
     tail = (scores > stats.norm.ppf(0.95)).reshape(300, 10)
     together = np.corrcoef(tail[:, ::2].ravel(), tail[:, 1::2].ravel())[0, 1]
     assert num == pytest.approx(300 / (together + (1 - together) / 10), rel=0.25)
-    assert effective_patients(scores[::10], codes[::10], 0.05) == 300
+    assert Clusters.of(scores[::10], codes[::10]).effective(0.05) == 300

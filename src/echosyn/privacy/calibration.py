@@ -10,7 +10,7 @@ from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
 from echosyn.estimate import CONFIDENCE
-from echosyn.privacy.intervals import effective_patients
+from echosyn.privacy.clustered import Clusters
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Threshold:
     claimed_rate: float
     """Bound on the false rejection rate that these held-out patients support; at most the requested one if `enough`."""
     rate_low: float
-    """Lower end of the 95 % interval of the false rejection rate of this threshold (Beta law of order statistics)."""
+    """Lower end of the 95 % interval of the false rejection rate of this threshold (law of order statistics)."""
     rate_high: float
     """Upper end."""
     num_patients: int
@@ -89,7 +89,7 @@ def threshold_from_scores(
     frame has to be picked at random. With one frame a patient it is the ``ceil((n + 1)(1 - rate))``-th smallest score.
 
     That bound is an average over calibrations. With one frame a patient, the rate of *this* threshold, the k-th largest of n,
-    follows Beta(k, n + 1 - k); with several, n is the `echosyn.privacy.intervals.effective_patients`.
+    follows Beta(k, n + 1 - k); with several, the law of `echosyn.privacy.clustered.Clusters`.
 
     Args:
         similarity: Of frames of patients in no training set to their nearest reference, float64 ``(n_frames,)``.
@@ -111,10 +111,9 @@ def threshold_from_scores(
     num = int(codes.max()) + 1
     share = 1.0 / np.bincount(codes)[codes]
     position, above = _quantile(scores, share, num, false_rejection_rate)
-    effective = effective_patients(scores, codes, false_rejection_rate)
-    a, b = _rate_law(scores, share, num, effective)
-    rate_low, rate_high = special.betaincinv(a[position], b[position], [_TAIL, 1.0 - _TAIL]).tolist()
-    low, high = _order_statistics(scores, special.betainc(a, b, false_rejection_rate))
+    clusters, reached = Clusters.of(scores, codes), _reached(scores, share, num)
+    rate_low, rate_high = (clusters.rate(reached[position], probability) for probability in (_TAIL, 1.0 - _TAIL))
+    low, high = _order_statistics(scores, clusters.rate_at_most(reached, false_rejection_rate))
     return Threshold(
         value=float(scores[position]),
         low=low,
@@ -125,7 +124,8 @@ def threshold_from_scores(
         rate_high=rate_high,
         num_patients=num,
         num_frames=len(scores),
-        enough=above <= false_rejection_rate + _ROUNDING and effective >= needed_patients(false_rejection_rate),
+        enough=above <= false_rejection_rate + _ROUNDING
+        and clusters.effective(false_rejection_rate) >= needed_patients(false_rejection_rate),
     )
 
 
@@ -152,16 +152,10 @@ def needed_patients(rate: float) -> int:
     return int(num[~known].max(initial=0)) + 1
 
 
-def _rate_law(scores: Array, share: Array, num: int, effective: float) -> tuple[Array, Array]:
-    """Parameters of the Beta law of the false rejection rate, were the threshold at each of the sorted scores.
-
-    Of the score's own patient, between its share of that patient and the whole of it counts: the middle of the two, which
-    covers best in simulations and is exact with one frame a patient.
-    """
-    reached = np.searchsorted(scores, scores, side="right")
-    above = np.append(np.cumsum(share[::-1])[::-1], 0.0)[reached] / num
-    a: Array = effective * above + (1.0 + share * effective / num) / 2.0
-    return a, np.maximum(effective + 1.0 - a, 1e-9)
+def _reached(scores: Array, share: Array, num: int) -> Array:
+    """Share of the patients' items that reach each of the sorted scores, each patient counting alike."""
+    at_or_above: Array = np.cumsum(share[::-1])[::-1][np.searchsorted(scores, scores, side="left")] / num
+    return at_or_above
 
 
 def _order_statistics(scores: Array, below: Array) -> tuple[float, float | None]:

@@ -3,9 +3,7 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import special, stats  # type: ignore[import-untyped, unused-ignore]
+from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.errors import DataError
 from echosyn.estimate import CONFIDENCE, Z
@@ -57,42 +55,6 @@ def exact(successes: float, num: float, confidence: float = CONFIDENCE) -> Rate:
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, num - successes + 1, tail))
     high = 1.0 if successes == num else float(special.betaincinv(successes + 1, num - successes, 1.0 - tail))
     return Rate(round(successes), round(num), successes / num if num else 0.0, low, high)
-
-
-def effective_patients(scores: NDArray[np.float64], codes: NDArray[np.int64], rate: float) -> float:
-    """How many patients with one item each would tell as much of a tail of the scores as these patients with several do.
-
-    ``n / (c + (1 - c) / m)`` for n patients with m items (Kish 1965) and the correlation c, within a patient, of reaching the
-    tail. That is rare and a poor measure of itself: c is the one of a Gaussian copula with the intraclass correlation of all
-    scores' normal scores (analysis of variance).
-
-    Args:
-        scores: ``(items,)``.
-        codes: The patient 0, 1, ... of each.
-        rate: Of the tail, in 0..1.
-    """
-    counts = np.bincount(codes)
-    num, items = len(counts), len(codes)
-    if num < 2 or items == num:
-        return float(num)
-    normal = special.ndtri((stats.rankdata(scores) - 0.5) / items)
-    means = np.bincount(codes, normal) / counts
-    between = float((counts * means**2).sum()) / (num - 1)  # normal scores have mean 0
-    within = float(((normal - means[codes]) ** 2).sum()) / (items - num)
-    size = (items - float((counts**2).sum()) / items) / (num - 1)
-    share = (between - within) / max(between + (size - 1) * within, 1e-12)
-    together = _tail_correlation(min(max(share, 0.0), 1.0), rate)
-    return float(num / (together + (1 - together) * float((1 / counts).mean())))
-
-
-def _tail_correlation(correlation: float, rate: float) -> float:
-    """Correlation of two indicators of the upper tail, of normal variables with that correlation, 0..1."""
-    if correlation >= 1.0:
-        return 1.0
-    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
-    reach = special.ndtr((math.sqrt(correlation) * nodes + special.ndtri(rate)) / math.sqrt(1.0 - correlation))
-    both = float((weights * reach**2).sum() / weights.sum())
-    return min(1.0, max(0.0, (both - rate**2) / (rate - rate**2)))
 
 
 @dataclass(frozen=True)

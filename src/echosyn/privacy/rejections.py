@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from echosyn.estimate import CONFIDENCE
-from echosyn.privacy.intervals import Rate, effective_patients, exact
+from echosyn.privacy.clustered import Clusters
+from echosyn.privacy.intervals import Rate, exact
 from echosyn.privacy.patient_matches import Array, Counts
 from echosyn.privacy.permutation import Mask
 
@@ -87,7 +88,7 @@ def share(
         confidence: Of the interval.
     """
     chosen = tried[codes]
-    num = effective_patients(scores[chosen], np.unique(codes[chosen], return_inverse=True)[1], rate)
+    num = Clusters.of(scores[chosen], np.unique(codes[chosen], return_inverse=True)[1]).effective(rate)
     found = exact(num * share_of(rejected, codes, tried), num, confidence)
     return replace(found, num=int(tried.sum()), successes=round(found.value * int(tried.sum())))
 
