@@ -9,10 +9,10 @@ quickstart: .venv/.usable  ## The main job on the phantom: install, generate wit
 	$(BIN)/echosyn quickstart quickstart
 
 test: .venv/.installed  ## The default tests (minutes).
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/.installed  ## All tests, the slow ones too.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m ""
 
 check: .venv/.installed  ## Format, lint, types, import contract, generated docs.
 	$(BIN)/ruff format --check .

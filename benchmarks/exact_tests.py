@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=20_000)
     parser.add_argument("--power", type=int, default=2_000)
     parser.add_argument("--coverage", type=int, default=4_000)
+    parser.add_argument("--patients", type=int, nargs="*", default=PATIENTS, help="of the coverage")
     args = parser.parse_args()
     leaks = {f"AUC {area:g}": shifted(area) for area in (0.55, 0.6, 0.65, 0.35)}
     leaks |= {f"{part:.0%} by heart": by_heart(part) for part in (0.05, 0.02, 0.01)}
@@ -138,7 +139,7 @@ def main() -> None:
         },
         "coverage": {
             f"{num} patients, {videos} videos, correlation {c:g}": covered(num, videos, c, args.coverage)
-            for num in PATIENTS
+            for num in args.patients
             for videos, c in VIDEOS
         },
     }

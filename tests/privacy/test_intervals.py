@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from echosyn.errors import DataError
-from echosyn.privacy.clustered import Clusters
 from echosyn.privacy.intervals import exact, risk, wilson
 
 
@@ -70,15 +68,3 @@ def test_a_risk_of_exactly_the_limit_is_let_through_in_one_of_forty():
     for num in (112, 500):
         passing = [k for k in range(num) if exact(k, num).high < 0.09]
         assert stats.binom.cdf(max(passing), num, 0.09) <= 0.025
-
-
-@pytest.mark.parametrize("alike", [0.0, 0.5, 0.99])
-def test_videos_of_a_patient_count_as_far_as_they_differ(alike):
-    draws = np.random.default_rng(0)
-    codes = np.repeat(np.arange(300), 10)
-    scores = alike**0.5 * draws.normal(size=300)[codes] + (1 - alike) ** 0.5 * draws.normal(size=3000)
-    num = Clusters.of(scores, codes).effective(0.05)
-    tail = (scores > stats.norm.ppf(0.95)).reshape(300, 10)
-    together = np.corrcoef(tail[:, ::2].ravel(), tail[:, 1::2].ravel())[0, 1]
-    assert num == pytest.approx(300 / (together + (1 - together) / 10), rel=0.25)
-    assert Clusters.of(scores[::10], codes[::10]).effective(0.05) == 300
