@@ -211,7 +211,8 @@ def _write(
     names, is_train, _ = membership.by_patient(sets.archive)
     threshold = sets.screen.threshold.value
     write_json(folder / "public.json", summary)
-    pages.write_public(summary, folder / "public.html")
+    shown = pages.sections(summary)
+    pages.write_public(summary, shown, folder / "public.html")
     private = {"too_close": [p.name for p, kept in zip(sets.files, judged.kept.tolist(), strict=True) if not kept]}
     contract = {"videos": summary["videos"], "verdict": summary["verdict"]}
     write_json(folder / "audit.json", contract | {"public": summary, "private": private})
@@ -237,6 +238,7 @@ def _write(
     )
     pages.write_private(
         summary,
+        shown,
         _pairs(sets, judged),
         (judged.score.numpy(), sets.screen.held_out.numpy(), threshold),
         groups,

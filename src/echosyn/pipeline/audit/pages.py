@@ -23,13 +23,14 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.uint8], str]
 """A synthetic frame, the real one it comes nearest to, and what to write above."""
 
 
-def write_public(summary: Mapping[str, Any], path: Path) -> None:
+def write_public(summary: Mapping[str, Any], shown: Sequence[Section], path: Path) -> None:
     """The summary as a page."""
-    render(_page("Privacy audit: public summary", summary, _sections(summary)), [], path)
+    render(_page("Privacy audit: public summary", summary, shown), [], path)
 
 
 def write_private(
     summary: Mapping[str, Any],
+    shown: Sequence[Section],
     pairs: Sequence[Pair],
     scores: tuple[NDArray[np.float64], NDArray[np.float64], float],
     groups: Sequence[GroupRate],
@@ -40,6 +41,7 @@ def write_private(
 
     Args:
         summary: The public one.
+        shown: Its `sections`.
         pairs: The most suspicious frames.
         scores: Of synthetic videos, of held-out ones, and the threshold.
         groups: Of held-out patients, and how many of each are rejected.
@@ -69,7 +71,7 @@ def write_private(
         "columns": ["kind", "group", "patients", "rejected", "differs"],
         "rows": [[g.kind, g.group, g.patients, g.rate and _rate(asdict(g.rate)), g.differs] for g in groups],
     }
-    page = _page("Privacy audit", summary, [pictures, histogram, by_group, *_sections(summary)])
+    page = _page("Privacy audit", summary, [pictures, histogram, by_group, *shown])
     page["warnings"] = [
         "Private: this page shows frames of real patients and must not leave your institution. Only public.html, public.json "
         "and the 'public' part of audit.json may be shared.",
@@ -85,7 +87,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]
         csv.writer(file).writerows([columns, *rows])
 
 
-def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -> Report:
+def _page(title: str, summary: Mapping[str, Any], shown: Sequence[Section]) -> Report:
     passed, concluded = summary["verdict"] == "pass", summary["conclusions"]
     broken = [line["name"] for line in summary["lines"] if not line["holds"] and line["of"] == "videos"]
     limited = " except those listed as not excluded" if summary["exceptions"] else ""
@@ -106,11 +108,12 @@ def _page(title: str, summary: Mapping[str, Any], sections: Sequence[Section]) -
             "text": texts[concluded["videos"].split(",")[0]],
         },
         "warnings": list(summary["warnings"]),
-        "sections": sections,
+        "sections": list(shown),
     }
 
 
-def _sections(summary: Mapping[str, Any]) -> list[Section]:
+def sections(summary: Mapping[str, Any]) -> list[Section]:
+    """Of the public summary, on both pages; its figure takes seconds."""
     calibration, published = summary["filter"]["threshold"], summary["filter"]["published_rule"]
     innocent = summary["filter"]["innocents_rejected"]
     rows: list[list[Any]] = [
