@@ -57,17 +57,27 @@ class Clusters:
     def rate_at_most(self, share: Array, rate: float) -> Array:
         """Probability that the rate of a tail is at most ``rate`` if its limit is the score that a share of the items reach."""
         most = self.num * self.size
-        found: Array = np.interp(share * most, np.arange(most + 1), self.at_least(rate))
+        found: Array = (
+            special.betainc(share * most, most + 1 - share * most, rate)
+            if self.size == 1
+            else np.interp(share * most, np.arange(most + 1), self.at_least(rate))
+        )
         return found
 
     def rate(self, share: float, probability: float) -> float:
         """The rate of the tail beyond the score that a share of the items, above 0, reach: a quantile of its law."""
+        if self.size == 1:
+            return float(special.betaincinv(share * self.num, self.num + 1 - share * self.num, probability))
 
         def missed(rate: float) -> float:
             return float(self.rate_at_most(np.array(share), rate)) - probability
 
         ends = (1e-9, 1.0 - 1e-9)
-        return float(optimize.brentq(missed, *ends, xtol=1e-12)) if missed(ends[0]) < 0 < missed(ends[1]) else ends[1]
+        return (
+            float(optimize.brentq(missed, *ends, xtol=1e-12, rtol=1e-6))
+            if missed(ends[0]) < 0 < missed(ends[1])
+            else ends[1]
+        )
 
     def effective(self, rate: float) -> float:
         """How many patients with one item each would tell as much of the tail of a rate.
