@@ -70,6 +70,19 @@ def test_repeating_a_patients_frames_changes_nothing():
     often = threshold_from_scores(np.concatenate([scores, np.repeat(scores[:1], 500)]), [*names(50), *["0"] * 500])
     assert once.value == often.value
     assert (often.num_patients, often.num_frames) == (50, 550)
+    assert (often.rate_low, often.rate_high) == pytest.approx((once.rate_low, once.rate_high))
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=30), st.integers(0, 3))
+def test_patients_with_few_and_with_many_frames_have_an_interval_around_the_claim(counts, seed):
+    owners = np.repeat(np.arange(len(counts)), counts)
+    draws = np.random.default_rng(seed)
+    found = threshold_from_scores(
+        draws.normal(size=len(counts))[owners] + draws.normal(size=len(owners)), owners.astype(str)
+    )
+    assert 0 < found.rate_low < found.rate_high < 1
+    assert found.rate_low <= found.claimed_rate
+    assert found.high is None or found.low <= found.high
 
 
 def test_the_interval_holds_the_value_and_shrinks_with_patients():

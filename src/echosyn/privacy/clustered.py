@@ -72,12 +72,10 @@ class Clusters:
         def missed(rate: float) -> float:
             return float(self.rate_at_most(np.array(share), rate)) - probability
 
-        ends = (1e-9, 1.0 - 1e-9)
-        return (
-            float(optimize.brentq(missed, *ends, xtol=1e-12, rtol=1e-6))
-            if missed(ends[0]) < 0 < missed(ends[1])
-            else ends[1]
-        )
+        low, high = 1e-9, 1.0 - 1e-9
+        if missed(low) >= 0.0:
+            return low
+        return float(optimize.brentq(missed, low, high, xtol=1e-12, rtol=1e-6)) if missed(high) > 0.0 else high
 
     def effective(self, rate: float) -> float:
         """How many patients with one item each would tell as much of the tail of a rate.
