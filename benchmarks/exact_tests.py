@@ -28,7 +28,7 @@ from echosyn.privacy.permutation import area_p_value, holm, tail_p_value
 
 MEMBERS, ATTACKS = 300, 2
 HELD_OUT = (19, 20, 30, 38, 50, 60, 100, 200, 400)
-PATIENTS = (20, 38, 60, 100, 200, 500, 2000)
+PATIENTS = (20, 30, 38, 60, 100, 200, 500, 2000)
 VIDEOS = ((1, 0.0), (10, 0.0), (10, 0.3), (10, 0.6), (10, 0.9))
 """Of a patient, and the correlation of their scores."""
 Array = NDArray[np.float64]
