@@ -26,12 +26,12 @@ def test_a_site_whose_recordings_look_alike_is_named_in_nearly_every_calibration
 
 def test_alike_sites_are_named_in_at_most_a_twentieth_of_calibrations_also_with_several_videos_a_patient() -> None:
     draws = np.random.default_rng(1)
-    for each, num, most in ((1, 400, 28), (10, 100, 9)):
+    for each, num in ((1, 400), (10, 100)):
         wrong = 0
         for _ in range(num):
             heart = np.repeat(draws.normal(size=200), each)
             wrong += any(g.differs for g in rates(heart + 0.5 * draws.normal(size=200 * each), each=each))
-        assert wrong <= most, "5 %, and 1.8 standard errors"
+        assert wrong <= 0.07 * num, "5 %, and 1.8 standard errors of 400"
 
 
 def test_small_groups_are_pooled_and_nothing_is_said_of_too_few() -> None:

@@ -15,12 +15,12 @@ Array = NDArray[np.float64]
 
 MOST_ITEMS = 100
 """Of a patient; as items of a patient are alike, more tell hardly more."""
-_LIKELIHOODS = np.array([0.005, 0.03, 0.15, 0.5, 0.85, 0.97, 0.995])
-"""Quantiles of what the analysis of variance leaves possible; wide, as the transformation is estimated too (ADR 98)."""
+_QUANTILES = np.array([0.005, 0.03, 0.15, 0.5, 0.85, 0.97, 0.995])
+"""Of what the analysis of variance leaves possible; wide, as the transformation is estimated too (ADR 98)."""
 _LARGEST = 0.9999
 _LEVELS = np.linspace(-6.0, 6.0, 121)
 """Of what a patient's items share."""
-_DENSITY = np.exp(-(_LEVELS**2) / 2) / np.exp(-(_LEVELS**2) / 2).sum()
+_DENSITY = special.softmax(-(_LEVELS**2) / 2)
 _LEAST = 1e-12
 
 
@@ -66,8 +66,6 @@ class Clusters:
 
     def rate(self, share: float, probability: float) -> float:
         """The rate of the tail beyond the score that a share of the items, above 0, reach: a quantile of its law."""
-        if self.size == 1:
-            return float(special.betaincinv(share * self.num, self.num + 1 - share * self.num, probability))
 
         def missed(rate: float) -> float:
             return float(self.rate_at_most(np.array(share), rate)) - probability
@@ -75,7 +73,7 @@ class Clusters:
         low, high = 1e-9, 1.0 - 1e-9
         if missed(low) >= 0.0:
             return low
-        return float(optimize.brentq(missed, low, high, xtol=1e-12, rtol=1e-6)) if missed(high) > 0.0 else high
+        return float(optimize.brentq(missed, low, high, xtol=1e-12, rtol=1e-9)) if missed(high) > 0.0 else high
 
     def effective(self, rate: float) -> float:
         """How many patients with one item each would tell as much of the tail of a rate.
@@ -127,6 +125,6 @@ def _correlations(scores: Array, codes: NDArray[np.int64], counts: NDArray[np.in
     between = float((counts * means**2).sum()) / (num - 1)
     within = float(((normal - means[codes]) ** 2).sum()) / (items - num)
     size = (items - float((counts**2).sum()) / items) / (num - 1)
-    ratio = between / max(within, _LEAST * between) / stats.f.ppf(_LIKELIHOODS[::-1], num - 1, items - num)
+    ratio = between / max(within, _LEAST * between) / stats.f.ppf(_QUANTILES[::-1], num - 1, items - num)
     found: Array = ((ratio - 1.0) / (ratio - 1.0 + size)).clip(0.0, _LARGEST)
     return found
