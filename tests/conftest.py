@@ -20,6 +20,7 @@ from echosyn.data import filelist, latents, video
 from echosyn.data.frames import Frames
 from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import SPLITS
+from echosyn.pipeline.workers import processes
 from echosyn.training import catalog
 from echosyn.training.stage import StageSettings
 from tiny import tiny_models
@@ -29,6 +30,11 @@ __all__ = ["browser", "tiny_models"]  # fixtures of other files, for all tests
 torch.set_num_threads(1)  # networks this small only wait for one another
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+IMPORTED = ("quickstart", "doctor", "audit.audit", "publish.publish", "report.page")
+processes.PRELOADED += [
+    "echosyn.apps.cli.verbs",
+    *(f"echosyn.pipeline.{name}" for name in IMPORTED),
+]  # there is one server
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "vae": {

@@ -6,7 +6,6 @@ line, exits with a code and can be killed. `test_console.py` starts the installe
 """
 
 import json
-import multiprocessing
 import runpy
 import signal
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from echosyn.pipeline.workers import processes
 
 TINY: Mapping[str, list[str]] = {
     "vae": [
@@ -102,11 +103,7 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.numbers = folder, count()
-        self.context = multiprocessing.get_context("forkserver")
-        modules = ("quickstart", "doctor", "audit.audit", "publish.publish", "report.page")
-        self.context.set_forkserver_preload(
-            ["echosyn.apps.cli.verbs", *(f"echosyn.pipeline.{name}" for name in modules)]
-        )
+        self.context = processes.context()
 
     def start(self, *arguments: object) -> Running:
         folder = self.folder / str(next(self.numbers))

@@ -17,8 +17,8 @@ from echosyn.privacy.positive_controls import in_pixels
 from echosyn.privacy.screen import Screen, video_screen
 from echosyn.privacy.video_digests import VideoDigest
 
-TRAIN, HELD_OUT = 30, 24
-COPIED = (3, 25)
+TRAIN, HELD_OUT = 20, 20
+COPIED = (3, 15)
 FIRST = 1500
 """The shipped models saw phantoms of this seed below."""
 
