@@ -113,7 +113,8 @@ def timed_spaces(spent: dict[str, float]) -> list[Any]:
         space: clocked(find, spent, lambda *args, space=space: space) for space, find in screen.PICTURES_OF_EACH.items()
     }
     return [
-        patch(closeness, "_closest", spent, lambda items, space, *others: space),
+        patch(closeness, "closest", spent, lambda items, space, *others: space),
+        patch(screen, "closest", spent, lambda items, space, *others: space),
         mock.patch.object(screen, "PICTURES_OF_EACH", compared),
         patch(registration, "query", spent, lambda *args: registration.SPACE),
         patch(registration, "reference", spent, lambda *args: registration.SPACE),

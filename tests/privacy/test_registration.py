@@ -1,5 +1,6 @@
 """A copy that was moved, turned, zoomed, mirrored or inverted is found; who it is like is said by no more than that."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +9,14 @@ from echosyn.pixels import moved
 from echosyn.privacy.fingerprints import thumbnails
 from echosyn.privacy.matching import Prepared, prepared
 from echosyn.privacy.positive_controls import squeezed
-from echosyn.privacy.registration import _partial_correlation, picture, query, reference, registered, registered_of_each
+from echosyn.privacy.registration import (
+    _partial_correlations,
+    picture,
+    query,
+    reference,
+    registered,
+    registered_of_each,
+)
 
 NUM = 30
 NAMES = [f"p{i:02d}" for i in range(NUM)]
@@ -115,15 +123,15 @@ def test_of_what_is_blank_there_is_nothing_to_recognise(known):
 
 def test_the_partial_correlation_is_that_of_what_a_constant_and_the_centre_do_not_explain():
     generator = torch.Generator().manual_seed(0)
-    centre = 20 * torch.rand(784, generator=generator)
-    y = 100 + centre + 5 * torch.randn(2, 784, generator=generator)
-    x = 30 - y[:, None] + 2 * centre + 7 * torch.randn(2, 3, 784, generator=generator)
+    centre = 20 * torch.rand(2, 784, generator=generator)
+    y = 100 + centre + 5 * torch.randn(2, 2, 784, generator=generator)
+    x = 30 - y[:, None] + 2 * centre + 7 * torch.randn(2, 3, 2, 784, generator=generator)
     shown = (torch.rand(2, 3, 784, generator=generator) > 0.3).float()
-    found = _partial_correlation(x, y - y.mean(dim=-1, keepdim=True), centre, shown)
-    for i in range(2):
-        for j in range(3):
-            part = shown[i, j] > 0
-            known = torch.stack([torch.ones(int(part.sum())), centre[part]], dim=1).double()
-            pair = torch.stack([x[i, j, part], y[i, part]], dim=1).double()
-            left = pair - known @ torch.linalg.lstsq(known, pair).solution
-            assert float(found[i, j]) == pytest.approx(float(torch.corrcoef(left.T)[0, 1]), abs=1e-5)
+    masked = (x - x.mean()) * shown[:, :, None]
+    found = torch.stack(_partial_correlations(masked, y - y.mean(dim=-1, keepdim=True), centre, shown), dim=-1)
+    for i, j, channel in np.ndindex(2, 3, 2):
+        part = shown[i, j] > 0
+        known = torch.stack([torch.ones(int(part.sum())), centre[channel, part]], dim=1).double()
+        pair = torch.stack([x[i, j, channel, part], y[i, channel, part]], dim=1).double()
+        left = pair - known @ torch.linalg.lstsq(known, pair).solution
+        assert float(found[i, j, channel]) == pytest.approx(float(torch.corrcoef(left.T)[0, 1]), abs=1e-5)

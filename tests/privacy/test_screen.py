@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from echosyn.errors import DataError
+from echosyn.privacy import screen
 from echosyn.privacy.closeness import UNLIKE, Fusion, closeness
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.screen import Calibration, vector_screen
@@ -54,6 +55,30 @@ def test_an_item_is_judged_alone():
     together = found.judge(items)
     alone = torch.cat([found.judge([item]).score for item in items])
     assert torch.allclose(together.score, alone, atol=0)
+
+
+def test_rejection_agrees_with_the_judgement_and_asks_no_further_space_about_what_is_rejected(monkeypatch):
+    found, people = built(0)
+    strangers = world(5, 30)
+    thieves = [{"a": people[i]["a"], "b": s["b"]} for i, s in enumerate(strangers[:6])]
+    thieves += [{"a": s["a"], "b": people[60 + i]["b"] + 0.01} for i, s in enumerate(strangers[6:12])]
+    items = [*thieves, *strangers[12:], {"a": torch.zeros(0, 8), "b": strangers[0]["b"]}]
+    asked = {}
+
+    def closest(items, space, gallery):
+        asked[space] = len(items)
+        return plain(items, space, gallery)
+
+    plain = screen.closest
+    monkeypatch.setattr(screen, "closest", closest)
+    rejected, named = found.rejects(items)
+    judged = found.judge(items)
+    assert torch.equal(rejected, ~judged.kept)
+    assert named[:12] == judged.nearest[:12] == [*names("t", 6), *names("h", 6)]
+    assert all(one == other for one, other, no in zip(named, judged.nearest, rejected, strict=True) if not no)
+    assert asked["a"] == len(items)
+    assert asked["b"] <= len(items) - 6
+    assert found.rejects([])[0].shape == (0,)
 
 
 def test_a_patients_own_references_are_skipped_when_it_is_named():

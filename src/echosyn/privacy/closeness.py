@@ -73,17 +73,24 @@ def closeness(
         views = [items[i] for i in range(*some.indices(len(items)))]
         whose = None if patients is None else patients[some]
         for s, space in enumerate(spaces):
-            similarity[some, s], rows[some, s] = _closest(views, space, gallery, whose, match)
+            similarity[some, s], rows[some, s] = closest(views, space, gallery, whose, match)
     names = [
         [gallery.owners[space][i] if i >= 0 else None for i in rows[:, s].tolist()] for s, space in enumerate(spaces)
     ]
     return Closeness(spaces, torch.from_numpy(similarity), names)
 
 
-def _closest(
-    items: Sequence[Views], space: str, gallery: Gallery, patients: Sequence[str] | None, match: Match
+def closest(
+    items: Sequence[Views],
+    space: str,
+    gallery: Gallery,
+    patients: Sequence[str] | None = None,
+    match: Match = nearest,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Similarity of each item to what it is closest to in a space, and its row."""
+    """Similarity of each item to what it is closest to in a space, and its row; `UNLIKE` and -1 without a vector.
+
+    What is found of an item does not depend on those beside it.
+    """
     views = [item[space] for item in items]
     item_of = np.repeat(np.arange(len(items)), [len(view) for view in views])
     best, row = np.full(len(items), UNLIKE, np.float32), np.full(len(items), -1)

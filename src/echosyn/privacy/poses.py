@@ -7,7 +7,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid
 
 from echosyn.privacy.video_digests import THUMBNAIL
 
@@ -103,7 +102,9 @@ def grid_of(poses: Tensor, sides: Tensor, size: int) -> Tensor:
     right, down, angle, scale, aspect = poses.unbind(dim=1)
     x, y, cos, sin = scale * aspect, scale / aspect, angle.cos(), angle.sin()
     rows = torch.stack([x * cos, -x * sin, right, y * sin, y * cos, down], dim=1)
-    return affine_grid(sides @ rows.view(-1, 2, 3), [len(poses), 1, size, size], align_corners=False)
+    affine, centres = sides @ rows.view(-1, 2, 3), (2 * torch.arange(size) + 1) / size - 1
+    along_x, along_y, constant = affine[..., None, None].unbind(dim=2)
+    return (along_x * centres + (along_y * centres[:, None] + constant)).movedim(1, -1)
 
 
 def within(grid: Tensor) -> Tensor:

@@ -194,10 +194,9 @@ class _Frame:
         shown = within(grid).unflatten(0, tried.shape[:2]).flatten(2)
         seen = grid_sample(one.expand(len(grid), -1, -1, -1), grid, align_corners=False)
         seen = seen.unflatten(0, tried.shape[:2]).flatten(3)
-        still, motion = (
-            _partial_correlation(seen[:, :, k], real[:, k], self.centre[k].flatten(), shown) for k in range(2)
-        )
-        return (still.abs() + motion) / 2
+        seen = seen.sub_(one.mean(dim=(1, 2))[:, None]).mul_(shown[:, :, None])
+        still, motion = _partial_correlations(seen, real, self.centre.flatten(1), shown)
+        return (still.abs_() + motion) / 2
 
 
 class _Coarse:
@@ -243,31 +242,48 @@ def _basis(centre: Tensor, shown: Tensor) -> Tensor:
     return torch.stack([constant[:, None].expand_as(rest), rest], dim=2)
 
 
-def _partial_correlation(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) -> Tensor:
-    """In what is shown, given a constant and the centre; 0 where nothing is left of one.
+def _partial_correlations(x: Tensor, y: Tensor, centre: Tensor, shown: Tensor) -> list[Tensor]:
+    """Of each channel in what is shown, given a constant and the centre, ``(k, p)``; 0 where nothing is left of one.
 
     Args:
-        x: In each pose, ``(k, p, pixels)``.
-        y: Centred, ``(k, pixels)``.
-        centre: ``(pixels,)``.
+        x: In each pose, less a constant, 0 where nothing is shown: ``(k, p, channels, pixels)``.
+        y: Centred, ``(k, channels, pixels)``.
+        centre: ``(channels, pixels)``.
         shown: 0 or 1, ``(k, p, pixels)``.
     """
-    c = centre - centre.mean()
-    x = (x - x.mean(dim=-1, keepdim=True)) * shown
-    ones = torch.ones_like(c)
-    n, m, cc = (shown @ torch.stack([ones, c, c * c], dim=1)).double().unbind(dim=-1)
-    x1, xc = (x @ torch.stack([ones, c], dim=1)).double().unbind(dim=-1)
-    y1, yc, yy = (shown @ torch.stack([y, y * c, y * y], dim=2)).double().unbind(dim=-1)
-    xx, xy = x.square().sum(dim=-1).double(), (x @ y[:, :, None])[..., 0].double()
-    n, cc = n + _LEAST, cc + _LEAST
-    inverse = 1.0 / (n * cc - m * m)
+    channels = y.shape[1]
+    c = (centre - centre.mean(dim=-1, keepdim=True)).expand_as(y)
+    constant = torch.ones_like(y[:, :1])
+    of_x = x.flatten(1, 2) @ torch.cat([constant, c, y], dim=1).mT
+    of_x = of_x.double().unflatten(1, x.shape[1:3])
+    of_shown = (shown @ torch.cat([constant, c, c * c, y, y * c, y * y], dim=1).mT).double()
+    n, (m, cc, y1, yc, yy) = of_shown[..., 0] + _LEAST, of_shown[..., 1:].unflatten(-1, (5, channels)).unbind(dim=-2)
+    x_squares = x.square().sum(dim=-1).double()
+    found = []
+    for k in range(channels):
+        x1, xc, xy = of_x[:, :, k, 0], of_x[:, :, k, 1 + k], of_x[:, :, k, 1 + channels + k]
+        given = _Explained(n, m[..., k], cc[..., k] + _LEAST)
+        of_y = y1[..., k], yc[..., k]
+        left = (x_squares[:, :, k] - given(x1, xc, x1, xc)) * (yy[..., k] - given(*of_y, *of_y))
+        found.append(((xy - given(x1, xc, *of_y)) / left.clamp(min=_LEAST).sqrt()).float())
+    return found
 
-    def explained(a1: Tensor, ac: Tensor, b1: Tensor, bc: Tensor) -> Tensor:
-        return (cc * a1 * b1 - m * (a1 * bc + ac * b1) + n * ac * bc) * inverse
 
-    left = (xx - explained(x1, xc, x1, xc)) * (yy - explained(y1, yc, y1, yc))
-    r: Tensor = ((xy - explained(x1, xc, y1, yc)) / left.clamp(min=_LEAST).sqrt()).float()
-    return r
+class _Explained:
+    """What a constant and the centre explain of a product of two pictures, by sums over what is shown.
+
+    Args:
+        n: Pixels.
+        m: Sum of the centre.
+        cc: Of its squares.
+    """
+
+    def __init__(self, n: Tensor, m: Tensor, cc: Tensor) -> None:
+        self.n, self.m, self.cc, self.inverse = n, m, cc, 1.0 / (n * cc - m * m)
+
+    def __call__(self, a1: Tensor, ac: Tensor, b1: Tensor, bc: Tensor) -> Tensor:
+        """By the sums of two pictures, and of their products with the centre."""
+        return (self.cc * a1 * b1 - self.m * (a1 * bc + ac * b1) + self.n * ac * bc) * self.inverse
 
 
 def _softened(pictures: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from echosyn.privacy import parts, registration
 from echosyn.privacy.by_patient import nearest_of_each
 from echosyn.privacy.calibration import Threshold, threshold_from_scores
-from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness
+from echosyn.privacy.closeness import UNLIKE, Fusion, Match, closeness, closest
 from echosyn.privacy.fingerprints import VECTORS, Embed, Prints, StillPrints, VideoPrints, Views, evenly
 from echosyn.privacy.gallery import Gallery
 from echosyn.privacy.matching import nearest
@@ -89,6 +89,23 @@ class Screen(Generic[Items]):
             [found.spaces[s] for s in chosen],
             [found.nearest[s][i] for i, s in enumerate(chosen)],
         )
+
+    def rejects(self, items: Items) -> tuple[Tensor, list[str | None]]:
+        """Whether each item is rejected, as `judge` says, bool ``(n,)``; and the patient it is closest to in the spaces asked.
+
+        A space is asked only about items that no space before it rejects: registration is last and costs most.
+        """
+        views = list(self.prints.of_queries(items))
+        best = torch.full((len(views),), -torch.inf, dtype=torch.float64)
+        named: list[str | None] = [None] * len(views)
+        for s, space in enumerate(self.gallery.references):
+            left = (best < self.threshold.value).nonzero()[:, 0].tolist()
+            similarity, rows = closest([views[i] for i in left], space, self.gallery)
+            scores = self.fusion.in_space(torch.from_numpy(similarity), s)
+            for i, score, row in zip(left, scores.tolist(), rows.tolist(), strict=True):
+                if row >= 0 and score > best[i]:
+                    best[i], named[i] = score, self.gallery.owners[space][row]
+        return best >= self.threshold.value, named
 
     def by_patient(self, items: Items) -> tuple[list[str], Tensor, ScreeningResult]:
         """Every patient, sorted; the score of each item against each, float64 ``(n, patients)``; what `judge` says of them."""

@@ -98,9 +98,9 @@ def plant(
             source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
             made = control.change(source, other, generator)
             digests.append(_decoded(made, codec) if control.latent else digest_of(made[::2], codec))
-        judged = screen.judge(digests)
-        right = sum(name == records[i].patient for name, i in zip(judged.nearest, planted, strict=True))
-        found.append(Caught(control, exact(int((~judged.kept).sum()), len(planted)), right))
+        rejected, named = screen.rejects(digests)
+        right = sum(name == records[i].patient for name, i in zip(named, planted, strict=True))
+        found.append(Caught(control, exact(int(rejected.sum()), len(planted)), right))
         progress("canaries", done, len(disguises))
     return found
 
