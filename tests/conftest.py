@@ -1,4 +1,7 @@
-"""Tiny networks, settings and data that the tests share; everything is made from fixed seeds."""
+"""Tiny networks, settings and data that the tests share; everything is made from fixed seeds.
+
+Imported once more by the process that only hands out tests, so what imports diffusers, which takes seconds, is imported late.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,14 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from browser import browser
-from echosyn import rng, weights
+from echosyn import rng
 from echosyn.data import filelist, latents, video
 from echosyn.data.frames import Frames
 from echosyn.data.records import Record, Tracing
 from echosyn.data.splits import SPLITS
 from echosyn.pipeline.workers import processes
-from echosyn.training import catalog
-from echosyn.training.stage import StageSettings
 from tiny import tiny_models
 
 __all__ = ["browser", "tiny_models"]  # fixtures of other files, for all tests
@@ -99,6 +100,8 @@ def configs() -> Mapping[str, dict[str, Any]]:
 def build() -> Callable[..., Any]:
     """``build(stage, seed)``: a tiny network, random in every weight (some layers of a new network are zero)."""
 
+    from echosyn import weights
+
     def make(stage: str, seed: int = 0, **changed: Any) -> Any:
         with rng.initializing(seed):
             network = weights.network(NETWORKS[stage] | changed)
@@ -111,10 +114,12 @@ def build() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def settings_of() -> Callable[..., StageSettings]:
+def settings_of() -> Callable[..., Any]:
     """``settings_of(stage, loop={...}, ...)``: settings of a tiny training."""
 
-    def make(stage: str, loop: Mapping[str, Any] | None = None, **changed: Any) -> StageSettings:
+    from echosyn.training import catalog
+
+    def make(stage: str, loop: Mapping[str, Any] | None = None, **changed: Any) -> Any:
         values = {"network": NETWORKS[stage], "loop": {"steps": 6, "batch_size": 4} | dict(loop or {})}
         return catalog.STAGES[stage][1].model_validate(values | EXTRAS[stage] | changed)
 

@@ -1,4 +1,4 @@
-"""Tiny models and latents that the tests of several verbs share."""
+"""Tiny models and latents that the tests of several verbs share. Diffusers takes seconds to import, so it is imported late."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from echosyn import weights
-from echosyn.pipeline.train.encode import encode
-from echosyn.pipeline.workers.compute import Compute
-from echosyn.settings.making import EncodeSettings
-
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory, build: Callable[..., Any], video_dataset: Path) -> Path:
     """A folder of models that belong together, and ``latents`` of the real videos."""
+    from echosyn import weights
+    from echosyn.pipeline.train.encode import encode
+    from echosyn.pipeline.workers.compute import Compute
+    from echosyn.settings.making import EncodeSettings
+
     made = tmp_path_factory.mktemp("tiny-models")
     flow = weights.scheduler({"_class_name": "FlowMatchEulerDiscreteScheduler"})
     weights.save(build("vae"), made / "vae", weights.Facts(stage="vae", pixels="symmetric"))
