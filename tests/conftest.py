@@ -31,11 +31,10 @@ __all__ = ["browser", "tiny_models"]  # fixtures of other files, for all tests
 torch.set_num_threads(1)  # networks this small only wait for one another
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
-IMPORTED = ("quickstart", "doctor", "audit.audit", "publish.publish", "report.page")
-processes.PRELOADED += [
+processes.PRELOADED += [  # a process has one server: the end-to-end tests fork the whole program from it
     "echosyn.apps.cli.verbs",
-    *(f"echosyn.pipeline.{name}" for name in IMPORTED),
-]  # there is one server
+    *(f"echosyn.pipeline.{name}" for name in ("quickstart", "doctor", "audit.audit", "publish.publish", "report.page")),
+]
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "vae": {

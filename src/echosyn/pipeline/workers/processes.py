@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-PRELOADED = ["torch"]
-"""Modules that the server of `context` imports, before its first process."""
+PRELOADED = ["echosyn.pipeline.workers.executors"]
+"""What the server of `context` imports before its first process: torch among it, which takes seconds."""
 
 
 class Pool:
@@ -127,7 +127,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 def context() -> Any:
     """Not forked from this process: it may have threads (torch), and a copy of its memory would count for each worker.
 
-    On Linux they are forked from a server that imported `PRELOADED` and computed nothing: a new process begins at once.
+    On Linux they are forked from a server that imported `PRELOADED` and computed nothing (ADR 100).
     """
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
