@@ -72,3 +72,9 @@ def test_what_all_have_in_common_and_what_is_blank_is_no_likeness():
     assert float(parted(shared, ROWS).similarity) < 0.5
     black = torch.cat([torch.zeros(12, 28, 27), FILMS[0][..., :1]], dim=-1)
     assert torch.isfinite(parted(query(black, CENTRE), ROWS).similarity).all()
+
+
+def test_what_is_found_of_a_picture_does_not_depend_on_those_beside_it_to_the_last_bit():
+    queries = torch.cat([query(film(200 + i), CENTRE) for i in range(9)])
+    together = parted(queries, ROWS).similarity
+    assert torch.equal(together, torch.cat([parted(one[None], ROWS).similarity for one in queries]))

@@ -66,14 +66,15 @@ def _compared(pictures: Tensor, centre: Tensor, real: Tensor) -> Tensor:
     Pictures are multiplied one by one: what is found of one does not depend on those beside it, to the last bit.
     """
     quarters = torch.stack([_part(pictures, place) for place in _QUARTERS], dim=1)
-    best = torch.full((*quarters.shape[:2], len(real)), -1.0)
+    best = torch.full((*quarters.shape[:2], len(real)), -2.0)
     for place in _places():
         shared = _part(centre, place)
-        there = _left(_part(real, place), shared)
-        for i, quarter in enumerate(quarters):
-            still, motion = (_left(quarter, shared)[:, channel] @ there[:, channel].T for channel in range(2))
-            best[i] = best[i].maximum(still.abs_().add_(motion).div_(2))
-    return best.mean(dim=1).clamp(-1.0, 1.0)
+        there = _left(_part(real, place), shared).unbind(dim=1)
+        for quarter, most in zip(quarters, best, strict=True):
+            here = _left(quarter, shared).unbind(dim=1)
+            still, motion = (x @ y.T for x, y in zip(here, there, strict=True))
+            torch.maximum(most, still.abs_().add_(motion), out=most)
+    return best.div_(2).mean(dim=1).clamp(-1.0, 1.0)
 
 
 @cache

@@ -93,7 +93,7 @@ class Screen(Generic[Items]):
     def rejects(self, items: Items) -> tuple[Tensor, list[str | None]]:
         """Whether each item is rejected, as `judge` says, bool ``(n,)``; and the patient it is closest to in the spaces asked.
 
-        A space is asked only about items that no space before it rejects: registration is last and costs most.
+        A space is asked only about items that no space before it rejects, the dear ones last (ADR 99).
         """
         views = list(self.prints.of_queries(items))
         best = torch.full((len(views),), -torch.inf, dtype=torch.float64)
