@@ -87,8 +87,20 @@ def nothing(*_: object) -> None:
     """A progress that says nothing."""
 
 
-@pytest.mark.parametrize("verb", ["phantom", "generate", "animate"])
-@pytest.mark.parametrize("attack", ["new", "in the place of", "with an entry", "all, with a record", "linked"])
+ATTACKS = ("new", "in the place of", "with an entry", "all, with a record", "linked")
+VERBS = ("phantom", "generate", "animate")
+QUICK = [*(("generate", attack) for attack in ATTACKS), ("phantom", "linked"), ("animate", "all, with a record")]
+"""Every verb and every attack; all of both together in the slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("verb", "attack"),
+    [
+        pytest.param(verb, attack, marks=() if (verb, attack) in QUICK else pytest.mark.slow)
+        for verb in VERBS
+        for attack in ATTACKS
+    ],
+)
 def test_no_recording_becomes_a_steps_own(
     verb: str, attack: str, steps: dict[str, tuple[Step, str]], tmp_path: Path
 ) -> None:

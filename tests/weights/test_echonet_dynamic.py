@@ -85,7 +85,7 @@ def test_an_imported_best_pt_predicts_what_its_torchvision_network_predicts(
     assert ours.ef == pytest.approx(float(said.mean()), abs=1e-4)
 
 
-@pytest.mark.parametrize("period", [1, "random"])
+@pytest.mark.parametrize("period", [1, pytest.param("random", marks=pytest.mark.slow)])
 def test_a_published_folder_loads_as_it_lies_and_reads_real_videos_as_there(
     best: Path, network: Any, tmp_path: Path, period: Any
 ) -> None:
