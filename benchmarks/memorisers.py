@@ -200,10 +200,8 @@ class Bench:
 
     def caught(self, control: PositiveControl, threshold: float) -> Caught:
         """With another threshold."""
-        table, right = self.copies(control)
-        return Caught(
-            control, exact(int((table.max(axis=1) >= threshold).sum()), len(table)), round(right * len(table))
-        )
+        table, _ = self.copies(control)
+        return Caught(control, exact(int((table.max(axis=1) >= threshold).sum()), len(table)))
 
 
 def repeated(bench: Bench, num: int, repetitions: int, copies: Callable[[int], Array | None]) -> dict[str, object]:

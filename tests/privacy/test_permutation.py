@@ -53,12 +53,12 @@ def by_heart(part: float):
 
 
 def test_innocents_fail_in_at_most_one_of_twenty():
-    assert share(MEMBERS, 19, 24) <= 0.05 + 2 * (0.05 * 0.95 / 24) ** 0.5
+    assert share(MEMBERS, 19, 40) <= 0.05 + 2 * (0.05 * 0.95 / 40) ** 0.5
 
 
 @pytest.mark.parametrize("plant", [shifted, lambda s, m: -shifted(s, m), by_heart(0.02)])
 def test_what_leaks_is_seen_at_500_against_200(plant):
-    assert share(500, 200, 6, plant) >= 0.9
+    assert share(500, 200, 10, plant) >= 0.9
 
 
 @pytest.mark.slow

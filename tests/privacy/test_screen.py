@@ -71,14 +71,14 @@ def test_rejection_agrees_with_the_judgement_and_asks_no_further_space_about_wha
 
     plain = screen.closest
     monkeypatch.setattr(screen, "closest", closest)
-    rejected, named = found.rejects(items)
+    rejected = found.rejects(items)
     judged = found.judge(items)
     assert torch.equal(rejected, ~judged.kept)
-    assert named[:12] == judged.nearest[:12] == [*names("t", 6), *names("h", 6)]
-    assert all(one == other for one, other, no in zip(named, judged.nearest, rejected, strict=True) if not no)
+    assert rejected[:12].all()
+    assert not rejected.all()
     assert asked["a"] == len(items)
     assert asked["b"] <= len(items) - 6
-    assert found.rejects([])[0].shape == (0,)
+    assert found.rejects([]).shape == (0,)
 
 
 def test_a_patients_own_references_are_skipped_when_it_is_named():

@@ -18,7 +18,7 @@ from echosyn.privacy.screen import Screen, video_screen
 from echosyn.privacy.video_digests import VideoDigest
 
 TRAIN, HELD_OUT = 20, 20
-COPIED = (3,)
+COPIED = (3, 15)
 FIRST = 1500
 """The shipped models saw phantoms of this seed below."""
 
@@ -40,16 +40,15 @@ def desk() -> Desk:
     return video_screen(digests, names, is_train, Screens.of(models).embed("cpu")), encoder
 
 
+@pytest.mark.parametrize("copied", [COPIED[0], *(pytest.param(i, marks=pytest.mark.slow) for i in COPIED[1:])])
 @pytest.mark.parametrize("control", [c for c in in_pixels() if c.must is not None], ids=str)
-def test_a_copy_in_disguise_is_flagged_and_named(control, desk: Desk):
+def test_a_copy_in_disguise_is_flagged_and_named(control, copied: int, desk: Desk):
     screen, encoder = desk
-    made = [
-        control.change(frames(FIRST + 2 * i), frames(FIRST + 2 * i + 2), rng.generator(0, "red team", i))
-        for i in COPIED
-    ]
-    found = screen.judge([digest_of(x[::2], encoder) for x in made])
+    source, other = frames(FIRST + 2 * copied), frames(FIRST + 2 * copied + 2)
+    made = control.change(source, other, rng.generator(0, "red team", copied))
+    found = screen.judge([digest_of(made[::2], encoder)])
     assert not found.kept.any()
-    assert list(found.nearest) == [f"p{i:02d}" for i in COPIED]
+    assert list(found.nearest) == [f"p{copied:02d}"]
 
 
 def test_a_copy_through_the_vae_with_another_texture_is_flagged_and_named(desk: Desk):

@@ -90,22 +90,18 @@ class Screen(Generic[Items]):
             [found.nearest[s][i] for i, s in enumerate(chosen)],
         )
 
-    def rejects(self, items: Items) -> tuple[Tensor, list[str | None]]:
-        """Whether each item is rejected, as `judge` says, bool ``(n,)``; and the patient it is closest to in the spaces asked.
+    def rejects(self, items: Items) -> Tensor:
+        """Whether each item is rejected, as `judge` says, bool ``(n,)``.
 
         A space is asked only about items that no space before it rejects, the dear ones last (ADR 99).
         """
         views = list(self.prints.of_queries(items))
-        best = torch.full((len(views),), -torch.inf, dtype=torch.float64)
-        named: list[str | None] = [None] * len(views)
+        rejected = torch.zeros(len(views), dtype=torch.bool)
         for s, space in enumerate(self.gallery.references):
-            left = (best < self.threshold.value).nonzero()[:, 0].tolist()
-            similarity, rows = closest([views[i] for i in left], space, self.gallery)
-            scores = self.fusion.in_space(torch.from_numpy(similarity), s)
-            for i, score, row in zip(left, scores.tolist(), rows.tolist(), strict=True):
-                if row >= 0 and score > best[i]:
-                    best[i], named[i] = score, self.gallery.owners[space][row]
-        return best >= self.threshold.value, named
+            left = (~rejected).nonzero()[:, 0]
+            similarity, _ = closest([views[i] for i in left.tolist()], space, self.gallery)
+            rejected[left] = self.fusion.in_space(torch.from_numpy(similarity), s) >= self.threshold.value
+        return rejected
 
     def by_patient(self, items: Items) -> tuple[list[str], Tensor, ScreeningResult]:
         """Every patient, sorted; the score of each item against each, float64 ``(n, patients)``; what `judge` says of them."""

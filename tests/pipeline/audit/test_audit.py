@@ -30,9 +30,7 @@ from echosyn.privacy.positive_controls import PositiveControl
 
 
 def control(must: float | None, caught: int, kind: str = "shift", num: int = 73, essential: bool = True) -> Caught:
-    return Caught(
-        PositiveControl(kind, 4, "pixels", must, lambda x, y, g: x, essential=essential), exact(caught, num), caught
-    )
+    return Caught(PositiveControl(kind, 4, "pixels", must, lambda x, y, g: x, essential=essential), exact(caught, num))
 
 
 def attack(auc: float, p_value: float, needs: str = "videos") -> Attack:

@@ -156,7 +156,6 @@ def _findings(
     redraw = positive_controls.redrawing(models["lidm"], device, seed) if "lidm" in models else None
     caught = positive_controls.plant(
         screen,
-        planted,
         [frames_of(index.path(r), DENSE) for r in planted],
         encoder,
         redraw=redraw,

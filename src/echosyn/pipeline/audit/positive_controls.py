@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from echosyn import rng
-from echosyn.data.records import Record
 from echosyn.diffusion.codec import LatentCodec, grey
 from echosyn.diffusion.denoiser import predict
 from echosyn.diffusion.objective import is_flow, noised
@@ -50,8 +49,6 @@ class Caught:
 
     control: PositiveControl
     rate: Rate
-    right_patient: int
-    """Of how many the original was named."""
 
     @property
     def enough(self) -> bool | None:
@@ -66,7 +63,6 @@ class Caught:
 
 def plant(
     screen: Screen[Sequence[VideoDigest]],
-    records: Sequence[Record],
     recordings: Sequence[Tensor],
     codec: LatentCodec,
     *,
@@ -79,8 +75,7 @@ def plant(
 
     Args:
         screen: The calibrated check.
-        records: Training videos.
-        recordings: Their frames, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
+        recordings: Frames of training videos, `echosyn.privacy.positive_controls.DENSE` a second, uint8 ``(T, H, W)``.
         codec: The VAE.
         redraw: The image model's img2img, for controls of its own making.
         relay: The VAE's texture, for the same latents with another one.
@@ -92,15 +87,14 @@ def plant(
     found = []
     for done, control in enumerate(disguises, start=1):
         digests = []
-        planted = list(range(len(records))) if control.must else evenly(torch.arange(len(records)), FEW).tolist()
+        every = torch.arange(len(recordings))
+        planted = (every if control.must else evenly(every, FEW)).tolist()
         for i in planted:
             generator = rng.generator(seed, f"canary {control.kind} {control.strength:g}", i)
             source, other = (dense if control.latent else recordings)[i], recordings[(i + 1) % len(recordings)]
             made = control.change(source, other, generator)
             digests.append(_decoded(made, codec) if control.latent else digest_of(made[::2], codec))
-        rejected, named = screen.rejects(digests)
-        right = sum(name == records[i].patient for name, i in zip(named, planted, strict=True))
-        found.append(Caught(control, exact(int(rejected.sum()), len(planted)), right))
+        found.append(Caught(control, exact(int(screen.rejects(digests).sum()), len(planted))))
         progress("canaries", done, len(disguises))
     return found
 

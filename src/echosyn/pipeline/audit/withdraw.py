@@ -123,7 +123,7 @@ def _near(
         items = list(screen.prints.of_queries(digests[first : first + BLOCK]))
         near = np.zeros(len(items), bool)
         if too_close:
-            near |= screen.through(VECTORS).rejects(items)[0].numpy()
+            near |= screen.through(VECTORS).rejects(items).numpy()
         for alone, limit in limits:
             near |= alone.through(VECTORS).by_patient(items)[1][:, 0].numpy() >= limit
         yield near
