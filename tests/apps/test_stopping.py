@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,6 +24,15 @@ def test_a_terminated_command_says_that_the_same_one_continues() -> None:
     assert (end.returncode, end.stdout, end.stderr) == (-signal.SIGTERM, "", f"stopped: {AGAIN}\n")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As Python starts in a terminal: a job in the background of a script inherits that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("verb", "values", "said"),
     [
