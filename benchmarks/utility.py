@@ -121,7 +121,7 @@ def main() -> None:
         )
 
     found = grid(training_sets, Test(args.phantoms, records), args.folder / "grid", settings=preset,
-                 seeds=range(args.seeds), device="cpu", told=told)  # fmt: skip
+                 seeds=range(args.seeds), compute=Compute("cpu", side_by_side=True), told=told)  # fmt: skip
     counts = {arm.name: Counter(r.split for r in filelist.read(arm.dataset)) for arm in training_sets}
     print(json.dumps(found | {"test": args.test, "videos": counts, "steps": preset.loop.steps}))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,6 +13,7 @@ from echosyn import rng
 from echosyn.diffusion.objective import is_flow, masked_mse, noised, times
 
 FLOW = FlowMatchEulerDiscreteScheduler()
+SECOND_ORDER = DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction")
 SHAPE = (4, 6, 2, 2)
 
 
@@ -52,9 +53,10 @@ def test_diffusers_reads_the_target_as_the_same_data(prediction_type: str) -> No
     assert torch.allclose(scheduler.step(target, 400, x_t).pred_original_sample, x0, atol=1e-4)
 
 
-def test_a_flow_is_a_straight_line_between_data_and_noise():
+@pytest.mark.parametrize("scheduler", [FLOW, SECOND_ORDER])
+def test_a_flow_is_a_straight_line_between_data_and_noise(scheduler: Any) -> None:
     x0, eps, t = draw("x0"), draw("eps"), torch.linspace(0, 1000, 8)
-    x_t, target = noised(x0, eps, t, FLOW)
+    x_t, target = noised(x0, eps, t, scheduler)
     s = per_item(t / 1000)
     assert torch.allclose(x_t - s * target, x0, atol=1e-5)
     assert torch.allclose(x_t + (1 - s) * target, eps, atol=1e-5)

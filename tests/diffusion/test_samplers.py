@@ -17,6 +17,7 @@ from torch import Tensor
 
 from echosyn import rng
 from echosyn.diffusion.denoiser import Denoiser
+from echosyn.diffusion.objective import is_flow
 from echosyn.diffusion.samplers import DIFFUSION, FLOW, SOLVERS, checked_steps, sample, solver
 from echosyn.errors import ConfigError
 
@@ -241,6 +242,18 @@ def test_the_shift_of_a_flow_is_kept(name: str) -> None:
     plain = solver(FlowMatchEulerDiscreteScheduler(), name)
     plain.set_timesteps(5)
     assert float(scheduler.timesteps[2]) > float(plain.timesteps[2]) + 50
+
+
+@pytest.mark.parametrize("name", FLOW)
+def test_a_solver_of_flows_that_has_another_class_is_a_flow_and_keeps_its_shift(name: str) -> None:
+    stored = solver(SHIFTED, "dpm++")
+    assert is_flow(stored)
+    assert solver(stored, "dpm++") is stored
+    found, expected = solver(stored, name), solver(SHIFTED, name)
+    for scheduler in (found, expected):
+        scheduler.set_timesteps(5)
+    assert type(found) is type(expected)
+    assert torch.equal(found.timesteps, expected.timesteps)
 
 
 @pytest.mark.parametrize("name", DIFFUSION)

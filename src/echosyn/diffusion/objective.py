@@ -13,7 +13,7 @@ Call = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
 
 def is_flow(scheduler: Any) -> bool:
     """Whether a scheduler integrates a flow (rectified flow) rather than reversing a diffusion with betas."""
-    return "FlowMatch" in type(scheduler).__name__
+    return "FlowMatch" in type(scheduler).__name__ or scheduler.config.get("prediction_type") == "flow_prediction"
 
 
 def times(uniform: Tensor, normal: Tensor, scheduler: Any, distribution: str = "uniform", shift: float = 1.0) -> Tensor:

@@ -118,7 +118,8 @@ def solver(own: Any, name: str | None) -> Any:
     if type(own) is (kind if is_flow(own) else CLASSES[name]):
         return own
     # not kind.from_config(own.config): it turns the old class's defaults into the new one's, another beta_start perhaps
-    told = dict(own.config) | ({"flow_shift": own.config.shift} if is_flow(own) else {}) | dict(settings)
+    shift = own.config.get("shift", own.config.get("flow_shift"))
+    told = dict(own.config) | ({"flow_shift": shift, "shift": shift} if is_flow(own) else {}) | dict(settings)
     try:
         made = kind(**{key: value for key, value in told.items() if key in kind._get_init_keys(kind)})
     except (NotImplementedError, ValueError, KeyError) as error:

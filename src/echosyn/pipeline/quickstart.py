@@ -14,12 +14,17 @@ from echosyn.settings.whole import QuickstartSettings, WholeSettings
 NUM_FRAMES = 96
 FPS = 32.0
 PROTOCOL = "echosyn-quick-v3"
-EF_STEPS = 200
+EF_STEPS = 150
 """Of each of the two EF regressors that are trained for the report."""
 
 
 def quickstart(
-    out: Path, asked: QuickstartSettings, device: str = "auto", progress: Progress = silent
+    out: Path,
+    asked: QuickstartSettings,
+    device: str = "auto",
+    progress: Progress = silent,
+    *,
+    side_by_side: bool = False,
 ) -> dict[str, Any]:
     """Make a phantom dataset in ``OUT/dataset`` and a synthetic one in ``OUT/run``; finished parts are kept.
 
@@ -31,6 +36,7 @@ def quickstart(
         asked: how many patients and videos.
         device: where to compute.
         progress: told what is done.
+        side_by_side: see `Compute`.
     """
     if asked.overrides and not asked.train:
         raise ConfigError("--set changes trainings: give --train, too")
@@ -46,4 +52,4 @@ def quickstart(
     wanted = WholeSettings(
         num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=overrides, **models
     )
-    return run(dataset, finished, wanted, device, progress)
+    return run(dataset, finished, wanted, device, progress, side_by_side=side_by_side)

@@ -34,7 +34,13 @@ from echosyn.training.stages.reid import ReIDSettings
 
 
 def run(
-    dataset: Path, out: Path, asked: WholeSettings, device: str = "auto", progress: Progress = silent
+    dataset: Path,
+    out: Path,
+    asked: WholeSettings,
+    device: str = "auto",
+    progress: Progress = silent,
+    *,
+    side_by_side: bool = False,
 ) -> dict[str, Any]:
     """From a dataset folder to a synthetic one with its report.
 
@@ -49,6 +55,7 @@ def run(
         asked: what is trained and generated.
         device: where to compute.
         progress: told what is done.
+        side_by_side: see `Compute`.
     """
     models, variant, num, num_frames = asked.models, asked.variant, asked.num, asked.num_frames
     records = filelist.read(dataset)
@@ -69,7 +76,7 @@ def run(
         call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {}) | ({"start": start} if start else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        compute = Compute(device, progress=progress)
+        compute = Compute(device, progress=progress, side_by_side=side_by_side)
         _complete(found, dataset, folder, settings, compute)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():

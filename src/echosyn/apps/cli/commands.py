@@ -356,7 +356,7 @@ def run(dataset: Dataset, out: Out, asked: WholeSettings, where: DeviceSettings)
     """
     from echosyn.pipeline.run import run as run_all
 
-    result = run_all(dataset, out, asked, where.device, Console(where.quiet))
+    result = run_all(dataset, out, asked, where.device, Console(where.quiet), side_by_side=True)
     show(result, where.json)
     _warn_unless_releasable(result)
 
@@ -373,7 +373,7 @@ def quickstart(
     """
     from echosyn.pipeline.quickstart import quickstart as run_quickstart
 
-    result = run_quickstart(out, asked, run.device, Console(run.quiet))
+    result = run_quickstart(out, asked, run.device, Console(run.quiet), side_by_side=True)
     show(result, run.json)
     _warn_unless_releasable(result)
     if not result["releasable"] and asked.patients < CALIBRATING:

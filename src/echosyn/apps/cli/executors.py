@@ -39,7 +39,7 @@ def computing(run: DeviceSettings) -> "Iterator[Compute]":
     shard = part(run.shard) if isinstance(run, ShardedRunSettings) else WHOLE
     workers, ray = (run.workers, run.ray) if isinstance(run, RunSettings) else (None, None)
     with executor(run.device, workers, ray) as who:
-        yield Compute(run.device, who, shard, Console(run.quiet))
+        yield Compute(run.device, who, shard, Console(run.quiet), side_by_side=True)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """``echosyn evaluate``: how good is a synthetic dataset? Numbers with intervals and floors, and a page to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from echosyn.pipeline.evaluate.predict_ef import predict_ef
 from echosyn.pipeline.evaluate.utility import protocols as utility_protocols
 from echosyn.pipeline.evaluate.utility import utility
 from echosyn.pipeline.evaluate.utility.grid import Grid
+from echosyn.pipeline.evaluate.utility.protocols import UtilityProtocol
 from echosyn.pipeline.folder import new_folder, read_provenance, write_json
 from echosyn.pipeline.models import codec
 from echosyn.pipeline.tracking import measure
@@ -99,12 +100,7 @@ def evaluate(
         inputs |= {f"arm {name}": path for name, path in grid.also.items()}
         settings["grid"] = {"seeds": grid.seeds, "relabel": grid.relabel}
     with new_folder(out, "evaluate", settings, inputs, keep=True) as folder:
-        models = {
-            side: utility.regressor(
-                data, folder / "models" / f"ef_{side}", protocol.settings(side, ef_settings, real), device, progress
-            )
-            for side, data in (("real", real), ("synthetic", synthetic))
-        }
+        models = _regressors({"real": real, "synthetic": synthetic}, folder / "models", protocol, ef_settings, compute)
         numbers: dict[str, Any] = {
             "counts": _counts(sets),
             "provenance": read_provenance(folder),
@@ -168,6 +164,16 @@ def evaluate(
         )
         page.write_page(folder / "index.html", numbers, readings, public=asked.public, progress=progress)
     return {"report": str(out / "report.json"), "page": str(out / "index.html"), **page.headline(numbers)}
+
+
+def _regressors(
+    data: Mapping[str, Path], folder: Path, protocol: UtilityProtocol, settings: StageSettings, compute: Compute
+) -> dict[str, Path]:
+    """Model folders of the regressors that learned from each side."""
+    trainings = [
+        (path, folder / f"ef_{side}", protocol.settings(side, settings, data["real"])) for side, path in data.items()
+    ]
+    return dict(zip(data, utility.regressors(trainings, compute), strict=True))
 
 
 def reconstruction(vae: Path, dataset: Path, records: Sequence[Record], device: str = "auto") -> dict[str, Any]:

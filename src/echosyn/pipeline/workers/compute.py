@@ -18,6 +18,8 @@ class Compute:
     """Make only this part; `echosyn.pipeline.merge` joins all parts to what one job makes."""
     progress: Progress = silent
     """Told what is done."""
+    side_by_side: bool = False
+    """Whether independent trainings may have processes of their own, which import the program's main module once more."""
 
     def workers(self) -> Executor:
         """Who does the work."""

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from echosyn import weights
 from echosyn.data import filelist
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline.evaluate import evaluate as evaluating
 from echosyn.pipeline.evaluate.compare import compare
-from echosyn.pipeline.evaluate.utility import protocols
+from echosyn.pipeline.evaluate.utility import protocols, utility
 from echosyn.pipeline.evaluate.utility.grid import Grid
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.workers.compute import Compute
+from echosyn.pipeline.workers.executors import Lost
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.training import catalog
 
@@ -113,6 +116,44 @@ def test_the_published_evaluation_as_a_whole(
     assert "utility_on_val" not in other
     with pytest.raises(DataError, match="utility by different protocols, echonet-synthetic-v1 and echosyn-v1"):
         compare(tmp_path / "report", tmp_path / "ours")
+
+
+def test_regressors_side_by_side_are_those_of_one_after_the_other(
+    sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utility, "cores", lambda: 2)
+    monkeypatch.setattr(utility, "SECONDS_BETWEEN_LOOKS", 0.05)
+    values = protocols.regressor_settings("echosyn-v1", "phantom", None, SMALL)
+    steps: list[tuple[int, int]] = []
+
+    def made(name: str, compute: Compute) -> list[Path]:
+        return utility.regressors([(data, tmp_path / name / data.name, values) for data in sides], compute)
+
+    compute = Compute("cpu", side_by_side=True, progress=lambda what, done, total: steps.append((done, total)))
+    together, apart = made("together", compute), made("apart", Compute("cpu"))
+    for one, other in zip(together, apart, strict=True):
+        assert one.parent.name == other.parent.name
+        mine, theirs = (weights.load(folder, "ef").state_dict() for folder in (one, other))
+        assert all(torch.allclose(mine[k].float(), theirs[k].float(), atol=1e-4) for k in mine)
+        assert not (one.parent / "checkpoints").exists()
+    assert utility.logged_steps(together[0].parent) == 2
+    assert utility.logged_steps(tmp_path) == 0
+    assert {total for _, total in steps} <= {2, 4}
+    before = len(steps)
+    assert made("together", compute) == together
+    assert len(steps) == before, "finished ones are found, not trained"
+
+
+def test_a_training_whose_process_dies_goes_on_here(
+    sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utility, "cores", lambda: 2)
+    monkeypatch.setattr(utility.Processes, "map", lambda self, works, items: ((item, Lost(tries=2)) for item in items))
+    values = protocols.regressor_settings("echosyn-v1", "phantom", None, SMALL)
+    found = utility.regressors(
+        [(data, tmp_path / data.name, values) for data in sides], Compute("cpu", side_by_side=True)
+    )
+    assert [weights.is_model(folder, "ef") for folder in found] == [True, True]
 
 
 def test_what_it_cannot_do_is_one_line_before_anything_is_trained(sides: tuple[Path, Path], tmp_path: Path) -> None:

@@ -87,8 +87,7 @@ class Grid:
             folder,
             settings=settings,
             seeds=range(settings.loop.seed, settings.loop.seed + self.seeds),
-            device=compute.device,
-            progress=compute.progress,
+            compute=compute,
         )
 
     def _parts(self, synthetic: Path, real: Path) -> dict[str, Path]:

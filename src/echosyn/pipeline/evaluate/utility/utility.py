@@ -2,13 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
+import torch
 
+from echosyn import device as devices
 from echosyn import rng
 from echosyn.data import filelist
 from echosyn.data.records import Record
@@ -21,11 +25,14 @@ from echosyn.pipeline.evaluate.utility import training_sets as arms
 from echosyn.pipeline.evaluate.utility.training_sets import REAL, Arm
 from echosyn.pipeline.folder import write_json
 from echosyn.pipeline.train.train import discard_checkpoints, train
-from echosyn.pipeline.workers.compute import Compute
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.pipeline.workers.executors import Processes, cores
 from echosyn.progress import Progress, silent
 from echosyn.settings.training import ResumeSettings
+from echosyn.training.log import METRICS
 from echosyn.training.stage import StageSettings
 
+SECONDS_BETWEEN_LOOKS = 0.5
 NUM_BOOTSTRAP = 1000
 
 
@@ -47,6 +54,67 @@ def regressor(data: Path, run: Path, settings: StageSettings, device: str, progr
     return run / "model"
 
 
+Training = tuple[Path, Path, StageSettings]
+"""Dataset folder, run folder and settings of one EF regressor."""
+
+
+def regressors(trainings: Sequence[Training], compute: Compute) -> list[Path]:
+    """`regressor` for each, in order.
+
+    On CPUs, and where ``compute`` allows it, those that are not finished are trained at the same time, each in a process of its
+    own: with one thread each that takes less time than one after the other with two. A training whose process dies goes on here.
+    """
+    device, progress = compute.device, compute.progress
+    missing = [t for t in trainings if not (t[1] / "model").is_dir()]
+    workers = min(len(missing), cores())
+    if compute.side_by_side and workers > 1 and devices.resolve(device).type == "cpu":
+        with _reported(progress, missing), Processes(workers) as pool:
+            for _ in pool.map([Regressors(cores() // workers)], missing):
+                pass
+    return [regressor(*training, device, progress) for training in trainings]
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """Work: trains an EF regressor on a CPU, given as `Training`."""
+
+    threads: int
+    device: str = "cpu"
+
+    def start(self) -> Callable[[Training], Path]:
+        """Nothing to load."""
+        return self._train
+
+    def _train(self, training: Training) -> Path:
+        torch.set_num_threads(self.threads)
+        return regressor(*training, self.device, silent)
+
+
+@contextmanager
+def _reported(progress: Progress, trainings: Sequence[Training]) -> Iterator[None]:
+    """Tell all the while how many steps of all trainings are done, as their logs say."""
+    total, ended = sum(settings.loop.steps for *_, settings in trainings), Event()
+
+    def look() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            progress("ef", min(sum(logged_steps(run) for _, run, _ in trainings), total), total)
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def logged_steps(run: Path) -> int:
+    """The last whole line of a training's log; 0 if there is none."""
+    path = run / METRICS
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    return int(json.loads(lines[-1])["step"]) if lines else 0
+
+
 def chosen_on_validation(settings: StageSettings, seed: int) -> StageSettings:
     """The same training with another seed; the weights are those that were best on the arm's own VAL videos."""
     every = settings.loop.validate_every_steps or max(1, settings.loop.steps // 3)
@@ -61,8 +129,7 @@ def grid(
     *,
     settings: StageSettings,
     seeds: Sequence[int],
-    device: str = "auto",
-    progress: Progress = silent,
+    compute: Compute = HERE,
     told: Callable[[str, int, float], None] = lambda name, seed, r2: None,
 ) -> dict[str, Any]:
     """Train one regressor for each arm and seed, and compare what they say about the test's patients.
@@ -75,26 +142,38 @@ def grid(
         folder: where runs are kept.
         settings: of the EF stage, alike for all.
         seeds: of the trainings; all arms of a seed are trained before the next seed.
-        device: where to compute.
-        progress: told what is done.
+        compute: where, and whether the arms of a seed are trained at the same time.
         told: called with arm, seed and R2 as soon as one is known.
 
     Returns:
         See `table`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    device, progress = compute.device, compute.progress
     target = np.array([r.ef for r in test.records], np.float64)
     asked = hashlib.sha256("\n".join(r.name for r in test.records).encode()).hexdigest()[:8]
     predicted: dict[str, dict[int, Array]] = {arm.name: {} for arm in training_sets}
+    arms_in_turn = sorted(training_sets, key=lambda a: a.name != REAL)
+
+    def at(arm: Arm, seed: int) -> tuple[Path, Path]:
+        run = folder / f"{arms.slug(arm.name)}-{seed}"
+        return run, run.with_name(f"{run.name}-{asked}.json")
+
+    def training(arm: Arm, seed: int) -> Training:
+        data = _relabelled(arm, folder, seed, device, progress) if arm.relabel != "no" else arm.dataset
+        return data, at(arm, seed)[0], chosen_on_validation(settings, seed)
+
     for seed in seeds:
-        for arm in sorted(training_sets, key=lambda a: a.name != REAL):
-            run = folder / f"{arms.slug(arm.name)}-{seed}"
-            known = run.with_name(f"{run.name}-{asked}.json")
-            if not known.is_file():
-                data = _relabelled(arm, folder, seed, device, progress) if arm.relabel != "no" else arm.dataset
-                model = regressor(data, run, chosen_on_validation(settings, seed), device, progress)
-                found = predict_ef(test.dataset, test.records, model, device=device, progress=progress)
-                write_json(known, {"ef": found.ef.tolist(), "training": content_hash(data)})
+        unknown = [arm for arm in arms_in_turn if not at(arm, seed)[1].is_file()]
+        for relabelled in (False, True):  # labels are those of the regressor that learned from real videos
+            some = [arm for arm in unknown if (arm.relabel != "no") == relabelled]
+            regressors([training(arm, seed) for arm in some], compute)
+        for arm in arms_in_turn:
+            run, known = at(arm, seed)
+            if arm in unknown:
+                found = predict_ef(test.dataset, test.records, run / "model", device=device, progress=progress)
+                training_data = folder / f"{run.name}-data" if arm.relabel != "no" else arm.dataset
+                write_json(known, {"ef": found.ef.tolist(), "training": content_hash(training_data)})
             predicted[arm.name][seed] = np.array(json.loads(known.read_text())["ef"], np.float64)
             told(arm.name, seed, regression_report(predicted[arm.name][seed], target, num_bootstrap=0).r2.value or 0.0)
     return table(predicted, target, [r.patient for r in test.records])
