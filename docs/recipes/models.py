@@ -1,4 +1,4 @@
-"""Make the models that ship with the package: ``make models``, about 160 CPU-minutes in one thread.
+"""Make the models that ship with the package: ``make models``, about 210 CPU-minutes in one thread.
 
     python docs/recipes/models.py build/models
 
@@ -35,7 +35,9 @@ from echosyn.training import catalog
 SEED = 1
 VIEWS: tuple[phantom.View, ...] = ("A4C", "PSAX")
 PRESET = "phantom-full"
-FEW, MANY = "phantoms-480", "phantoms-2000"
+FEW, MANY, FURTHER = "phantoms-480", "phantoms-2000", "phantoms-1600"
+FURTHER_OVERRIDES = ("loop.steps=9000", "loop.learning_rate=1e-3")
+"""The video model's second training, on hearts that the first did not see."""
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WHAT = {
     "vae": "Frames to latents (4 x 14 x 14) and back.",
@@ -61,7 +63,7 @@ def timed(folder: Path, name: str, step: Any) -> None:
 
 def make(folder: Path, quick: bool) -> None:
     """Data and trainings; ``quick`` ones are good for nothing but a look at whether all steps work."""
-    few, many, latents = folder / FEW, folder / MANY, folder / "latents"
+    few, many, further = (folder / name for name in (FEW, MANY, FURTHER))
     fewer = ["loop.steps=2", "loop.batch_size=4", "loop.warmup_steps=0"] if quick else []
 
     def learn(name: str, stage: str, data: Path, *overrides: str) -> None:
@@ -79,32 +81,35 @@ def make(folder: Path, quick: bool) -> None:
             ),
         )
 
-    def phantoms(out: Path, num: int, frames: int) -> None:
+    def phantoms(out: Path, num: int, frames: int, seed: int = SEED) -> None:
         if not out.exists():
-            make_phantom(out, num=num, seed=SEED, view="both", num_frames=frames, fps=32.0)
+            make_phantom(out, num=num, seed=seed, view="both", num_frames=frames, fps=32.0)
 
-    timed(folder, "data", lambda: (phantoms(few, 8 if quick else 480, 64), phantoms(many, 16 if quick else 2000, 128)))
-    learn("vae", "vae", few)
+    def encoded() -> None:
+        asked = EncodeSettings(courses=True, any_scale=quick, mean=True)
+        for data, out in latents.items():
+            if not out.exists():
+                encode(data, out, folder / "vae", asked, Compute(device="cpu"))
+
     timed(
         folder,
-        "latents",
+        "data",
         lambda: (
-            latents.exists()
-            or encode(
-                many,
-                latents,
-                folder / "vae",
-                EncodeSettings(courses=True, any_scale=quick, mean=True),
-                Compute(device="cpu"),
-            )
+            phantoms(few, 8 if quick else 480, 64),
+            phantoms(many, 16 if quick else 2000, 128),
+            phantoms(further, 8 if quick else 1600, 64, stills.FURTHER_SEED),
         ),
     )
+    learn("vae", "vae", few)
+    latents = {data: data.with_name(data.name.replace("phantoms", "latents")) for data in (many, further)}
+    timed(folder, "latents", encoded)
     vae = f"vae={folder / 'vae'}"
     for view in VIEWS:
         own = folder / f"stills_{view.lower()}"
         timed(folder, own.name, partial(end_diastoles, own, view, folder / "vae", quick))
         learn(f"lidm_{view.lower()}", "lidm", own, f"only.View={view}")
-    learn("lvdm", "lvdm", latents)
+    learn("lvdm_first", "lvdm", latents[many])
+    learn("lvdm", "lvdm", latents[further], f"start={folder / 'lvdm_first'}", *FURTHER_OVERRIDES)
     learn("reid", "reid", many, vae)
     learn("ef", "ef", many)
 
@@ -126,8 +131,11 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         if facts.vae is not None:
             facts = facts.model_copy(update={"vae": hash_of_vae})
         noise = weights.load_scheduler(source) if stage in ("lidm", "lvdm") else None
-        network = weights.load(source, stage).half()
-        weights.save(network, target, facts, noise)
+        network, first = weights.load(source, stage), None
+        if stage == "lvdm":
+            first = weights.resolve(folder / f"{name}_first")
+            network.beats.copy_(weights.load(first, stage).beats)  # from videos of four seconds
+        weights.save(network.half(), target, facts, noise)
         if stage == "vae":
             hash_of_vae = weights.weights_hash(target)
             texture, *_ = learned(folder / FEW, target, TextureFitSettings(videos=160, seed=SEED), Compute("cpu"))
@@ -135,11 +143,10 @@ def pack(folder: Path, numbers: dict[str, Any]) -> None:
         run = json.loads((source.parent / trained_on.RUN).read_text())
         data = folder / data_of(name)
         learnt = [r for r in filelist.read(data) if r.name in set(run["videos"])]
-        trained_on.write(target, learnt, run["data"])
+        trained_on.write(target, learnt, run["data"], first)
         parameters = sum(p.numel() for p in network.parameters())
-        (target / "README.md").write_text(
-            card(name, what, parameters, len(learnt), minutes[name], run, numbers, target)
-        )
+        spent = round(minutes[name] + minutes.get(f"{name}_first", 0), 1)
+        (target / "README.md").write_text(card(name, what, parameters, len(learnt), spent, run, numbers, target))
         print(f"{target}: {parameters / 1e6:.2f} M parameters", flush=True)
 
 
@@ -147,7 +154,7 @@ def data_of(name: str) -> str:
     """The folder that a model's videos are in."""
     if name.startswith("lidm"):
         return name.replace("lidm", "stills")
-    return FEW if name == "vae" else MANY
+    return {"vae": FEW, "lvdm": FURTHER}.get(name, MANY)
 
 
 def card(
@@ -199,6 +206,9 @@ def source(name: str, videos: int) -> str:
     """What a model learned from, in words."""
     if name.startswith("lidm"):
         return f"end-diastolic frames of {videos} phantoms (docs/recipes/stills.py, seeds {SEED} and {stills.FURTHER_SEED})"
+    if name == "lvdm":
+        first = f"1500 phantom videos of 4 s (`echosyn phantom`, seed {SEED}, TRAIN split)"
+        return f"{first}, then {videos} of 2 s (seed {stills.FURTHER_SEED})"
     return f"{videos} phantom videos (`echosyn phantom`, seed {SEED}, TRAIN split)"
 
 

@@ -1,10 +1,15 @@
 """Whatever happens to a process, every item comes back exactly once, and the work ends."""
 
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import dying
@@ -47,3 +52,21 @@ def test_the_item_at_whose_submission_a_dead_process_is_noticed_is_not_lost(monk
     monkeypatch.setattr(processes, "_alone", alone)
     found: Iterator[tuple[int, int | None]] = each(abs, range(4), 1)
     assert sorted(found) == [(number, number) for number in range(4)]
+
+
+def test_ctrl_c_does_not_wait_for_what_runs(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            list(each(dying.says_and_never_ends, [tmp_path], 1))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (process,) = (int(path.name) for path in tmp_path.iterdir())
+    psutil.wait_procs([psutil.Process(process)] if psutil.pid_exists(process) else [], timeout=30)
+    assert not psutil.pid_exists(process)

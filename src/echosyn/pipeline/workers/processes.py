@@ -65,6 +65,9 @@ class Pool:
                 return
             except BrokenProcessPool:
                 suspects = [*running.values(), *taken]
+            except KeyboardInterrupt:
+                _terminate(pool)  # an item may be a training of hours, and the program ends only after its workers
+                raise
             finally:
                 if not whole:
                     self._end(wait=False)
@@ -118,6 +121,11 @@ def _limited(function: Callable[[T], R], limit_s: float, item: T) -> R:
             return function(item)
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+def _terminate(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
