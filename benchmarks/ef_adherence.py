@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=9100)
     parser.add_argument("--frames", type=int, nargs="+", default=[64, 192])
     parser.add_argument("--steps", type=int, help="default: what suits the model")
+    parser.add_argument("--guidance", type=float, help="default: what suits the model")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--no-real", action="store_true", help="leave the hearts' own videos out")
     args = parser.parse_args()
@@ -80,7 +81,9 @@ def main() -> None:
     vae, lvdm = (weights.find(args.models, stage) for stage in ("vae", "lvdm"))
     pipeline = video_pipeline(lvdm, vae, device)
     codec = LatentCodec(pipeline.vae, pipeline.config.pixels)
-    steps = args.steps or weights.load_facts(lvdm).num_inference_steps
+    facts = weights.load_facts(lvdm)
+    steps = args.steps or facts.num_inference_steps
+    guidance = facts.guidance_scale if args.guidance is None else args.guidance
     efs = rng.numpy_generator(args.seed, "requested ef").uniform(LOW, HIGH, args.num).round(1).tolist()
     views = [VIEWS[i % 2] for i in range(args.num)]
 
@@ -97,7 +100,13 @@ def main() -> None:
             real["sharp"].append(measured(frames, view))
             real["through the VAE"].append(measured(grey(codec.decode(latents)).numpy(), view))
 
-    result: dict[str, Any] = {"n": args.num, "seed": args.seed, "steps": steps, "requested": [LOW, HIGH]}
+    result: dict[str, Any] = {
+        "n": args.num,
+        "seed": args.seed,
+        "steps": steps,
+        "guidance": guidance,
+        "requested": [LOW, HIGH],
+    }
     result["real"] = {name: by_view(rows, truth) for name, rows in real.items() if rows}
     for length in args.frames:
         rows: dict[str, list[dict[str, Any]]] = {"with texture": [], "without": []}
@@ -110,6 +119,7 @@ def main() -> None:
                 efs[part],
                 num_frames=length,
                 num_inference_steps=steps,
+                guidance_scale=guidance,
                 generator=rng.generators(args.seed, "motion", range(args.num)[part]),
                 output_type="pixel",
             )

@@ -74,6 +74,7 @@ def real_hearts(out: Path, phantoms: Path, records: list[Record], patient_seed: 
     pipeline = video_pipeline(weights.find(weights.shipped(), "lvdm"), weights.find(weights.shipped(), "vae"),
                               torch.device("cpu"))  # fmt: skip
     autoencoder = LatentCodec(pipeline.vae, pipeline.config.pixels)
+    facts = weights.load_facts(weights.find(weights.shipped(), "lvdm"))
     index = filelist.VideoIndex(phantoms)
     with new_folder(out, "real hearts", {"num": len(records), "frames": FRAMES}) as folder:
         (folder / "Videos").mkdir(exist_ok=True)
@@ -89,7 +90,8 @@ def real_hearts(out: Path, phantoms: Path, records: list[Record], patient_seed: 
                 autoencoder.encode(torch.from_numpy(frame)),
                 [record.ef],
                 num_frames=FRAMES,
-                num_inference_steps=weights.load_facts(weights.find(weights.shipped(), "lvdm")).num_inference_steps,
+                num_inference_steps=facts.num_inference_steps,
+                guidance_scale=facts.guidance_scale,
                 generator=rng.generators(patient_seed, "motion of real hearts", [i]),
                 output_type="pixel",
             )
