@@ -124,8 +124,8 @@ def _runs(result: Results) -> dict[str, Run]:
     }
     two = "2 cores, no GPU"
     adherence = "python benchmarks/ef_adherence.py --num 200 --seed 9100"
-    runs["texture"] = Run(adherence, "2026-11-27", two, "[models](models.md#ef-adherence-without-a-network)")
-    runs["looks"] = Run("echosyn evaluate SYNTHETIC REAL OUT", "2026-11-27", two, "[models](models.md)")
+    runs["texture"] = Run(adherence, "2026-11-28", two, "[models](models.md#ef-adherence-without-a-network)")
+    runs["looks"] = Run("echosyn evaluate SYNTHETIC REAL OUT", "2026-11-28", two, "[models](models.md)")
     runs["sizes"] = Run(
         "python docs/generate.py", "with this page", "any", "[concepts](concepts.md), [models](models.md)"
     )

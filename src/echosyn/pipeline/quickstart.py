@@ -14,7 +14,7 @@ from echosyn.settings.whole import QuickstartSettings, WholeSettings
 NUM_FRAMES = 96
 FPS = 32.0
 PROTOCOL = "echosyn-quick-v3"
-EF_STEPS = 150
+EF_STEPS = 200
 """Of each of the two EF regressors that are trained for the report."""
 
 

@@ -22,10 +22,10 @@ def files(page: Running) -> set[Path]:
 
 
 def test_an_invented_heart_beats_and_its_json_makes_the_same_bytes(web, ask, tmp_path):
-    heart = ask("invent", "a4c", 7)
+    heart = ask("invent", "a4c", 9)
     assert heart["verdict"]["status"] == "kept"
     assert heart["picture"].startswith("data:image/png;base64,")
-    made = ask("beat", "a4c", 7, 35.0, 64)
+    made = ask("beat", "a4c", 9, 35.0, 64)
     assert (made["frames"], made["requested_ef"], len(made["areas"])) == (64, 35.0, 64)
     assert abs(made["measured_ef"] - 35) < 20
     avi = web.get(made["files"]["avi"], params={"save": 1})
