@@ -8,7 +8,7 @@ from echosyn.errors import ConfigError
 from echosyn.pipeline import starting
 from echosyn.pipeline.ingest.phantom import make_phantom
 from echosyn.pipeline.run import result, run
-from echosyn.progress import Progress, silent
+from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.whole import QuickstartSettings, WholeSettings
 
 NUM_FRAMES = 96
@@ -18,14 +18,7 @@ EF_STEPS = 200
 """Of each of the two EF regressors that are trained for the report."""
 
 
-def quickstart(
-    out: Path,
-    asked: QuickstartSettings,
-    device: str = "auto",
-    progress: Progress = silent,
-    *,
-    side_by_side: bool = False,
-) -> dict[str, Any]:
+def quickstart(out: Path, asked: QuickstartSettings, compute: Compute = HERE) -> dict[str, Any]:
     """Make a phantom dataset in ``OUT/dataset`` and a synthetic one in ``OUT/run``; finished parts are kept.
 
     The hearts of the dataset are none of those that the shipped models learned from. With ``train`` small models are trained
@@ -34,15 +27,15 @@ def quickstart(
     Args:
         out: folder; given again after a stop it continues, given again after the end it only reports.
         asked: how many patients and videos.
-        device: where to compute.
-        progress: told what is done.
-        side_by_side: see `Compute`.
+        compute: where, and who is told.
     """
     if asked.overrides and not asked.train:
         raise ConfigError("--set changes trainings: give --train, too")
     dataset, finished = out / "dataset", out / ("trained" if asked.train else "run")
     if not dataset.exists():
-        make_phantom(dataset, num=asked.patients, seed=asked.seed, num_frames=NUM_FRAMES, fps=FPS, progress=progress)
+        make_phantom(
+            dataset, num=asked.patients, seed=asked.seed, num_frames=NUM_FRAMES, fps=FPS, progress=compute.progress
+        )
     if finished.exists():
         return result(finished)
     models: dict[str, Any] = (
@@ -52,4 +45,4 @@ def quickstart(
     wanted = WholeSettings(
         num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=overrides, **models
     )
-    return run(dataset, finished, wanted, device, progress, side_by_side=side_by_side)
+    return run(dataset, finished, wanted, compute)

@@ -21,8 +21,7 @@ from echosyn.pipeline.train.encode import encode
 from echosyn.pipeline.train.texture import learned_or_kept
 from echosyn.pipeline.train.train import discard_checkpoints, train
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
-from echosyn.pipeline.workers.compute import Compute
-from echosyn.progress import Progress, silent
+from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.judging import EvaluateSettings
 from echosyn.settings.making import EncodeSettings, GenerateSettings
 from echosyn.settings.training import ResumeSettings, TextureFitSettings
@@ -33,15 +32,7 @@ from echosyn.training.stages.denoiser import DenoiserSettings
 from echosyn.training.stages.reid import ReIDSettings
 
 
-def run(
-    dataset: Path,
-    out: Path,
-    asked: WholeSettings,
-    device: str = "auto",
-    progress: Progress = silent,
-    *,
-    side_by_side: bool = False,
-) -> dict[str, Any]:
+def run(dataset: Path, out: Path, asked: WholeSettings, compute: Compute = HERE) -> dict[str, Any]:
     """From a dataset folder to a synthetic one with its report.
 
     Trainings start from the models that ship, unless others or none are asked for, see `echosyn.pipeline.starting`.
@@ -53,9 +44,7 @@ def run(
         dataset: dataset folder with TRAIN and VAL or TEST videos with EF.
         out: new folder.
         asked: what is trained and generated.
-        device: where to compute.
-        progress: told what is done.
-        side_by_side: see `Compute`.
+        compute: where, and who is told.
     """
     models, variant, num, num_frames = asked.models, asked.variant, asked.num, asked.num_frames
     records = filelist.read(dataset)
@@ -76,7 +65,6 @@ def run(
         call["variant"] = variant
     inputs = {"dataset": dataset} | ({"models": models} if models else {}) | ({"start": start} if start else {})
     with new_folder(out, "run", call, inputs, keep=True) as folder:
-        compute = Compute(device, progress=progress, side_by_side=side_by_side)
         _complete(found, dataset, folder, settings, compute)
         synthetic, report = folder / "synthetic", folder / "report"
         if not synthetic.exists():

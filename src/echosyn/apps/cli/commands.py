@@ -356,7 +356,8 @@ def run(dataset: Dataset, out: Out, asked: WholeSettings, where: DeviceSettings)
     """
     from echosyn.pipeline.run import run as run_all
 
-    result = run_all(dataset, out, asked, where.device, Console(where.quiet), side_by_side=True)
+    with computing(where) as compute:
+        result = run_all(dataset, out, asked, compute)
     show(result, where.json)
     _warn_unless_releasable(result)
 
@@ -373,7 +374,8 @@ def quickstart(
     """
     from echosyn.pipeline.quickstart import quickstart as run_quickstart
 
-    result = run_quickstart(out, asked, run.device, Console(run.quiet), side_by_side=True)
+    with computing(run) as compute:
+        result = run_quickstart(out, asked, compute)
     show(result, run.json)
     _warn_unless_releasable(result)
     if not result["releasable"] and asked.patients < CALIBRATING:

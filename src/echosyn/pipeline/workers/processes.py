@@ -98,6 +98,9 @@ def _alone(function: Callable[[T], R], item: T) -> R | None:
             return pool.submit(function, item).result()
         except BrokenProcessPool:
             return None
+        except KeyboardInterrupt:
+            _terminate(pool)
+            raise
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ from echosyn.training.log import METRICS
 from echosyn.training.stage import StageSettings
 
 SECONDS_BETWEEN_LOOKS = 0.5
+LAST_BYTES = 4096
+"""Of a log, in which its last line surely begins."""
 NUM_BOOTSTRAP = 1000
 
 
@@ -109,9 +111,13 @@ def _reported(progress: Progress, trainings: Sequence[Training]) -> Iterator[Non
 
 
 def logged_steps(run: Path) -> int:
-    """The last whole line of a training's log; 0 if there is none."""
+    """The step of the last whole line of a training's log; 0 if there is none."""
     path = run / METRICS
-    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    if not path.is_file():
+        return 0
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - LAST_BYTES))
+        lines = log.read().split(b"\n")[:-1]
     return int(json.loads(lines[-1])["step"]) if lines else 0
 
 
@@ -143,7 +149,7 @@ def grid(
         settings: of the EF stage, alike for all.
         seeds: of the trainings; all arms of a seed are trained before the next seed.
         compute: where, and whether the arms of a seed are trained at the same time.
-        told: called with arm, seed and R2 as soon as one is known.
+        told: called with arm, seed and R2 as soon as a seed's are known.
 
     Returns:
         See `table`.
@@ -153,28 +159,22 @@ def grid(
     target = np.array([r.ef for r in test.records], np.float64)
     asked = hashlib.sha256("\n".join(r.name for r in test.records).encode()).hexdigest()[:8]
     predicted: dict[str, dict[int, Array]] = {arm.name: {} for arm in training_sets}
-    arms_in_turn = sorted(training_sets, key=lambda a: a.name != REAL)
-
-    def at(arm: Arm, seed: int) -> tuple[Path, Path]:
-        run = folder / f"{arms.slug(arm.name)}-{seed}"
-        return run, run.with_name(f"{run.name}-{asked}.json")
+    in_turn = sorted(training_sets, key=lambda arm: arm.name != REAL)
 
     def training(arm: Arm, seed: int) -> Training:
         data = _relabelled(arm, folder, seed, device, progress) if arm.relabel != "no" else arm.dataset
-        return data, at(arm, seed)[0], chosen_on_validation(settings, seed)
+        return data, folder / f"{arms.slug(arm.name)}-{seed}", chosen_on_validation(settings, seed)
 
     for seed in seeds:
-        unknown = [arm for arm in arms_in_turn if not at(arm, seed)[1].is_file()]
+        known = {arm.name: folder / f"{arms.slug(arm.name)}-{seed}-{asked}.json" for arm in in_turn}
         for relabelled in (False, True):  # labels are those of the regressor that learned from real videos
-            some = [arm for arm in unknown if (arm.relabel != "no") == relabelled]
-            regressors([training(arm, seed) for arm in some], compute)
-        for arm in arms_in_turn:
-            run, known = at(arm, seed)
-            if arm in unknown:
-                found = predict_ef(test.dataset, test.records, run / "model", device=device, progress=progress)
-                training_data = folder / f"{run.name}-data" if arm.relabel != "no" else arm.dataset
-                write_json(known, {"ef": found.ef.tolist(), "training": content_hash(training_data)})
-            predicted[arm.name][seed] = np.array(json.loads(known.read_text())["ef"], np.float64)
+            some = [a for a in in_turn if (a.relabel != "no") == relabelled and not known[a.name].is_file()]
+            trainings = [training(arm, seed) for arm in some]
+            for arm, (data, *_), model in zip(some, trainings, regressors(trainings, compute), strict=True):
+                found = predict_ef(test.dataset, test.records, model, device=device, progress=progress)
+                write_json(known[arm.name], {"ef": found.ef.tolist(), "training": content_hash(data)})
+        for arm in in_turn:
+            predicted[arm.name][seed] = np.array(json.loads(known[arm.name].read_text())["ef"], np.float64)
             told(arm.name, seed, regression_report(predicted[arm.name][seed], target, num_bootstrap=0).r2.value or 0.0)
     return table(predicted, target, [r.patient for r in test.records])
 
