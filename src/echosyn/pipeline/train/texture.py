@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
+from torch import Tensor
 
 from echosyn import device as devices
 from echosyn import weights
 from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
-from echosyn.diffusion.codec import check_frames
+from echosyn.diffusion.codec import check_frames, grey
 from echosyn.errors import ConfigError, DataError
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import new_folder
@@ -26,6 +28,8 @@ SLOWEST = 0.75
 """Least frame rate of recordings, in parts of that of the videos to come, that tell how grain changes from frame to frame."""
 STILLS = 16
 """Frames of each recording, at most, where too few are that fast or long enough."""
+FLICKER = 0.05
+"""Seconds: what a Gaussian of this deviation takes from latents over time, generated ones do not have (docs/adr/0103)."""
 
 
 def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, compute: Compute = HERE) -> dict[str, Any]:
@@ -107,7 +111,14 @@ def learned(
     recorded = [(starts if moving else stills)[i] for i in chosen]
     encoder, decoded = codec(vae, devices.resolve(compute.device)), []
     for done, frames in enumerate(recorded, 1):
-        decoded.append(encoder.reconstruct(torch.from_numpy(frames)).numpy())
+        latents = encoder.encode(torch.from_numpy(frames))
+        decoded.append(grey(encoder.decode(steady(latents, asked.fps) if moving else latents)).numpy())
         compute.progress("decode", done, len(recorded))
     fitted = fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress, None if moving else kept)
     return fitted, [records[i] for i in chosen], moving
+
+
+def steady(latents: Tensor, fps: float) -> Tensor:
+    """Latents ``(T, C, h, w)`` of a recording without their `FLICKER`, as a video model generates them."""
+    smooth = ndimage.gaussian_filter1d(latents.numpy(), FLICKER * fps, axis=0, mode="nearest")
+    return torch.from_numpy(smooth)
