@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -144,3 +145,8 @@ class Reads:
         from echosyn.data import video
 
         return lambda path: len(video.read(path).frames)
+
+
+def imported(module: str) -> bool:
+    """Whether a worker came with this module."""
+    return module in sys.modules

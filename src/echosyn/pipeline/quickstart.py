@@ -41,7 +41,7 @@ def quickstart(out: Path, asked: QuickstartSettings, compute: Compute = HERE) ->
     models: dict[str, Any] = (
         {"start": starting.NONE} if asked.train else {"models": weights.shipped(), "variant": "a4c"}
     )
-    overrides = asked.overrides if asked.train else (f"ef.loop.steps={EF_STEPS}",)
+    overrides = asked.overrides if asked.train else (f"ef.loop.steps={EF_STEPS}", "ef.loop.trackers=[]")
     wanted = WholeSettings(
         num=asked.num, seed=asked.seed, num_frames=NUM_FRAMES, protocol=PROTOCOL, overrides=overrides, **models
     )

@@ -1,6 +1,9 @@
 """Whatever happens to a process, every item comes back exactly once, and the work ends."""
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ import psutil
 import pytest
 
 import dying
+import working
 from echosyn.pipeline.workers import processes
 from echosyn.pipeline.workers.processes import each
 
@@ -70,3 +74,22 @@ def test_ctrl_c_does_not_wait_for_what_runs(tmp_path: Path) -> None:
     (process,) = (int(path.name) for path in tmp_path.iterdir())
     psutil.wait_procs([psutil.Process(process)] if psutil.pid_exists(process) else [], timeout=30)
     assert not psutil.pid_exists(process)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere workers are spawned")
+def test_workers_come_with_what_was_prepared() -> None:
+    script = (
+        "from echosyn.pipeline.workers import processes; import working\n"
+        "if __name__ == '__main__':\n"
+        "    processes.prepare('colorsys')\n"
+        "    print(dict(processes.each(working.imported, ['colorsys', 'sunau'], 1)))"
+    )
+    tests = {"PYTHONPATH": str(Path(working.__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=os.environ | tests,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "{'colorsys': True, 'sunau': False}"

@@ -372,6 +372,10 @@ def quickstart(
 
     Needs nothing but this package.
     """
+    from echosyn.pipeline.workers import processes
+
+    if not (asked.train or (out / "run").exists()):  # its regressors have processes of their own, minutes from now
+        processes.prepare("echosyn.training.catalog", "echosyn.pipeline.tracking.measure")
     from echosyn.pipeline.quickstart import quickstart as run_quickstart
 
     with computing(run) as compute:

@@ -15,7 +15,7 @@ from echosyn.metrics.moments import Array
 from echosyn.metrics.regression import regression_report
 from echosyn.metrics.roc import area_with_interval
 from echosyn.pipeline.tracking.measure import Measured, measure_all
-from echosyn.progress import Progress, silent
+from echosyn.pipeline.workers.compute import HERE, Compute
 
 THRESHOLDS = (35.0, 40.0, 45.0, 50.0)
 """EFs in percent below which a ventricle counts as weak, severe to mild."""
@@ -53,12 +53,12 @@ def agreement(predicted: Array, records: Sequence[Record], seed: int, *, details
     return found
 
 
-def by_area(dataset: Path, records: Sequence[Record], seed: int, progress: Progress = silent) -> dict[str, Any]:
+def by_area(dataset: Path, records: Sequence[Record], seed: int, compute: Compute = HERE) -> dict[str, Any]:
     """Agreement of the labels with the EF read off the tracked cavity: no network that flicker could fool is involved.
 
     On real videos it says how good the measurement is.
     """
-    return of_rows(measure_all(dataset, records, progress), records, seed)
+    return of_rows(measure_all(dataset, records, compute), records, seed)
 
 
 def of_rows(rows: Sequence[Measured], records: Sequence[Record], seed: int) -> dict[str, Any]:

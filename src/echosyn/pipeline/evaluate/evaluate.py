@@ -133,7 +133,7 @@ def evaluate(
             for side, records in (("synthetic", sets.synthetic_records), ("real", sets.held_out))
         }
         rows = {
-            side: measure.measure_all(data, tracked[side], progress)
+            side: measure.measure_all(data, tracked[side], compute)
             for side, data in (("synthetic", synthetic), ("real", real))
         }
         numbers["ef_by_area"] = {side: ef_adherence.of_rows(rows[side], tracked[side], seed) for side in rows}

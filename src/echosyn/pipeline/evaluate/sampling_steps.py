@@ -29,6 +29,7 @@ from echosyn.pipeline.generate.animate import first_stills, write_videos
 from echosyn.pipeline.generate.animation import EFDistribution, Motion, motion_for, requested
 from echosyn.pipeline.models import video_pipeline
 from echosyn.pipeline.trained_on import refuse_both_sides, refuse_seen
+from echosyn.pipeline.workers.compute import Compute
 from echosyn.progress import Progress, silent
 from echosyn.settings.judging import StepsSettings
 from echosyn.settings.making import AnimationSettings
@@ -63,7 +64,7 @@ class Yardstick:
 
     def measured(self, made: Path, records: list[Record], pixels: Mapping[str, Any]) -> dict[str, Any]:
         """The figures of one number of steps."""
-        row = {"by_area": by_area(made, records, self.seed, self.progress), **pixels}
+        row = {"by_area": by_area(made, records, self.seed, Compute(self.device, progress=self.progress)), **pixels}
         if self.regressor is not None and self.read is not None:
             read = predict_ef(made, records, self.regressor, device=self.device, progress=self.progress)
             row["by_regressor"] = agreement(read.ef, records, self.seed)
@@ -122,7 +123,7 @@ def compare_steps(
             rows.insert(
                 0, {"steps": number, "seconds": found["seconds"]} | yardstick.measured(made, found["records"], pixels)
             )
-        known = {"real": {"by_area": by_area(real, held_out, seed, progress)}, "rows": rows}
+        known = {"real": {"by_area": by_area(real, held_out, seed, Compute(device, progress=progress))}, "rows": rows}
         write_json(folder / "report.json", known)
         table = [_flat(row) for row in rows]
         with whole(folder / "steps.csv") as temporary, temporary.open("w", newline="") as file:

@@ -1,8 +1,10 @@
 """Does each video show a beating heart? Rhythm and ejection off the tracked cavity, checks, and a table of all videos."""
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from echosyn.files import whole
 from echosyn.metrics import physiology
 from echosyn.metrics.area import LeftVentricle, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
-from echosyn.progress import Progress, silent
+from echosyn.pipeline.workers.compute import HERE, Compute
+from echosyn.pipeline.workers.executors import Lost, Processes, cores
 
 CHECKS: Mapping[str, str] = {
     "contrast": "collapsed",
@@ -31,6 +34,8 @@ LARGEST_JUMP = 5.0
 """Change between two frames over the median one; beating hearts reach 4."""
 MOST_IRREGULAR = 0.3
 """Standard deviation over mean of the times between beats."""
+FEWEST = 4
+"""Videos for which a process is started."""
 EF_TOLERANCE = 15.0
 """Points between requested and measured EF: about five times the standard error of the measurement."""
 
@@ -117,14 +122,39 @@ def _measured(frames: NDArray[np.uint8], fps: float, record: Record, view: View,
     )
 
 
-def measure_all(dataset: Path, records: Sequence[Record], progress: Progress = silent) -> list[Measured]:
-    """`measure` each of the given videos of a dataset folder, one in memory at a time (about 0.3 s each)."""
-    index, rows = filelist.VideoIndex(dataset), []
-    for record in records:
-        recording = video.read(index.path(record))
-        rows.append(measure(recording.grey(), recording.fps, record))
-        progress("track LV area", len(rows), len(records))
-    return rows
+def measure_all(dataset: Path, records: Sequence[Record], compute: Compute = HERE) -> list[Measured]:
+    """`measure` each of the given videos of a dataset folder (about 0.3 s each).
+
+    Tracking holds Python's lock, so where ``compute`` allows it processes of their own do it.
+    """
+    workers, work, found = min(cores(), len(records) // FEWEST), Tracked(dataset, tuple(records)), dict[int, Measured]()
+    with Processes(workers) if compute.side_by_side and workers > 1 else nullcontext(compute.workers()) as executor:
+        for i, row in executor.map([work], range(len(records))):
+            found[i] = work.measured(i) if isinstance(row, Lost) else row
+            compute.progress("track LV area", len(found), len(records))
+    return [found[i] for i in range(len(records))]
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Work: measures a video of a dataset folder, given its place among the records."""
+
+    dataset: Path
+    records: tuple[Record, ...]
+    device: str = "cpu"
+
+    def start(self) -> Callable[[int], Measured]:
+        """Nothing to load."""
+        return self.measured
+
+    @cached_property
+    def _index(self) -> filelist.VideoIndex:
+        return filelist.VideoIndex(self.dataset)
+
+    def measured(self, i: int) -> Measured:
+        """What `measure` says of a record's video."""
+        recording = video.read(self._index.path(self.records[i]))
+        return measure(recording.grey(), recording.fps, self.records[i])
 
 
 def summary(rows: Sequence[Measured]) -> dict[str, Any]:

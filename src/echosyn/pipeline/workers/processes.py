@@ -3,6 +3,7 @@
 import faulthandler
 import itertools
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import sys
 import threading
@@ -145,6 +146,14 @@ def context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
+
+
+def prepare(*modules: str) -> None:
+    """Start the server of `context` now, and let it import these modules, too, while this process does other things."""
+    if sys.platform.startswith("linux"):
+        PRELOADED.extend(modules)
+        context()
+        multiprocessing.forkserver.ensure_running()
 
 
 def _end_with_parent() -> None:
