@@ -127,23 +127,22 @@ def measure_all(dataset: Path, records: Sequence[Record], compute: Compute = HER
 
     Tracking holds Python's lock, so where ``compute`` allows it processes of their own do it.
     """
-    workers, work, found = min(cores(), len(records) // FEWEST), Tracked(dataset, tuple(records)), dict[int, Measured]()
+    workers, work, found = min(cores(), len(records) // FEWEST), Tracked(dataset), dict[int, Measured]()
     with Processes(workers) if compute.side_by_side and workers > 1 else nullcontext(compute.workers()) as executor:
-        for i, row in executor.map([work], range(len(records))):
-            found[i] = work.measured(i) if isinstance(row, Lost) else row
+        for numbered, row in executor.map([work], enumerate(records)):
+            found[numbered[0]] = work.measured(numbered) if isinstance(row, Lost) else row
             compute.progress("track LV area", len(found), len(records))
     return [found[i] for i in range(len(records))]
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """Work: measures a video of a dataset folder, given its place among the records."""
+    """Work: measures a video of a dataset folder, given its record and a number that stands for it."""
 
     dataset: Path
-    records: tuple[Record, ...]
     device: str = "cpu"
 
-    def start(self) -> Callable[[int], Measured]:
+    def start(self) -> Callable[[tuple[int, Record]], Measured]:
         """Nothing to load."""
         return self.measured
 
@@ -151,10 +150,10 @@ class Tracked:
     def _index(self) -> filelist.VideoIndex:
         return filelist.VideoIndex(self.dataset)
 
-    def measured(self, i: int) -> Measured:
+    def measured(self, numbered: tuple[int, Record]) -> Measured:
         """What `measure` says of a record's video."""
-        recording = video.read(self._index.path(self.records[i]))
-        return measure(recording.grey(), recording.fps, self.records[i])
+        recording = video.read(self._index.path(numbered[1]))
+        return measure(recording.grey(), recording.fps, numbered[1])
 
 
 def summary(rows: Sequence[Measured]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import faulthandler
 import itertools
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import sys
 import threading
@@ -151,9 +150,11 @@ def context() -> Any:
 def prepare(*modules: str) -> None:
     """Start the server of `context` now, and let it import these modules, too, while this process does other things."""
     if sys.platform.startswith("linux"):
+        from multiprocessing import forkserver
+
         PRELOADED.extend(modules)
         context()
-        multiprocessing.forkserver.ensure_running()
+        forkserver.ensure_running()
 
 
 def _end_with_parent() -> None:
