@@ -19,7 +19,7 @@ from echosyn.metrics import physiology
 from echosyn.metrics.area import LeftVentricle, ef_from_area, track_lv
 from echosyn.metrics.cavity import View
 from echosyn.pipeline.workers.compute import HERE, Compute
-from echosyn.pipeline.workers.executors import Lost, Processes, cores
+from echosyn.pipeline.workers.executors import InProcess, Lost, Processes, cores
 
 CHECKS: Mapping[str, str] = {
     "contrast": "collapsed",
@@ -125,10 +125,12 @@ def _measured(frames: NDArray[np.uint8], fps: float, record: Record, view: View,
 def measure_all(dataset: Path, records: Sequence[Record], compute: Compute = HERE) -> list[Measured]:
     """`measure` each of the given videos of a dataset folder (about 0.3 s each).
 
-    Tracking holds Python's lock, so where ``compute`` allows it processes of their own do it.
+    Tracking holds Python's lock, so where it would be this process, and ``compute`` allows it, processes of their own do it.
     """
     workers, work, found = min(cores(), len(records) // FEWEST), Tracked(dataset), dict[int, Measured]()
-    with Processes(workers) if compute.side_by_side and workers > 1 else nullcontext(compute.workers()) as executor:
+    given = compute.workers()
+    own = isinstance(given, InProcess) and compute.side_by_side and workers > 1
+    with Processes(workers) if own else nullcontext(given) as executor:
         for numbered, row in executor.map([work], enumerate(records)):
             found[numbered[0]] = work.measured(numbered) if isinstance(row, Lost) else row
             compute.progress("track LV area", len(found), len(records))
