@@ -8,6 +8,7 @@ import pytest
 from echosyn import weights
 from echosyn.data import video
 from echosyn.texture import Texture
+from echosyn.texture.texture import FILE
 
 MODELS = weights.shipped()
 
@@ -19,9 +20,17 @@ def recorded(program, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def damaged(tmp_path):
+    """The VAE that ships with a texture of an earlier version, say: what says so tells to run `echosyn texture`."""
+    shutil.copytree(MODELS / "vae", tmp_path / "damaged")
+    (tmp_path / "damaged" / FILE).write_bytes(b"of another version")
+    return tmp_path / "damaged"
+
+
 @pytest.mark.slow
-def test_a_vae_gets_the_speckle_of_recordings_and_videos_have_it(program, recorded, tmp_path):
-    program.good("texture", recorded, tmp_path / "vae", "--vae", MODELS / "vae", "--steps", 20, "--frames", 40)
+def test_a_vae_gets_the_speckle_of_recordings_and_videos_have_it(program, recorded, damaged, tmp_path):
+    program.good("texture", recorded, tmp_path / "vae", "--vae", damaged, "--steps", 20, "--frames", 40)
     model = tmp_path / "vae" / "model"
     assert Texture.load(model) is not None
     assert weights.weights_hash(model) == weights.weights_hash(MODELS / "vae")
@@ -49,15 +58,16 @@ def test_recordings_that_are_too_short_or_slow_give_their_grain_with_the_course_
     assert Texture.load(tmp_path / "vae" / "model") is not None
 
 
-def test_too_few_videos_are_refused_in_one_line_and_leave_nothing(program, recorded, tmp_path):
+def test_too_few_videos_are_refused_in_one_line_and_leave_nothing(program, recorded, damaged, tmp_path):
     few = tmp_path / "few"
     few.mkdir()
     (few / "Videos").symlink_to(recorded / "Videos")
     lines = (recorded / "FileList.csv").read_text().splitlines()
     (few / "FileList.csv").write_text("\n".join(lines[:4]) + "\n")
-    done = program("texture", few, tmp_path / "vae", "--vae", MODELS / "vae", "--steps", 2)
-    assert done.code == 2
-    assert "videos have a sector, expected at least 8" in done.stderr
+    for vae, missing in ((MODELS / "vae", "a sector"), (damaged, "a sector and at least 34 frames")):
+        done = program("texture", few, tmp_path / "vae", "--vae", vae, "--steps", 2)
+        assert done.code == 2
+        assert f"videos have {missing}, expected at least 8" in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) < 200
     assert not (tmp_path / "vae").exists()
 

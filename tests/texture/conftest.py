@@ -9,7 +9,11 @@ from echosyn.pipeline.models import codec
 
 
 @pytest.fixture(scope="session")
-def decoded_phantom():
+def through_the_vae():
     vae = codec(weights.shipped() / "vae", torch.device("cpu"))
-    recorded = phantom.render(phantom.patient(77, 0, num_frames=64))[:24]
-    return vae.decode(vae.encode(torch.from_numpy(recorded)))[..., 0].numpy()
+    return lambda recorded: vae.decode(vae.encode(torch.from_numpy(recorded)))[..., 0].numpy()
+
+
+@pytest.fixture(scope="session")
+def decoded_phantom(through_the_vae):
+    return through_the_vae(phantom.render(phantom.patient(77, 0, num_frames=64))[:24])

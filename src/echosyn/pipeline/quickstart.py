@@ -11,7 +11,7 @@ from echosyn.pipeline.run import result, run
 from echosyn.pipeline.workers.compute import HERE, Compute
 from echosyn.settings.whole import QuickstartSettings, WholeSettings
 
-NUM_FRAMES = 96
+NUM_FRAMES = 64
 FPS = 32.0
 PROTOCOL = "echosyn-quick-v3"
 EF_STEPS = 200

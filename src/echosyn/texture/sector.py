@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse, spatial  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.beams import beams
+from echosyn.texture.fan import Fan
 
 Array = NDArray[np.float32]
 Frames = NDArray[np.uint8]
@@ -19,6 +20,10 @@ ARC = 1.7
 """Pixels between neighbouring rays at the deepest ring."""
 LEAST = 200
 """A video with fewer pixels in its sector has none."""
+CLEARLY = 6
+"""Mean grey level of pixels that have to lie in a video's fan, if it has one, and a pixel around it."""
+LOST = 0.08
+"""Share of them that may lie outside: marks and rulers."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,19 @@ class Sector:
 
     @classmethod
     def of(cls, frames: Frames) -> "Sector | None":
-        """The convex hull of what is bright in uint8 frames ``(T, H, W)`` with a black background; None if that is nothing."""
+        """Of uint8 frames ``(T, H, W)`` with a black background; None if they have nothing bright.
+
+        It is the video's fan (docs/adr/0104) or, where that leaves out what is bright, the convex hull of this.
+        """
         bright = ndimage.binary_opening(frames.max(0) >= THRESHOLD, np.ones((2, 2)))
         if bright.sum() < LEAST:
             return None
+        mean = frames.mean(0, dtype=np.float32)
+        fan = Fan.of(mean)
+        if fan is not None:
+            inside, clear = fan.inside(mean.shape), mean >= CLEARLY
+            if (clear & ~ndimage.binary_dilation(inside)).sum() <= LOST * clear.sum():
+                return cls(inside, fan.apex)
         try:
             planes = spatial.ConvexHull(np.argwhere(bright)).equations
         except spatial.QhullError:

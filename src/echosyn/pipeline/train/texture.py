@@ -13,7 +13,7 @@ from echosyn import weights
 from echosyn.data import clips, filelist, video
 from echosyn.data.records import Record
 from echosyn.diffusion.codec import check_frames, grey
-from echosyn.errors import ConfigError, DataError
+from echosyn.errors import ConfigError, DataError, ModelError
 from echosyn.pipeline import trained_on
 from echosyn.pipeline.folder import new_folder
 from echosyn.pipeline.models import codec
@@ -52,7 +52,7 @@ def texture(dataset: Path, out: Path, vae: Path, asked: TextureFitSettings, comp
         )
     settings = {name: getattr(asked, name) for name in ("videos", "frames", "fps", "steps", "seed")}
     with new_folder(out, "texture", settings, {"dataset": dataset, "vae": source}) as folder:
-        found, records, moving = learned(dataset, source, asked, compute, Texture.load(source))
+        found, records, moving = learned(dataset, source, asked, compute, _readable(source))
         model = folder / "model"
         shutil.copytree(source, model, dirs_exist_ok=True)
         found.save(model)
@@ -116,6 +116,14 @@ def learned(
         compute.progress("decode", done, len(recorded))
     fitted = fit_texture(recorded, decoded, asked.seed, asked.steps, compute.progress, None if moving else kept)
     return fitted, [records[i] for i in chosen], moving
+
+
+def _readable(vae: Path) -> Texture | None:
+    """The VAE's texture, if it has one that can be read: one that cannot is what is made anew."""
+    try:
+        return Texture.load(vae)
+    except ModelError:
+        return None
 
 
 def steady(latents: Tensor, fps: float) -> Tensor:
