@@ -24,6 +24,7 @@ CLEAR = 0.28
 _DIMMEST = 6.0
 _AHEAD = 7
 _BEAMS = 80
+_PLACES = 128
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def _rising(mean: Array) -> tuple[Array, Array, Array]:
     if len(rows) < FEWEST:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     kept = rows[: max(int(column[rows].argmin()) + 1, FEWEST)]
+    kept = kept[:: 1 + len(kept) // _PLACES]
     return kept.astype(np.float64), column[kept], np.sqrt(height[kept])
 
 

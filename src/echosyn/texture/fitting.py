@@ -182,8 +182,10 @@ def _moments(scores: Array, mean: Array, sector: Sector) -> Double:
 def _places(level: NDArray[Any], depth: NDArray[Any]) -> Iterator[Mask]:
     """Where each kind of place is purely itself, at expected grey levels and depths from 0 to 1 that broadcast."""
     for grey, far in PLACES:
-        of_grey = (level >= GREYS[grey][0]) & (level <= GREYS[grey][1])
-        yield of_grey & (depth >= DEPTHS[far][0]) & (depth <= DEPTHS[far][1])
+        place = (level >= GREYS[grey][0]) & (level <= GREYS[grey][1])
+        if far is not None:
+            place = place & (depth >= DEPTHS[far][0]) & (depth <= DEPTHS[far][1])
+        yield place
 
 
 def _deviations(moments: Double) -> Array:
@@ -216,9 +218,8 @@ def _effects(lags: Double, moments: Double, aim: Double, draws: np.random.Genera
     along_time = 1 + covariance.KNOTS[0]
     if still:
         effects[:, :, 1:along_time] = 0
-    dark = [k for k, (grey, _) in enumerate(PLACES) if grey == 0]
-    effects[:, dark, along_time:] = 0
-    effects[:, dark, 1:along_time] = effects[:, dark, 1:along_time].clip(-0.7, 0.7)
+    effects[:, 0, along_time:] = 0
+    effects[:, 0, 1:along_time] = effects[:, 0, 1:along_time].clip(-0.7, 0.7)
     return effects.reshape(len(lags), -1)
 
 

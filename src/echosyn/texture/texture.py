@@ -26,8 +26,8 @@ GREYS = ((0.0, 5.0), (10.0, 24.0), (40.0, 255.0))
 """Expected grey levels of dark, grey and bright places; between them the fields are mixed."""
 DEPTHS = ((0.0, 0.4), (0.6, 1.0))
 """Near and far places, in parts of the sector's depth."""
-PLACES = tuple((grey, depth) for grey in range(len(GREYS)) for depth in range(len(DEPTHS)))
-"""Grey and depth of each kind of place that has a field of its own."""
+PLACES = ((0, None), (1, 0), (1, 1), (2, 0), (2, 1))
+"""Grey and depth of each kind of place that has a field of its own; noise in dark places is alike at all depths."""
 PER_PLACE = 1 + sum(covariance.KNOTS)
 """Effects of a scanner on a kind of place: on the logarithm of its amplitude, and on its spectrum along each axis."""
 
@@ -176,4 +176,4 @@ def _weights(mean: Array, sector: Sector) -> list[Array]:
     bright = ((mean - edges[2]) / (edges[3] - edges[2])).clip(0, 1)
     far = ((sector.depth - DEPTHS[0][1]) / (DEPTHS[1][0] - DEPTHS[0][1])).clip(0, 1)[None]
     greys, depths = [1 - not_dark, not_dark - bright, bright], [1 - far, far]
-    return [greys[grey] * depths[depth] for grey, depth in PLACES]
+    return [greys[grey] if depth is None else greys[grey] * depths[depth] for grey, depth in PLACES]
