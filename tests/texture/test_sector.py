@@ -12,13 +12,11 @@ def sector():
     return Sector.of(phantom.render(phantom.patient(5, 0, num_frames=64))[:8])
 
 
-def test_a_phantoms_sector_is_where_it_was_drawn(sector):
+def test_a_phantoms_sector_is_where_it_was_drawn(sector, drawn):
     patient = phantom.patient(5, 0, num_frames=64)
     assert abs(sector.apex[0] - patient.probe.apex_x) < 3
     assert abs(sector.apex[1] - patient.probe.apex_y) < 5
-    drawn = np.zeros(112 * 112, bool)
-    drawn[phantom.fan.fan(patient).pixels] = True
-    both, either = sector.inside & drawn.reshape(112, 112), sector.inside | drawn.reshape(112, 112)
+    both, either = sector.inside & drawn(patient), sector.inside | drawn(patient)
     assert both.sum() > 0.85 * either.sum()
 
 

@@ -99,13 +99,11 @@ def test_a_texture_is_that_of_its_seed_and_number_alone(shipped, decoded_phantom
         assert (shipped.lay(decoded_phantom, seed, number) != first).mean() > 0.2
 
 
-def test_outside_of_the_sector_it_stays_black_and_inside_the_picture_stays(shipped, decoded_phantom):
+def test_outside_of_the_sector_it_stays_black_and_inside_the_picture_stays(shipped, decoded_phantom, drawn):
     laid = shipped.lay(decoded_phantom, 5, 7)
     assert laid.shape == decoded_phantom.shape
     assert laid.dtype == np.uint8
-    drawn = np.zeros(112 * 112, bool)
-    drawn[phantom.fan.fan(phantom.patient(77, 0, num_frames=64)).pixels] = True
-    around = ~ndimage.binary_dilation(drawn.reshape(112, 112), iterations=3)
+    around = ~ndimage.binary_dilation(drawn(phantom.patient(77, 0, num_frames=64)), iterations=3)
     assert around.sum() > 2000
     assert laid[:, around].max() == 0
     blurred = [ndimage.gaussian_filter(x.astype(float), (0, 3, 3)) for x in (laid, decoded_phantom)]

@@ -1,13 +1,10 @@
 """The fan of a decoded video: where its blurred edges were sharp, and where they run on through the dark."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize  # type: ignore[import-untyped, unused-ignore]
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from echosyn.data.fans import Array, Fan, Mask
 
 OUTWARD = 0.6
 """Pixels by which an edge lies outside of the place where the decoded grey has half of its height (measured on phantoms)."""
@@ -21,55 +18,36 @@ NARROWEST = 0.15
 """Radians from the middle to an edge: less is no fan."""
 CLEAR = 0.28
 """Share of the beams, by weight, that have to end at one depth for it to be the fan's."""
+UNCUT = (-np.inf, -np.inf, np.inf, np.inf)
+"""No box cuts the fan, beside the picture itself."""
 _DIMMEST = 6.0
 _AHEAD = 7
 _BEAMS = 80
 _PLACES = 128
 
 
-@dataclass(frozen=True)
-class Fan:
-    """A sector between two angles and two depths about an apex."""
+def shown(mean: NDArray[np.floating]) -> Fan | None:
+    """The fan of a video's mean ``(H, W)``, grey levels from 0 to 255; None if it has no two straight edges.
 
-    apex: tuple[float, float]
-    """Column and row, pixels."""
-    angles: tuple[float, float]
-    """Of the left and the right edge from straight down, radians."""
-    depths: tuple[float, float]
-    """Of the nearest and the deepest pixel, from the apex."""
-
-    def inside(self, shape: tuple[int, int]) -> Mask:
-        """The pixels of a picture ``(H, W)`` that lie in it."""
-        row, column = np.mgrid[: shape[0], : shape[1]]
-        x, y = column - self.apex[0], row - self.apex[1]
-        depth, angle = np.hypot(x, y), np.arctan2(x, y)
-        between = (depth >= self.depths[0]) & (depth <= self.depths[1])
-        found: Mask = between & (angle >= self.angles[0]) & (angle <= self.angles[1])
-        return found
-
-    @classmethod
-    def of(cls, mean: NDArray[np.floating]) -> "Fan | None":
-        """The fan of a video's mean ``(H, W)``, grey levels from 0 to 255; None if it has no two straight edges.
-
-        On each row, and on each beam from its far end, the edge is where grey reaches half of what follows. Most of these
-        places lie on the edge or, where tissue is dark, further in; so a line is wanted with many places on it and few outside.
-        """
-        grey: Array = mean.astype(np.float64)
-        sides = [_rising(grey), _rising(grey[:, ::-1])]
-        if min(len(side[0]) for side in sides) < FEWEST:
-            return None
-        found = _apex(sides, mean.shape[1])
-        if found is None or found[3] < NARROWEST:
-            return None
-        column, row, middle, half = found
-        beams = np.linspace(middle - half, middle + half, _BEAMS)[4:-4]
-        depth = np.arange(0, np.hypot(*mean.shape))
-        rows, columns = row + depth * np.cos(beams)[:, None], column + depth * np.sin(beams)[:, None]
-        along = ndimage.map_coordinates(grey, [rows, columns], order=1, mode="constant")
-        pictured = (rows <= mean.shape[0] - 1) & (columns >= 0) & (columns <= mean.shape[1] - 1)
-        first = _half(along)[0]
-        near = float(np.nanquantile(first, 0.25)) if np.isfinite(first).sum() >= FEWEST else 0.0
-        return cls((column, row), (middle - half, middle + half), (near, _far(along, pictured)))
+    On each row, and on each beam from its far end, the edge is where grey reaches half of what follows. Most of these
+    places lie on the edge or, where tissue is dark, further in; so a line is wanted with many places on it and few outside.
+    """
+    grey: Array = mean.astype(np.float64)
+    sides = [_rising(grey), _rising(grey[:, ::-1])]
+    if min(len(side[0]) for side in sides) < FEWEST:
+        return None
+    found = _apex(sides, mean.shape[1])
+    if found is None or found[3] < NARROWEST:
+        return None
+    column, row, middle, half = found
+    beams = np.linspace(middle - half, middle + half, _BEAMS)[4:-4]
+    depth = np.arange(0, np.hypot(*mean.shape))
+    rows, columns = row + depth * np.cos(beams)[:, None], column + depth * np.sin(beams)[:, None]
+    along = ndimage.map_coordinates(grey, [rows, columns], order=1, mode="constant")
+    pictured = (rows <= mean.shape[0] - 1) & (columns >= 0) & (columns <= mean.shape[1] - 1)
+    first = _half(along)[0]
+    near = float(np.nanquantile(first, 0.25)) if np.isfinite(first).sum() >= FEWEST else 0.0
+    return Fan(column, row, middle - half, middle + half, near, _far(along, pictured), UNCUT)
 
 
 def _half(profiles: Array) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse, spatial  # type: ignore[import-untyped, unused-ignore]
 
 from echosyn.metrics.beams import beams
-from echosyn.texture.fan import Fan
+from echosyn.texture.fan import shown
 
 Array = NDArray[np.float32]
 Frames = NDArray[np.uint8]
@@ -45,11 +45,11 @@ class Sector:
         if bright.sum() < LEAST:
             return None
         mean = frames.mean(0, dtype=np.float32)
-        fan = Fan.of(mean)
+        fan = shown(mean)
         if fan is not None:
-            inside, clear = fan.inside(mean.shape), mean >= CLEARLY
+            inside, clear = fan.mask(mean.shape, 1), mean >= CLEARLY
             if (clear & ~ndimage.binary_dilation(inside)).sum() <= LOST * clear.sum():
-                return cls(inside, fan.apex)
+                return cls(inside, (fan.apex_x, fan.apex_y))
         try:
             planes = spatial.ConvexHull(np.argwhere(bright)).equations
         except spatial.QhullError:
