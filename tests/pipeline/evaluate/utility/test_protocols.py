@@ -122,6 +122,7 @@ def test_regressors_side_by_side_are_those_of_one_after_the_other(
     sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(utility, "cores", lambda: 2)
+    monkeypatch.setattr(utility, "FEWEST_STEPS", 1)
     monkeypatch.setattr(utility, "SECONDS_BETWEEN_LOOKS", 0.05)
     values = protocols.regressor_settings("echosyn-v1", "phantom", None, SMALL)
     steps: list[tuple[int, int]] = []
@@ -148,12 +149,27 @@ def test_a_training_whose_process_dies_goes_on_here(
     sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(utility, "cores", lambda: 2)
+    monkeypatch.setattr(utility, "FEWEST_STEPS", 1)
     monkeypatch.setattr(utility.Processes, "map", lambda self, works, items: ((item, Lost(tries=2)) for item in items))
     values = protocols.regressor_settings("echosyn-v1", "phantom", None, SMALL)
     found = utility.regressors(
         [(data, tmp_path / data.name, values) for data in sides], Compute("cpu", side_by_side=True)
     )
     assert [weights.is_model(folder, "ef") for folder in found] == [True, True]
+
+
+def test_trainings_of_a_few_steps_start_no_process(
+    sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utility, "cores", lambda: 2)
+    monkeypatch.setattr(utility, "Processes", lambda workers: pytest.fail("a process for two steps"))
+    values = protocols.regressor_settings("echosyn-v1", "phantom", None, SMALL)
+    trainings = [(data, tmp_path / data.name, values) for data in sides]
+    assert len(utility.regressors(trainings, Compute("cpu", side_by_side=True))) == 2
+    monkeypatch.setattr(utility, "FEWEST_STEPS", values.loop.steps)
+    trainings = [(data, tmp_path / "long" / data.name, values) for data in sides]
+    with pytest.raises(pytest.fail.Exception, match="a process for two steps"):
+        utility.regressors(trainings, Compute("cpu", side_by_side=True))
 
 
 def test_what_it_cannot_do_is_one_line_before_anything_is_trained(sides: tuple[Path, Path], tmp_path: Path) -> None:

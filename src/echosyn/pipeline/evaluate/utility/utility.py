@@ -32,6 +32,8 @@ from echosyn.settings.training import ResumeSettings
 from echosyn.training.log import METRICS
 from echosyn.training.stage import StageSettings
 
+FEWEST_STEPS = 40
+"""Of trainings that have processes of their own: about the seconds that these take to start."""
 SECONDS_BETWEEN_LOOKS = 0.5
 LAST_BYTES = 4096
 """Of a log, in which its last line surely begins."""
@@ -64,12 +66,14 @@ def regressors(trainings: Sequence[Training], compute: Compute) -> list[Path]:
     """`regressor` for each, in order.
 
     On CPUs, and where ``compute`` allows it, those that are not finished are trained at the same time, each in a process of its
-    own: with one thread each that takes less time than one after the other with two. A training whose process dies goes on here.
+    own: with one thread each that takes less time than one after the other with two. Not those of a few steps, which end before
+    processes have started. A training whose process dies goes on here.
     """
     device, progress = compute.device, compute.progress
     missing = [t for t in trainings if not (t[1] / "model").is_dir()]
     workers = min(len(missing), cores())
-    if compute.side_by_side and workers > 1 and devices.resolve(device).type == "cpu":
+    allowed = compute.side_by_side and workers > 1 and devices.resolve(device).type == "cpu"
+    if allowed and all(settings.loop.steps >= FEWEST_STEPS for *_, settings in missing):
         with _reported(progress, missing), Processes(workers) as pool:
             for _ in pool.map([Regressors(cores() // workers)], missing):
                 pass
