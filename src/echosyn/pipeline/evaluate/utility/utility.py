@@ -33,7 +33,7 @@ from echosyn.training.log import METRICS
 from echosyn.training.stage import StageSettings
 
 FEWEST_STEPS = 40
-"""Of trainings that have processes of their own: about the seconds that these take to start."""
+"""With which a training gets a process of its own: as many as it makes while a process starts."""
 SECONDS_BETWEEN_LOOKS = 0.5
 LAST_BYTES = 4096
 """Of a log, in which its last line surely begins."""
@@ -72,8 +72,12 @@ def regressors(trainings: Sequence[Training], compute: Compute) -> list[Path]:
     device, progress = compute.device, compute.progress
     missing = [t for t in trainings if not (t[1] / "model").is_dir()]
     workers = min(len(missing), cores())
-    allowed = compute.side_by_side and workers > 1 and devices.resolve(device).type == "cpu"
-    if allowed and all(settings.loop.steps >= FEWEST_STEPS for *_, settings in missing):
+    if (
+        compute.side_by_side
+        and workers > 1
+        and devices.resolve(device).type == "cpu"
+        and all(settings.loop.steps >= FEWEST_STEPS for *_, settings in missing)
+    ):
         with _reported(progress, missing), Processes(workers) as pool:
             for _ in pool.map([Regressors(cores() // workers)], missing):
                 pass
